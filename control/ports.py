@@ -1,0 +1,187 @@
+"""What control asks of a platform: the ports that adapters implement.
+
+Two objects per environment, made apart: a `Reader`, which cannot write by construction, and a `Writer`, which only the
+start-up code can have made, for an armed session or a writing command. Everything is `async`; blocking clients sit
+behind a bounded pool inside their adapter. Every call has its own deadline and ends in seconds when a server is gone:
+it raises `control.errors.Unreachable`. Errors are `ControlError`s, texts in them already cleaned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from control.deckfile import EnvironmentConfig
+from control.edit import Change
+from control.model import Access, Counted, Limit, Route, Snapshot
+from control.ref import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class NativeText:
+    """A native object or file as text, for the detail view and $EDITOR; secrets are masked."""
+
+    object: str
+    language: str
+    """`yaml`, `nginx`, `haproxy`, `json`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One step made ready on what was just read: all changes to one native object, as one guarded write.
+
+    A pure description, nothing sent. `payload` is the adapter's own and never leaves the process; a saved plan keeps
+    the rest, and apply prepares anew from the changes and compares the base.
+    """
+
+    object: str
+    environment: str
+    changes: tuple[Change, ...]
+    diff: str
+    """Native, unified, cleaned: what production would show."""
+    base: str
+    """Of the whole native object, as in `Route.base`."""
+    routes_after: tuple[Route, ...] = ()
+    limits_after: tuple[Limit, ...] = ()
+    """The routes and limits of this object as they will be: what guards and effective limits are computed on."""
+    loses: tuple[str, ...] = ()
+    """What else this write would put live or lose: pending edits on disk, runtime-only values, bucket states."""
+    warnings: tuple[str, ...] = ()
+    deadline_seconds: float = 30.0
+    """How long `loaded` may take before it is pending."""
+    payload: Any = None
+
+
+class ProofState(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    WAITING_FOR_TRAFFIC = "waiting_for_traffic"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPart:
+    state: ProofState
+    detail: str = ""
+    seconds: float | None = None
+    """From the end of the write until this was known."""
+
+
+class Found(StrEnum):
+    """What reading back says of a step whose outcome was not known."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    OTHER = "other"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `trafficdeck doctor`."""
+
+    check: str
+    state: str
+    """`ok`, `warn` or `fail`."""
+    detail: str
+    hint: str = ""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads one environment. Has no method that can write."""
+
+    name: str
+
+    async def read(self) -> Snapshot:
+        """Read everything. An environment of which nothing can be reached raises `Unreachable` or `AuthError`;
+        one of which a part can be reached returns that part with a degraded reach that names the rest."""
+        ...
+
+    async def read_object(self, object: str) -> Snapshot:
+        """Read one native object anew (never from a cache), with the routes and limits it holds.
+
+        `object` is a `Route.object`. Raises `NotFound` when it is gone. Its environment part may be minimal.
+        """
+        ...
+
+    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+        """Turn changes into steps, one per native object, in the order in which they must be written.
+
+        Reads the objects anew when `fresh`. Raises `InvalidValue` for what the platform cannot hold (with the nearest
+        values as hint), `Forbidden` for a missing right, `NotFound`. Does not compare `Change.before`: control does.
+        """
+        ...
+
+    async def native(self, ref: Ref) -> NativeText:
+        """The native text that holds a route or limit."""
+        ...
+
+    async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
+        """The traffic counters of some or all routes, as they stand now. Routes that cannot be counted are absent."""
+        ...
+
+    async def loaded(self, step: Prepared) -> ProofPart:
+        """Does the data plane use what `step` wrote, now? One look, no waiting: `yes`, `no` (it refused), `pending`
+        (not yet) or `unknown` (nothing can be asked). Control polls until `deadline_seconds`."""
+        ...
+
+    async def access(self) -> Access:
+        """May this identity write here? Asked of the platform without writing anything."""
+        ...
+
+    async def check(self) -> list[Check]:
+        """What `doctor` says of this environment: reach, identity, rights and what a missing one costs, clock."""
+        ...
+
+    def watch(self) -> AsyncIterator[None]:
+        """Yield each time something may have changed, within a second of it; never ends by itself. Platforms that
+        cannot push poll cheaply inside."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections and end threads. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """Writes one environment. Exists only where somebody may write."""
+
+    async def write(self, step: Prepared) -> str:
+        """Do one guarded write: precondition on `step.base`, then the write, then the reload that makes it live.
+
+        Returns what the platform said ("generation 8", "reloaded, 4 new workers"). Raises `Stale` when the object is
+        not what `step.base` says (nothing written), `Forbidden`, `InvalidValue`, `Locked`, `PlatformError` (nothing
+        written, or rolled back; the message says which), `Unreachable` (outcome unknown: control reads back).
+        Never retries a write by itself.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """How an adapter may ask for a secret: keyring first, then one question before the screen starts."""
+
+    ask: Callable[[str, str], str | None]
+    """(what for, key in the keyring) -> the secret, or None when it is not to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformAdapter:
+    """What a platform registers (`adapters.registry`, or the entry-point group `trafficdeck.adapters`)."""
+
+    section: str
+    """The deck file's key: `kubernetes`, `ssh`, `aws`."""
+    kinds: Mapping[str, str]
+    """Kind name -> one line of what it is."""
+    open_reader: Callable[[EnvironmentConfig, Secrets], Reader]
+    """Make a reader. Cheap: no I/O and no heavy import before the first call."""
+    open_writer: Callable[[EnvironmentConfig, Secrets, Reader], Writer]
+    """Make a writer beside its reader (whose connections it may share, whose guards it may not loosen)."""
