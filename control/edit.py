@@ -53,6 +53,19 @@ Value = Weight | Fraction | Amount | TargetState | None
 """The value of one field. Window is its seconds; burst an int; amount a Fraction or Special; None is "not there"."""
 
 
+def target_field(name: str, what: str) -> str:
+    """The field name of one property (`weight`, `share`, `state`) of the target called `name`."""
+    return f"targets/{name}/{what}"
+
+
+def split_field(field: str) -> tuple[str | None, str]:
+    """(target name or None, property) of a field name; target names may hold slashes themselves."""
+    if field.startswith("targets/") and field.count("/") >= 2:
+        name, _, what = field.removeprefix("targets/").rpartition("/")
+        return name, what
+    return None, field
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One field of one route or limit, from what to what. `ref` is a member ref where there is a group."""

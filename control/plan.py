@@ -68,6 +68,8 @@ class Plan:
     undo_of: str | None = None
     headroom: tuple[str, ...] = ()
     """Lines on D* of the services touched, before and after."""
+    reason: str = ""
+    """Why, as given when the plan was made or saved."""
 
 
 class ResultOutcome(StrEnum):
