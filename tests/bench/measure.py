@@ -1,0 +1,66 @@
+"""Runs of whole commands, and the table that a benchmark prints."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of RESULTS.md: ours, theirs, the ratio, and the goal it is held against."""
+
+    what: str
+    ours: str
+    theirs: str
+    ratio: str
+    goal: str
+    met: bool | None
+
+
+@dataclass(slots=True)
+class Section:
+    """One benchmark: its title, how it was done, its rows, and what is to be said of a missed goal."""
+
+    title: str
+    method: str
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def seconds_of(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120.0) -> float:
+    """Wall seconds of one run; its output is read and thrown away. A failing command is an error."""
+    begin = time.perf_counter()
+    run = subprocess.run(command, env={**os.environ, **(env or {})}, capture_output=True, timeout=timeout)
+    seconds = time.perf_counter() - begin
+    if run.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {run.returncode}: {run.stderr[-500:]!r}")
+    return seconds
+
+
+def in_turn(ours: Callable[[], float], theirs: Callable[[], float], runs: int = 5) -> tuple[float, float, float]:
+    """Run both in turn (after one warm-up each), so that a drifting machine hits both alike.
+
+    Returns median seconds of ours and theirs, and the median of the pairwise ratios theirs / ours.
+    """
+    ours(), theirs()
+    pairs = [(ours(), theirs()) for _ in range(runs)]
+    return (
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(b / a for a, b in pairs),
+    )
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The nearest-rank percentile."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, round(percent / 100 * len(ordered) + 0.5) - 1))]
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.1 else f"{seconds * 1000:.1f} ms"
