@@ -280,6 +280,16 @@ class Codec(Protocol):
         """One edit per file, in the order in which they must be written. Raises `InvalidValue`, `NotFound`."""
         ...
 
+    def base(self, tree: ConfigTree, path: str, runtime: Runtime | None) -> str:
+        """The base of the object that the file `path` is, runtime values included where they live there too."""
+        ...
+
+    def after(
+        self, tree: ConfigTree, edit: NativeEdit, runtime: Runtime | None
+    ) -> tuple[ConfigTree, Runtime | None]:
+        """Files and runtime answers as they will be once `edit` is written: `read` on them gives what will be."""
+        ...
+
     def mask(self, path: str, data: bytes) -> str:
         """The file as text for native views and diffs, secrets masked, lines cleaned (`clean_lines`)."""
         ...
