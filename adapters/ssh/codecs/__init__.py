@@ -1,0 +1,1 @@
+"""Codecs: pure functions between native configuration bytes and the model. No I/O."""
