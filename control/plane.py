@@ -1,4 +1,4 @@
-"""The control plane as one object: what the screen and the command line use, and nothing below it.
+"""The control plane itself as one object: what the screen and the command line use, and nothing below it.
 
 The start-up code makes it from a deck file and the platforms' adapters. In read-only mode it is given no way to make a
 writer, so nothing above it can write.
@@ -7,108 +7,29 @@ writer, so nothing above it can write.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
 
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Edit
-from control.model import Environment, Interval, Limit, Outside, Route, Traffic
-from control.plan import HistoryItem, OnFailure, Plan, Progress, Result
+from control.options import ApplyOptions, PlanOptions
+from control.plan import HistoryItem, Plan, Progress, Result
 from control.ports import Check, NativeText, Reader, Writer
 from control.ref import Ref
+from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
+
+__all__ = [
+    "ApplyOptions",
+    "ControlPlane",
+    "EnvironmentView",
+    "Headroom",
+    "Inventory",
+    "PlanOptions",
+    "Seen",
+    "ServiceView",
+    "Unreached",
+    "WriterFactory",
+]
 
 WriterFactory = Callable[[EnvironmentConfig, Reader], Writer]
-
-
-@dataclass(frozen=True, slots=True)
-class Unreached:
-    environment: str
-    why: str
-    kind: str
-    """The ErrorKind value: `unreachable`, `auth`, `forbidden`, …"""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was measured of one route: its traffic, and each target's share with its significance."""
-
-    traffic: Traffic
-    shares: Mapping[str, Fraction]
-    requests: int
-    """How many requests the shares are of."""
-    significant: Mapping[str, bool] = field(default_factory=dict)
-    """Target -> True where set and seen differ by more than max(5 points, 3 sigma)."""
-    why_not: str = ""
-    """Why there is no share: "counted together with …", "not observable: …"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Headroom:
-    demand_max: Interval | None
-    """D*: the demand in requests per second at which the first platform saturates."""
-    first_to_saturate: str | None
-    per_environment: tuple[tuple[str, Interval | None, Fraction | None], ...]
-    """(environment, cap in requests per second, share of the service)."""
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceView:
-    name: str
-    routes: tuple[Ref, ...]
-    front: Ref | None
-    shares: tuple[tuple[str, Fraction | None, str], ...]
-    """(environment, share, source: `front`, `measured` or `unknown`)."""
-    headroom: Headroom
-    read_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentView:
-    environment: Environment
-    routes: int
-    limits: int
-    read_at: float | None
-    """None where it was never read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """Everything known at one time, from the last read of each environment. Immutable; `version` grows."""
-
-    version: int
-    environments: Mapping[str, EnvironmentView]
-    routes: Mapping[Ref, Route]
-    limits: Mapping[Ref, Limit]
-    """With every binding's `effective` filled."""
-    services: Mapping[str, ServiceView]
-    service_of: Mapping[Ref, str]
-    seen: Mapping[Ref, Seen]
-    limits_of: Mapping[Ref, tuple[Ref, ...]]
-    """Route -> the limits on it, for the JSON field `limits` and the detail view."""
-    unreached: tuple[Unreached, ...] = ()
-    outside: tuple[Outside, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    on_failure: OnFailure | None = None
-    overrides: tuple[str, ...] = ()
-    """Names of guards that are overridden; needs a reason at apply."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
-    reason: str = ""
-    confirmed: frozenset[str] = frozenset()
-    """The codes that were typed, one per production environment."""
-    overrides: tuple[str, ...] = ()
-    on_failure: OnFailure | None = None
-    wait: str = "loaded"
-    """`loaded` or `observed`."""
-    timeout_seconds: float | None = None
-    require: str | None = None
-    """`loaded` or `observed`: then an unproven change is an error for the exit code."""
 
 
 class ControlPlane:

@@ -1,0 +1,80 @@
+"""What is shown of everything at one time: the inventory and its parts. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from control.model import Environment, Interval, Limit, Outside, Route, Traffic
+from control.ref import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    environment: str
+    why: str
+    kind: str
+    """The ErrorKind value: `unreachable`, `auth`, `forbidden`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was measured of one route: its traffic, and each target's share with its significance."""
+
+    traffic: Traffic
+    shares: Mapping[str, Fraction]
+    requests: int
+    """How many requests the shares are of."""
+    significant: Mapping[str, bool] = field(default_factory=dict)
+    """Target -> True where set and seen differ by more than max(5 points, 3 sigma)."""
+    why_not: str = ""
+    """Why there is no share: "counted together with …", "not observable: …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    demand_max: Interval | None
+    """D*: the demand in requests per second at which the first platform saturates."""
+    first_to_saturate: str | None
+    per_environment: tuple[tuple[str, Interval | None, Fraction | None], ...]
+    """(environment, cap in requests per second, share of the service)."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    name: str
+    routes: tuple[Ref, ...]
+    front: Ref | None
+    shares: tuple[tuple[str, Fraction | None, str], ...]
+    """(environment, share, source: `front`, `measured` or `unknown`)."""
+    headroom: Headroom
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentView:
+    environment: Environment
+    routes: int
+    limits: int
+    read_at: float | None
+    """None where it was never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything known at one time, from the last read of each environment. Immutable; `version` grows."""
+
+    version: int
+    environments: Mapping[str, EnvironmentView]
+    routes: Mapping[Ref, Route]
+    limits: Mapping[Ref, Limit]
+    """With every binding's `effective` filled."""
+    services: Mapping[str, ServiceView]
+    service_of: Mapping[Ref, str]
+    seen: Mapping[Ref, Seen]
+    limits_of: Mapping[Ref, tuple[Ref, ...]]
+    """Route -> the limits on it, for the JSON field `limits` and the detail view."""
+    unreached: tuple[Unreached, ...] = ()
+    outside: tuple[Outside, ...] = ()
