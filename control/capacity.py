@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from control.model import Binding, Effective, Interval, Limit
-from control.plane import Headroom
+from control.views import Headroom
 
 
 def effective(limit: Limit, binding: Binding) -> Effective:

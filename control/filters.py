@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from control.model import Limit, Route
-from control.plane import EnvironmentView, Inventory, ServiceView
+from control.views import EnvironmentView, Inventory, ServiceView
 
 Row = Route | Limit | EnvironmentView | ServiceView
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from control.model import Counted, Route
-from control.plane import Seen
 from control.ports import ProofPart
+from control.views import Seen
 
 ENOUGH_REQUESTS = 300
 """Under this many requests an observed share says nothing yet."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from control.errors import ControlError
 from control.model import Effective, Limit, Route, Traffic
-from control.plane import EnvironmentView, Inventory, ServiceView, Unreached
 from control.ports import Check
+from control.views import EnvironmentView, Inventory, ServiceView, Unreached
 
 Json = dict[str, Any]
 
