@@ -1,0 +1,263 @@
+"""Changes as the journal keeps them: opened before the first write, noted step by step, closed with their result.
+
+An open change holds an operating-system lock beside the journal. Lock held: somebody is at it (`in_progress`). Lock
+free while the change is still open: its process died (`interrupted`), and only looking at the platforms tells what is
+true.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from control.edit import Change, split_field
+from control.errors import ErrorKind, NotFound
+from control.journal import Entry, Journal
+from control.model import Weight
+from control.oslocks import FileLock, is_held
+from control.plan import (
+    HistoryItem,
+    HistoryStep,
+    Plan,
+    Reason,
+    Result,
+    ResultOutcome,
+    StepOutcome,
+    StepResult,
+)
+from control.planshapes import plan_from_json, plan_to_json, result_from_json, result_to_json
+from control.ref import Ref
+
+DONE = frozenset(
+    {
+        ResultOutcome.APPLIED,
+        ResultOutcome.APPLIED_UNPROVEN,
+        ResultOutcome.PARTLY_APPLIED,
+        ResultOutcome.IN_PROGRESS,
+    }
+)
+"""Outcomes after which something of the change is in force."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One change as the journal has it."""
+
+    change: str
+    at: float
+    actor: str
+    reason: str
+    plan: Plan
+    process: Mapping[str, Any]
+    noted: dict[int, StepResult] = field(default_factory=dict)
+    """What was noted of single steps while the change was open."""
+    result: Result | None = None
+    """None while it is open."""
+    held: bool = False
+    """While it is open: does a process hold its lock?"""
+
+    @property
+    def outcome(self) -> ResultOutcome:
+        if self.result is not None:
+            return self.result.outcome
+        return ResultOutcome.IN_PROGRESS if self.held else ResultOutcome.INTERRUPTED
+
+    @property
+    def interrupted(self) -> bool:
+        return self.result is None and not self.held
+
+    def step_result(self, number: int) -> StepResult | None:
+        """The last that is known of one step, or None."""
+        if self.result is not None and number < len(self.result.steps):
+            return self.result.steps[number]
+        return self.noted.get(number)
+
+
+def process_identity() -> dict[str, Any]:
+    """Who we are among all processes of all boots: pid, start time in clock ticks since boot, boot id."""
+    return {"pid": os.getpid(), "started": _start_ticks(), "boot_id": _read("/proc/sys/kernel/random/boot_id")}
+
+
+def _start_ticks() -> int | None:
+    fields = _read("/proc/self/stat").rpartition(")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+class ChangeLog:
+    """The changes in one journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def open(self, plan: Plan, actor: str, reason: str, overrides: Iterable[str]) -> OpenChange:
+        """Record that `plan` is about to be applied. On disk when this returns."""
+        change = f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+        self.journal.ensure()
+        lock = FileLock(self._lock_path(change))
+        lock.take(1.0, f"change {change}")
+        data = {
+            "actor": actor,
+            "reason": reason,
+            "overrides": sorted(overrides),
+            "plan": plan_to_json(plan),
+            "process": process_identity(),
+        }
+        try:
+            self.journal.append("open", change, data)
+        except BaseException:
+            lock.release()
+            raise
+        return OpenChange(change, self.journal, lock)
+
+    def reopen(self, change: str) -> OpenChange:
+        """Take over an interrupted change to state the truth of it. Raises `Locked` where somebody else is at it."""
+        lock = FileLock(self._lock_path(change))
+        lock.take(1.0, f"change {change}")
+        return OpenChange(change, self.journal, lock)
+
+    def _lock_path(self, change: str) -> Path:
+        return self.journal.path.with_name(f"{self.journal.path.name}.{change}.open")
+
+    def recorded(self, change: str | None = None) -> list[Recorded]:
+        """All changes, or one, oldest first."""
+        found: dict[str, Recorded] = {}
+        for entry in self.journal.entries(change):
+            if entry.kind == "open":
+                found[entry.change] = _opened(entry)
+            elif entry.change in found:
+                _add(found[entry.change], entry)
+        for one in found.values():
+            if one.result is None:
+                one.held = is_held(self._lock_path(one.change))
+        return list(found.values())
+
+    def get(self, change: str) -> Recorded:
+        """One change. Raises `NotFound`."""
+        found = self.recorded(change)
+        if not found:
+            raise NotFound(f"there is no change {change}", hint="'trafficdeck history' lists them")
+        return found[0]
+
+    def interrupted(self) -> list[Recorded]:
+        """The changes whose process died, oldest first."""
+        return [one for one in self.recorded() if one.interrupted]
+
+    def last_of(self, actor: str) -> Recorded:
+        """The last change of `actor` that left something in force. Raises `NotFound`."""
+        mine = [one for one in self.recorded() if one.actor == actor and (one.result is None or one.outcome in DONE)]
+        if not mine:
+            raise NotFound(f"{actor} has no applied change to undo", hint="name one: 'trafficdeck history' lists them")
+        return mine[-1]
+
+    def history(self) -> list[HistoryItem]:
+        """All changes, newest first."""
+        recorded = self.recorded()
+        undone = {one.plan.undo_of: one.change for one in recorded if one.plan.undo_of and one.outcome in DONE}
+        return [
+            HistoryItem(
+                one.change,
+                one.at,
+                one.actor,
+                one.reason,
+                one.outcome,
+                undone.get(one.change),
+                tuple(HistoryStep(step.object, step.changes) for step in one.plan.steps),
+            )
+            for one in reversed(recorded)
+        ]
+
+    def last_change_at(self) -> dict[Ref, float]:
+        """When each ref was last changed by a change that left something in force."""
+        found: dict[Ref, float] = {}
+        for one in self.recorded():
+            if one.outcome in DONE:
+                found.update({change.ref: one.at for step in one.plan.steps for change in step.changes})
+        return found
+
+    def remembered_weight(self, ref: Ref, target: str) -> Weight | None:
+        """The weight that a target had before it was last set to 0, as far as the journal knows."""
+        for one in reversed(self.recorded()):
+            if one.outcome not in DONE:
+                continue
+            for change in _changes(one):
+                name, what = split_field(change.field)
+                if change.ref == ref and name == target and what in ("weight", "share") and change.after == 0:
+                    return change.before if isinstance(change.before, Weight) else None
+        return None
+
+
+def _changes(recorded: Recorded) -> Iterable[Change]:
+    return (change for step in recorded.plan.steps for change in step.changes)
+
+
+def _opened(entry: Entry) -> Recorded:
+    data = entry.data
+    return Recorded(
+        entry.change, entry.at, data["actor"], data["reason"], plan_from_json(data["plan"]), data.get("process", {})
+    )
+
+
+def _add(recorded: Recorded, entry: Entry) -> None:
+    if entry.kind == "step":
+        result = result_from_json({**_EMPTY_RESULT, "steps": [entry.data["result"]]})
+        recorded.noted[int(entry.data["step"])] = result.steps[0]
+    elif entry.kind in ("close", "resolve") and entry.data.get("closes", True):
+        recorded.result = result_from_json(entry.data["result"])
+
+
+_EMPTY_RESULT = {"change": None, "outcome": ResultOutcome.INTERRUPTED.value, "head": None}
+
+
+class OpenChange:
+    """A change that is being applied (or resolved) by this process."""
+
+    def __init__(self, change: str, journal: Journal, lock: FileLock) -> None:
+        self.change = change
+        self._journal = journal
+        self._lock = lock
+
+    def note_step(self, number: int, result: StepResult) -> None:
+        """Record what came of one step."""
+        shape = result_to_json(Result(None, ResultOutcome.INTERRUPTED, None, (result,)))
+        self._journal.append("step", self.change, {"step": number, "result": shape["steps"][0]})
+
+    def note_undo(self, number: int, object: str) -> None:
+        """Record that a step is about to be taken back."""
+        self._journal.append("undoing", self.change, {"step": number, "object": object})
+
+    def close(self, outcome: ResultOutcome, steps: tuple[StepResult, ...], kind: str = "close") -> Result:
+        """Record the result and give the lock back. Returns the result with the new head."""
+        result = Result(self.change, outcome, None, steps)
+        closes = outcome is not ResultOutcome.INTERRUPTED
+        try:
+            head = self._journal.append(kind, self.change, {"result": result_to_json(result), "closes": closes})
+        finally:
+            self._lock.release()
+        return Result(self.change, outcome, head, steps)
+
+    def abandon(self) -> None:
+        """Give the lock back and leave the change open: what is true is not known."""
+        self._lock.release()
+
+
+def refused(plan: Plan, head: str | None, reasons: Mapping[int, tuple[ErrorKind, str]]) -> Result:
+    """The result of a plan of which nothing was written; `reasons` are by step number."""
+    steps = tuple(
+        StepResult(step.object, StepOutcome.REFUSED, Reason(*reasons[number]))
+        if number in reasons
+        else StepResult(step.object, StepOutcome.NOT_STARTED)
+        for number, step in enumerate(plan.steps)
+    )
+    return Result(None, ResultOutcome.REFUSED, head, steps)

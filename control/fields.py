@@ -1,0 +1,88 @@
+"""One field of a route or limit: reading it, comparing it with what was meant, turning a change around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from control.edit import Change, Value, split_field
+from control.model import Limit, Route, Snapshot
+from control.ports import Found
+from control.ref import Ref
+
+Row = Route | Limit
+
+
+def flattened(rows: Iterable[Row]) -> dict[Ref, Row]:
+    """Every row and every member of a group row, by ref. Group rows themselves are in it too."""
+    found: dict[Ref, Row] = {}
+    for row in rows:
+        found[row.ref] = row
+        for member in row.members:
+            found[member.ref] = member
+    return found
+
+
+def rows_of(snapshot: Snapshot) -> dict[Ref, Row]:
+    """The routes and limits of one read, by ref, members of groups among them."""
+    return flattened((*snapshot.routes, *snapshot.limits))
+
+
+def value_of(row: Row, field: str) -> Value:
+    """The value of `field` as it stands in `row`; None where it is not there."""
+    name, what = split_field(field)
+    if isinstance(row, Route):
+        target = row.target(name) if name is not None else None
+        if target is None:
+            return None
+        return {"weight": target.weight, "share": target.share, "state": target.state}.get(what)
+    if what == "amount":
+        return row.amount
+    if what == "window":
+        return row.window.seconds if row.window else None
+    if what == "burst":
+        return burst_of(row)
+    return None
+
+
+def burst_of(limit: Limit) -> int | None:
+    """The native burst: the definition's own, or the one all bindings agree on (nginx writes it in each binding)."""
+    if limit.burst is not None:
+        return limit.burst.native
+    natives = {binding.burst.native for binding in limit.bindings if binding.burst is not None}
+    return natives.pop() if len(natives) == 1 else None
+
+
+def same(field: str, one: Value, other: Value) -> bool:
+    """Equal for our purpose: a target that is gone holds no weight and no share."""
+    if one == other:
+        return True
+    if split_field(field)[1] in ("weight", "share"):
+        return one in (None, 0) and other in (None, 0)
+    return False
+
+
+def classify(changes: Sequence[Change], rows: Mapping[Ref, Row]) -> Found:
+    """What reading back says of a step: as before it, as it was meant, or something else.
+
+    A step that changes nothing visible counts as `after`.
+    """
+    before = after = True
+    for change in changes:
+        row = rows.get(change.ref)
+        now = value_of(row, change.field) if row is not None else None
+        before = before and same(change.field, now, change.before)
+        after = after and same(change.field, now, change.after)
+    if after:
+        return Found.AFTER
+    return Found.BEFORE if before else Found.OTHER
+
+
+def reverse(change: Change, now: Value) -> Change:
+    """The change that takes `change` back, from what is there `now`."""
+    return replace(change, before=now, after=change.before)
+
+
+def show(value: Value) -> str:
+    """A value for a message, exact."""
+    return "not there" if value is None else str(value)
