@@ -45,6 +45,8 @@ class LimitEdit:
     window_seconds: Fraction | None = None
     burst: int | None = None
     factor: Fraction | None = None
+    written_as: str = ""
+    """`rate` or `inflight` where that short form was used: a limit of the other sort refuses it."""
 
 
 Edit = SharesEdit | StateEdit | LimitEdit
