@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from enum import Enum
 
 from adapters.ssh.codecs.spans import BOM, line_of, text
-from control.errors import InvalidValue
+from control.errors import PlatformError
 
 _BLANK = b" \t"
 SECTIONS = frozenset(
-    "global defaults frontend backend listen peers resolvers mailers userlist program cache ring log-forward "
-    "http-errors fcgi-app crt-store traces log-profile acme".split()
+    {
+        *("global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "mailers", "userlist"),
+        *("program", "cache", "ring", "log-forward", "http-errors", "fcgi-app", "crt-store", "traces"),
+        *("log-profile", "acme"),
+    }
 )
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-class HAProxySyntaxError(InvalidValue):
+class HAProxySyntaxError(PlatformError):
     """The file cannot be read as HAProxy configuration; the message names the line."""
 
 
@@ -167,11 +170,10 @@ class Section:
 
     def chain(self) -> list[Section]:
         """This section and the defaults it inherits from, nearest first."""
-        found, section = list[Section](), self
-        while section is not None and section not in found:
+        found: list[Section] = []
+        section: Section | None = self
+        while section is not None and not any(section is known for known in found):
             found.append(section)
-            if section.parent is None:
-                break
             section = section.parent
         return found
 

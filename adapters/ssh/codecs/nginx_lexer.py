@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from adapters.ssh.codecs.spans import BOM, line_of, text
-from control.errors import InvalidValue
+from control.errors import PlatformError
 
 _SPACE = b" \t\r\n"
 _WORD_ENDS = b" \t\r\n;"
@@ -20,7 +20,7 @@ _ESCAPES = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
 _LUA_LONG = re.compile(rb"\[(=*)\[")
 
 
-class NginxSyntaxError(InvalidValue):
+class NginxSyntaxError(PlatformError):
     """The file cannot be read as nginx configuration; the message names the line."""
 
 
@@ -93,10 +93,7 @@ def _next(data: bytes, start: int, name: str) -> Token:
         if data[end - 1 : end] == b"\r":
             end -= 1
         return Token(TokenKind.COMMENT, start, end, data[start:end])
-    if first in b"\"'":
-        end = _quoted_end(data, start, name)
-    else:
-        end = _word_end(data, start)
+    end = _quoted_end(data, start, name) if first in b"\"'" else _word_end(data, start)
     return Token(TokenKind.WORD, start, end, data[start:end])
 
 

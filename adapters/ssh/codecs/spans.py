@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from control.edit import Change
 from control.errors import PlatformError
 
 
@@ -31,6 +32,15 @@ class TokenEdit:
     index: int
     raw: bytes | None
     after: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """A token edit with its file and the changes that it does."""
+
+    path: str
+    edit: TokenEdit
+    changes: tuple[Change, ...]
 
 
 _BLANKS = b" \t"

@@ -1,0 +1,123 @@
+"""The nginx codec: upstreams and limits read from, and edited in, a tree of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from adapters.ssh.codecs import nginx_limit_conn, nginx_limit_req, nginx_upstream
+from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secret
+from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
+from adapters.ssh.codecs.nginx_places import matches_of, places
+from adapters.ssh.codecs.nginx_tree import NginxTree, include_globs
+from adapters.ssh.codecs.spans import FileEdit, apply_edits, text
+from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime, base_of
+from control.edit import Change
+from control.errors import InvalidValue
+from control.model import Limit, Route
+from control.text import clean, clean_lines
+
+
+class NginxCodec:
+    """See `adapters.ssh.seam.Codec`."""
+
+    kinds: Mapping[str, str] = {
+        nginx_upstream.KIND: "the servers of an nginx upstream: weight, down, backup",
+        nginx_limit_req.KIND: "an nginx limit_req_zone with the limit_req lines that use it",
+        nginx_limit_conn.KIND: "an nginx limit_conn line with its zone",
+    }
+    language = "nginx"
+
+    def includes(self, main: str, path: str, data: bytes) -> list[str]:
+        return include_globs(main, path, data)
+
+    def read(self, tree: ConfigTree, runtime: Runtime | None, facts: HostFacts) -> tuple[list[Route], list[Limit]]:
+        parsed = NginxTree(tree)
+        found = places(parsed)
+        workers = len((runtime or facts).workers.serving) or None
+        routes = nginx_upstream.read(parsed, tree, facts, matches_of(found), workers)
+        limits = nginx_limit_req.read(parsed, tree, facts, found) + nginx_limit_conn.read(parsed, tree, facts, found)
+        extra = _notes(parsed, runtime)
+        if extra:
+            routes = [replace(route, notes=route.notes + extra) for route in routes]
+            limits = [replace(limit, notes=limit.notes + extra) for limit in limits]
+        return routes, limits
+
+    def edit(
+        self, tree: ConfigTree, changes: Sequence[Change], facts: HostFacts, runtime: Runtime | None
+    ) -> list[NativeEdit]:
+        parsed = NginxTree(tree)
+        by_path: dict[str, list[FileEdit]] = {}
+        for group in _groups(changes):
+            for edit in _token_edits(parsed, group):
+                by_path.setdefault(edit.path, []).append(edit)
+        return [self._native(tree, path, edits, runtime) for path, edits in by_path.items()]
+
+    def _native(self, tree: ConfigTree, path: str, edits: list[FileEdit], runtime: Runtime | None) -> NativeEdit:
+        data = tree.files[path]
+        new = apply_edits(data, tokenize(data, path), [e.edit for e in edits], tokenize)
+        changes = dict.fromkeys(change for edit in edits for change in edit.changes)
+        pending = runtime.pending if runtime else ()
+        loses = tuple(
+            f"{clean(name)} was changed on disk since nginx last read it: this goes live too" for name in pending
+        )
+        return NativeEdit(path, tuple(changes), data=new, needs_reload=True, loses=loses)
+
+    def base(self, tree: ConfigTree, path: str, runtime: Runtime | None) -> str:
+        return base_of(tree.files[path])
+
+    def after(self, tree: ConfigTree, edit: NativeEdit, runtime: Runtime | None) -> tuple[ConfigTree, Runtime | None]:
+        if edit.data is None:
+            return tree, runtime
+        return replace(tree, files={**tree.files, edit.path: edit.data}), runtime
+
+    def mask(self, path: str, data: bytes) -> str:
+        try:
+            tokens = tokenize(data, path)
+        except NginxSyntaxError:
+            return clean_lines(mask_schemes(text(data)))
+        out, position, secret = list[str](), 0, False
+        for token in tokens:
+            out.append(text(data[position : token.start]))
+            out.append(_masked(token, secret))
+            position = token.end
+            if token.kind is TokenKind.WORD:
+                secret = secret or names_secret(token.value)
+            elif token.kind in (TokenKind.END, TokenKind.CLOSE):
+                secret = False
+        out.append(text(data[position:]))
+        return clean_lines("".join(out).replace("\r\n", "\n"))
+
+
+def _masked(token: Token, secret: bool) -> str:
+    raw = text(token.raw)
+    if token.kind is TokenKind.WORD and secret and is_value(raw):
+        return MASK
+    return mask_schemes(raw)
+
+
+def _notes(parsed: NginxTree, runtime: Runtime | None) -> tuple[str, ...]:
+    notes = [f"{clean(path)} could not be read: what it holds is not shown" for path in parsed.unread()]
+    if runtime and runtime.pending:
+        names = ", ".join(clean(path) for path in runtime.pending)
+        notes.append(f"changed on disk and not yet loaded: {names}")
+    return tuple(notes)
+
+
+def _groups(changes: Sequence[Change]) -> list[list[Change]]:
+    """Changes of one route or limit together, in the order in which they came."""
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(str(change.ref), []).append(change)
+    return list(groups.values())
+
+
+def _token_edits(parsed: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
+    kind = changes[0].ref.kind
+    if kind == nginx_upstream.KIND:
+        return nginx_upstream.edits(parsed, changes)
+    if kind == nginx_limit_req.KIND:
+        return nginx_limit_req.edits(parsed, places(parsed), changes)
+    if kind == nginx_limit_conn.KIND:
+        return nginx_limit_conn.edits(parsed, places(parsed), changes)
+    raise InvalidValue(f"nginx has no kind '{kind}'", ref=str(changes[0].ref))

@@ -1,0 +1,129 @@
+"""Kind NginxLimitConn: each `limit_conn` line is a definition; its zone gives the key.
+
+nginx counts a connection only while a request of it is served, so the number bounds requests in flight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from adapters.ssh.codecs import nginx_limits
+from adapters.ssh.codecs.nginx_limits import Hold, Zone, whole
+from adapters.ssh.codecs.nginx_places import Place
+from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
+from adapters.ssh.codecs.spans import FileEdit, TokenEdit
+from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
+from control.edit import Change
+from control.errors import InvalidValue, NotFound
+from control.model import Action, Editable, Grid, Limit, Measure, OverLimit, Platform
+from control.ref import Ref
+from control.text import clean
+
+KIND = "NginxLimitConn"
+GRID = Grid(minimum=1, maximum=65535, zero=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One `limit_conn` line. Its name is that of the zone; lines of one zone are told apart by their place."""
+
+    name: str
+    zone: Zone
+    hold: Hold
+
+    @property
+    def amount(self) -> int | None:
+        """The number; None where it is not a plain one in range."""
+        arguments = self.hold.directive.arguments
+        text = arguments[1] if len(arguments) > 1 else ""
+        plain = text.isascii() and text.isdigit() and GRID.minimum <= int(text) <= GRID.maximum
+        return int(text) if plain else None
+
+
+def zone_named(directive: Directive) -> str:
+    """The zone that a `limit_conn` uses."""
+    return directive.arguments[0]
+
+
+def lines(tree: NginxTree, places: Sequence[Place]) -> list[Line]:
+    """All `limit_conn` lines that hold somewhere."""
+    found: list[Line] = []
+    taken: set[str] = set()
+    for zone in nginx_limits.zones(tree, "limit_conn_zone"):
+        held = nginx_limits.holds(places, "limit_conn", zone_named, zone.name)
+        for hold in held:
+            name = zone.name if len(held) == 1 else f"{zone.name}@{_block(hold)}"
+            while name in taken:
+                name += "~"
+            taken.add(name)
+            found.append(Line(name, zone, hold))
+    return found
+
+
+def _block(hold: Hold) -> str:
+    """Where the line stands, in words: its one location, else its server, else http."""
+    names = [place.name for place in hold.places]
+    if len(names) == 1:
+        return names[0]
+    servers = {name.partition(" location ")[0] for name in names}
+    return servers.pop() if len(servers) == 1 else "http"
+
+
+def read(tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> list[Limit]:
+    """All connection limits."""
+    return [_limit(line, tree, config, facts, places) for line in lines(tree, places)]
+
+
+def _limit(line: Line, tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> Limit:
+    directive = line.hold.directive
+    amount = line.amount
+    return Limit(
+        ref=Ref(facts.environment, KIND, facts.host, line.name),
+        platform=Platform.SSH,
+        name=clean(line.name),
+        measure=Measure.INFLIGHT,
+        amount=Fraction(amount or 0),
+        object=object_name(facts, directive.path),
+        base=base_of(config.files[directive.path]),
+        read_at=facts.read_at,
+        key=nginx_limits.key_words(line.zone.key),
+        over=nginx_limits.first_over([line.hold], lambda _hold, place: _over(place)),
+        mode=nginx_limits.modes([line.hold], "limit_conn_dry_run"),
+        bindings=tuple(nginx_limits.bindings(tree, facts, line.hold, None, _over)),
+        amounts=GRID,
+        editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),
+        notes=tuple(nginx_limits.notes(line.zone, [line.hold], places, "limit_conn")),
+        location=clean(directive.location),
+    )
+
+
+def _over(place: Place) -> OverLimit:
+    return OverLimit(Action.REJECT, nginx_limits.status_of(place, "limit_conn_status"))
+
+
+def _text(directive: Directive) -> str:
+    return clean(" ".join(directive.arguments[1:]) or "nothing")
+
+
+def edits(tree: NginxTree, places: Sequence[Place], changes: Sequence[Change]) -> list[FileEdit]:
+    """Token edits, each with its file. Raises `InvalidValue`, `NotFound`."""
+    by_name = {line.name: line for line in lines(tree, places)}
+    found: list[FileEdit] = []
+    for change in changes:
+        ref = str(change.ref)
+        line = by_name.get(change.ref.name)
+        if line is None:
+            raise NotFound(f"there is no limit_conn '{clean(change.ref.name)}' here", ref=ref)
+        if change.field != "amount":
+            raise InvalidValue(f"a limit_conn has no field '{change.field}'", ref=ref)
+        if line.amount is None:
+            raise InvalidValue(f"{_text(line.hold.directive)} is not a plain number here", ref=ref)
+        directive = line.hold.directive
+        amount = whole(change, "limit of connections", GRID.minimum, GRID.maximum)
+        raw = directive.words[2].raw
+        quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
+        edit = TokenEdit(directive.positions[2], quote + b"%d" % amount + quote)
+        found.append(FileEdit(directive.path, edit, (change,)))
+    return found

@@ -1,0 +1,228 @@
+"""Kind NginxLimitReq: a `limit_req_zone` is the definition, every `limit_req` that names it a binding with its burst.
+
+A rate is a whole number per second or per minute; nginx keeps it in thousandths of a request per second, truncated.
+`burst` counts beyond the first request, so burst + 1 are admitted at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from adapters.ssh.codecs import nginx_limits
+from adapters.ssh.codecs.nginx_limits import Hold, Zone, whole
+from adapters.ssh.codecs.nginx_places import Place
+from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
+from adapters.ssh.codecs.spans import FileEdit, TokenEdit
+from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
+from control.edit import Change
+from control.errors import InvalidValue, NotFound
+from control.model import (
+    Action,
+    Binding,
+    Burst,
+    Editable,
+    Grid,
+    Interval,
+    Limit,
+    Measure,
+    OverLimit,
+    Platform,
+    Window,
+    WindowKind,
+)
+from control.ref import Ref
+from control.text import clean
+
+KIND = "NginxLimitReq"
+GRID = Grid(minimum=1, maximum=1_000_000, zero=False)
+WINDOWS = (Fraction(1), Fraction(60))
+_MAXIMUM_BURST = 1_000_000
+_RATE = re.compile(r"\Arate=(\d+)(r/s|r/m)?\Z", re.ASCII)
+_PER_MILLE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A zone's rate: `amount` per `seconds` (1 or 60), and which word of the directive holds it."""
+
+    amount: int
+    seconds: int
+    suffix: str
+    word: int
+
+    @property
+    def enforced(self) -> Fraction:
+        """What nginx really counts with, per `seconds`: truncated to thousandths of a request per second."""
+        return Fraction(self.amount * _PER_MILLE // self.seconds, _PER_MILLE) * self.seconds
+
+
+def rate_of(zone: Zone) -> Rate | None:
+    """The zone's rate; None where it is not a plain number."""
+    for index, word in enumerate(zone.directive.words):
+        match = _RATE.match(word.value)
+        if match and int(match[1]) > 0:
+            return Rate(int(match[1]), 60 if match[2] == "r/m" else 1, match[2] or "", index)
+    return None
+
+
+def zone_named(directive: Directive) -> str:
+    """The zone that a `limit_req` uses."""
+    return next((a.removeprefix("zone=") for a in directive.arguments if a.startswith("zone=")), "")
+
+
+def _number(directive: Directive, name: str) -> int:
+    text = next((a.removeprefix(name) for a in reversed(directive.arguments) if a.startswith(name)), "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def burst_of(directive: Directive) -> Burst:
+    """The burst of a `limit_req`: 0 where it names none."""
+    native = _number(directive, "burst=")
+    return Burst(native, Fraction(native + 1))
+
+
+def read(tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> list[Limit]:
+    """All request limits: one for each zone."""
+    return [_limit(zone, tree, config, facts, places) for zone in nginx_limits.zones(tree, "limit_req_zone")]
+
+
+def _limit(zone: Zone, tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> Limit:
+    rate = rate_of(zone)
+    held = nginx_limits.holds(places, "limit_req", zone_named, zone.name)
+    path = zone.directive.path
+    window = Window(WindowKind.BUCKET, Fraction(rate.seconds)) if rate else None
+    bindings = tuple(binding for hold in held for binding in _bindings(tree, facts, hold, rate))
+    return Limit(
+        ref=Ref(facts.environment, KIND, facts.host, zone.name),
+        platform=Platform.SSH,
+        name=clean(zone.name),
+        measure=Measure.REQUESTS,
+        amount=Fraction(rate.amount if rate else 0),
+        object=object_name(facts, path),
+        base=base_of(config.files[path]),
+        read_at=facts.read_at,
+        window=window,
+        burst=burst_of(held[0].directive) if len(held) == 1 else None,
+        key=nginx_limits.key_words(zone.key),
+        over=nginx_limits.first_over(held, lambda hold, place: _over(hold, place, rate)),
+        mode=nginx_limits.modes(held, "limit_req_dry_run"),
+        bindings=bindings,
+        enforced=Interval.exactly(rate.enforced) if rate and rate.enforced != rate.amount else None,
+        fields=frozenset({"amount", "window", "burst"} if len(held) == 1 else {"amount", "window"}),
+        windows=WINDOWS,
+        amounts=GRID,
+        editable=_editable(zone, rate),
+        notes=tuple(_notes(zone, held, places, rate)),
+        location=clean(zone.directive.location),
+        remainder=_remainder(zone, rate),
+    )
+
+
+def _bindings(tree: NginxTree, facts: HostFacts, hold: Hold, rate: Rate | None) -> list[Binding]:
+    return nginx_limits.bindings(tree, facts, hold, burst_of(hold.directive), lambda place: _over(hold, place, rate))
+
+
+def _over(hold: Hold, place: Place, rate: Rate | None) -> OverLimit:
+    """`nodelay` rejects at once; else requests wait, up to what `burst` beyond `delay` takes at this rate."""
+    status = nginx_limits.status_of(place, "limit_req_status")
+    burst, undelayed = _number(hold.directive, "burst="), _number(hold.directive, "delay=")
+    waiting = burst - min(undelayed, burst)
+    if "nodelay" in hold.directive.arguments or waiting == 0 or rate is None:
+        return OverLimit(Action.REJECT, status)
+    return OverLimit(Action.DELAY, status, Fraction(waiting * rate.seconds, rate.amount))
+
+
+def _editable(zone: Zone, rate: Rate | None) -> Editable:
+    if rate is not None:
+        return Editable()
+    text = next((a for a in zone.directive.arguments if a.startswith("rate=")), "the zone without a rate")
+    return Editable(False, f"{clean(text)} is no whole number of r/s or r/m: edit {clean(zone.directive.location)}")
+
+
+def _notes(zone: Zone, held: Sequence[Hold], places: Sequence[Place], rate: Rate | None) -> list[str]:
+    notes = nginx_limits.notes(zone, held, places, "limit_req")
+    if len(held) > 1:
+        lines = ", ".join(clean(hold.directive.location) for hold in held)
+        notes.append(
+            f"{len(held)} limit_req lines use this zone ({lines}): the rate is theirs together, and each has "
+            "its own burst, which is edited in the file"
+        )
+    if any(_number(hold.directive, "burst=") == 0 for hold in held):
+        notes.append("no burst: even an evenly paced caller near the rate is rejected now and then")
+    if rate and rate.enforced != rate.amount:
+        notes.append(f"nginx truncates this rate to {rate.enforced / rate.seconds * _PER_MILLE}/1000 requests a second")
+    return notes
+
+
+def _remainder(zone: Zone, rate: Rate | None) -> tuple[tuple[str, str], ...]:
+    known = {1, rate.word if rate else 0}
+    return tuple(
+        (word.value.partition("=")[0], clean(word.value.partition("=")[2] or word.value))
+        for index, word in enumerate(zone.directive.words)
+        if index > 0 and index not in known
+    )
+
+
+# --- edits ------------------------------------------------------------------------------------------------------------
+
+
+def edits(tree: NginxTree, places: Sequence[Place], changes: Sequence[Change]) -> list[FileEdit]:
+    """Token edits, each with its file. Raises `InvalidValue`, `NotFound`."""
+    by_name = {zone.name: zone for zone in nginx_limits.zones(tree, "limit_req_zone")}
+    found: list[FileEdit] = []
+    for name in dict.fromkeys(change.ref.name for change in changes):
+        fields = {change.field: change for change in changes if change.ref.name == name}
+        ref = str(next(iter(fields.values())).ref)
+        zone = by_name.get(name)
+        if zone is None:
+            raise NotFound(f"there is no limit_req_zone '{clean(name)}' here", ref=ref)
+        unknown = sorted(set(fields) - {"amount", "window", "burst"})
+        if unknown:
+            raise InvalidValue(f"a limit_req has no field '{unknown[0]}'", ref=ref)
+        if "amount" in fields or "window" in fields:
+            done = tuple(fields[field] for field in ("amount", "window") if field in fields)
+            found.append(FileEdit(zone.directive.path, _rate_edit(zone, fields, ref), done))
+        if "burst" in fields:
+            held = nginx_limits.holds(places, "limit_req", zone_named, name)
+            found.extend(_burst_edit(held, fields["burst"]))
+    return found
+
+
+def _rate_edit(zone: Zone, fields: dict[str, Change], ref: str) -> TokenEdit:
+    rate = rate_of(zone)
+    if rate is None:
+        raise InvalidValue(_editable(zone, rate).reason, ref=ref)
+    amount = whole(fields["amount"], "rate", 1, GRID.maximum) if "amount" in fields else rate.amount
+    suffix = rate.suffix
+    if "window" in fields:
+        seconds = fields["window"].after
+        if seconds not in WINDOWS:
+            raise InvalidValue(f"nginx has no window of {seconds} s", ref=ref, hint="1 (per second) or 60 (per minute)")
+        suffix = "r/s" if seconds == 1 else "r/m"
+    raw = zone.directive.words[rate.word].raw
+    quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
+    return TokenEdit(zone.directive.positions[rate.word], quote + f"rate={amount}{suffix}".encode() + quote)
+
+
+def _burst_edit(held: Sequence[Hold], change: Change) -> list[FileEdit]:
+    if len(held) != 1:
+        raise InvalidValue(
+            f"{len(held)} limit_req lines use this zone, each with its own burst",
+            ref=str(change.ref),
+            hint="edit the lines in the file: " + ", ".join(clean(hold.directive.location) for hold in held),
+        )
+    burst = 0 if change.after is None else whole(change, "burst", 0, _MAXIMUM_BURST)
+    directive, done = held[0].directive, (change,)
+    words, positions, path = directive.words, directive.positions, directive.path
+    standing = [i for i, word in enumerate(words) if word.value.startswith("burst=")]
+    if burst == 0:
+        return [FileEdit(path, TokenEdit(positions[i], None), done) for i in standing]
+    if not standing:
+        zone = next(i for i, word in enumerate(words) if word.value.startswith("zone="))
+        return [FileEdit(path, TokenEdit(positions[zone], words[zone].raw, (b"burst=%d" % burst,)), done)]
+    raw = words[standing[-1]].raw
+    quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
+    return [FileEdit(path, TokenEdit(positions[standing[-1]], quote + b"burst=%d" % burst + quote), done)]
