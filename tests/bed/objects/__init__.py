@@ -1,4 +1,4 @@
-"""What is in the clusters: namespace, rights, Services, and the routes and limits of `CLUSTER.yaml` beside this file."""
+"""What is in the clusters: namespace, rights, Services, and the routes and limits of the YAML files here."""
 
 from __future__ import annotations
 
