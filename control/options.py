@@ -12,6 +12,8 @@ class PlanOptions:
     on_failure: OnFailure | None = None
     overrides: tuple[str, ...] = ()
     """Names of guards that are overridden; needs a reason at apply."""
+    reason: str = ""
+    """Why; kept in the plan."""
 
 
 @dataclass(frozen=True, slots=True)
