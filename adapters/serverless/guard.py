@@ -31,7 +31,7 @@ def install(events: Any, allowed: frozenset[Operation]) -> None:
 def parameter_guard(permitted: frozenset[Operation]) -> Callable[..., None]:
     """The hook that judges an operation by its model, before parameters are even looked at."""
 
-    def guard(model: Any, **_: object) -> None:
+    def guard(model: Any, **unused: object) -> None:
         service, operation = str(model.service_model.service_name), str(model.name)
         if (service, operation) not in permitted:
             raise _refuse(service, operation)
@@ -42,7 +42,7 @@ def parameter_guard(permitted: frozenset[Operation]) -> Callable[..., None]:
 def request_guard(permitted: frozenset[Operation]) -> Callable[..., None]:
     """The hook that judges the request about to be sent: its operation, and its HTTP method where that tells reads."""
 
-    def guard(request: Any, event_name: str, **_: object) -> None:
+    def guard(request: Any, event_name: str, **unused: object) -> None:
         _, service, operation = event_name.split(".", 2)
         if (service, operation) not in permitted:
             raise _refuse(service, operation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,7 +28,7 @@ class Sweep:
         self.functions = {name: self.functions[name] for name in names if name in self.functions}
         queue = sorted(names, key=lambda name: self.functions[name].read_at if name in self.functions else 0.0)
         failures: list[ControlError] = []
-        missed = await self._drain(queue, time.monotonic() + self._seconds, failures)
+        missed = await self._drain(queue, asyncio.get_running_loop().time() + self._seconds, failures)
         if failures and not self.functions:
             raise failures[0]
         found = [self.functions[name] for name in names if name in self.functions]
@@ -44,11 +43,14 @@ class Sweep:
             nonlocal left
             for name in remaining:
                 hopeless = any(isinstance(failure, (AuthError, Unreachable)) for failure in failures)
-                if hopeless or time.monotonic() >= until:
+                if hopeless or asyncio.get_running_loop().time() >= until:
                     left += 1
                     continue
                 try:
-                    await self._renew(name)
+                    async with asyncio.timeout_at(until):
+                        await self._renew(name)
+                except TimeoutError:
+                    left += 1
                 except NotFound:
                     self.functions.pop(name, None)
                 except ControlError as failure:

@@ -1,0 +1,295 @@
+"""Lambda on a real emulator that enforces RevisionId and pages (MiniStack)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from lambda_helpers import REGION, Proxy, client, environment, make_function, opened
+
+from control.edit import Change
+from control.errors import InvalidValue, NotFound, PlatformError, Stale, Unreachable
+from control.model import AccessState, ReachState, Special
+from control.ports import ProofState
+from control.ref import Ref
+
+_serial = iter(range(10_000))
+
+
+@pytest.fixture
+def admin(ministack: str) -> Any:
+    return client("lambda", ministack)
+
+
+@pytest.fixture
+def function(admin: Any) -> str:
+    """A fresh function with three versions and the alias `live` at 1, 30 % on 2."""
+    name = f"chat-{next(_serial)}"
+    make_function(admin, name)
+    weights = {"AdditionalVersionWeights": {"2": 0.3}}
+    admin.create_alias(FunctionName=name, Name="live", FunctionVersion="1", RoutingConfig=weights)
+    return name
+
+
+def alias_ref(function: str) -> Ref:
+    return Ref("fn", "LambdaAlias", REGION, f"{function}:live")
+
+
+def concurrency_ref(function: str) -> Ref:
+    return Ref("fn", "LambdaConcurrency", REGION, function)
+
+
+def shares(ref: Ref, **wanted: str) -> list[Change]:
+    return [Change(ref, f"targets/{name[1:]}/share", None, Fraction(value)) for name, value in wanted.items()]
+
+
+async def test_read_shows_alias_and_reservation(ministack: str, admin: Any, function: str) -> None:
+    admin.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=7)
+    reader, _ = await opened(environment(ministack, function))
+    snapshot = await reader.read()
+    (route,) = snapshot.routes
+    assert route.ref == alias_ref(function)
+    assert [(target.name, target.weight, target.share) for target in route.targets] == [
+        ("1", None, Fraction(7, 10)),
+        ("2", Fraction(3, 10), Fraction(3, 10)),
+    ]
+    (limit,) = snapshot.limits
+    assert limit.amount == 7
+    assert limit.bindings[0].on == str(route.ref)
+    account = admin.get_account_settings()["AccountLimit"]
+    assert limit.amounts is not None
+    assert limit.amounts.maximum == account["UnreservedConcurrentExecutions"] - 100 + 7
+    assert snapshot.environment.identity.startswith("arn:aws:iam::")
+    assert snapshot.environment.access.state is AccessState.UNKNOWN
+    assert "hunter2" not in repr(snapshot) + repr(reader._sweep.functions)
+    await reader.close()
+
+
+async def test_shares_are_written_read_back_and_undone(ministack: str, admin: Any, function: str) -> None:
+    reader, writer = await opened(environment(ministack, function))
+    ref = alias_ref(function)
+    (step,) = await reader.prepare(shares(ref, v1="7/20", v2="13/20"))
+    assert '-      "2": 0.3' in step.diff
+    assert '+      "2": 0.65' in step.diff
+    assert (await reader.loaded(step)).state is ProofState.NO
+    await writer.write(step)
+    assert (await reader.loaded(step)).state is ProofState.YES
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert held["FunctionVersion"] == "1"
+    assert held["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.65}}
+    (route,) = (await reader.read_object(str(ref))).routes
+    assert route.targets == step.routes_after[0].targets
+    assert route.base != step.base
+    (back,) = await reader.prepare(shares(ref, v1="7/10", v2="3/10"))
+    await writer.write(back)
+    assert admin.get_alias(FunctionName=function, Name="live")["RoutingConfig"]["AdditionalVersionWeights"]["2"] == 0.3
+    await reader.close()
+    await writer.close()
+
+
+async def test_promotion_clears_the_weights_in_the_same_call(ministack: str, admin: Any, function: str) -> None:
+    proxy = Proxy(ministack)
+    reader, writer = await opened(environment(proxy.url, function))
+    ref = alias_ref(function)
+    (step,) = await reader.prepare(shares(ref, v1="0", v2="1"))
+    await writer.write(step)
+    assert len(proxy.writes) == 1
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert held["FunctionVersion"] == "2"
+    assert not held.get("RoutingConfig", {}).get("AdditionalVersionWeights")
+    (back,) = await reader.prepare(shares(ref, v1="7/10", v2="3/10"))
+    await writer.write(back)
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert (held["FunctionVersion"], held["RoutingConfig"]["AdditionalVersionWeights"]) == ("1", {"2": 0.3})
+    proxy.stop()
+    await reader.close()
+    await writer.close()
+
+
+async def test_a_new_version_joins_when_another_leaves(ministack: str, admin: Any, function: str) -> None:
+    reader, writer = await opened(environment(ministack, function))
+    (step,) = await reader.prepare(shares(alias_ref(function), v1="9/10", v2="0", v3="1/10"))
+    await writer.write(step)
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert (held["FunctionVersion"], held["RoutingConfig"]["AdditionalVersionWeights"]) == ("1", {"3": 0.1})
+    await reader.close()
+    await writer.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"v1": "1/2", "v2": "1/4", "v3": "1/4"}, "at most two versions"),
+        ({"v1": "1/2"}, "not 100 %"),
+        ({"v1": "1/3", "v2": "2/3"}, "cannot hold exactly 1/3"),
+        ({"v1": "1/2", "v2": "0", "v99": "1/2"}, "version 99 of"),
+        ({"v1": "3/2", "v2": "-1/2"}, "not between 0 % and 100 %"),
+        ({"v1": "1/2", "v2": "0", "v$LATEST": "1/2"}, "cannot share an alias"),
+    ],
+)
+async def test_what_an_alias_cannot_hold_is_refused_before_anything_is_sent(
+    proxy: Proxy, function: str, wanted: dict[str, str], says: str
+) -> None:
+    reader, _ = await opened(environment(proxy.url, function))
+    with pytest.raises(InvalidValue, match=says):
+        await reader.prepare(shares(alias_ref(function), **wanted))
+    assert proxy.writes == []
+    await reader.close()
+
+
+async def test_a_stale_revision_writes_nothing(ministack: str, admin: Any, function: str) -> None:
+    reader, writer = await opened(environment(ministack, function))
+    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    admin.update_alias(FunctionName=function, Name="live", Description="somebody else")
+    with pytest.raises(Stale):
+        await writer.write(step)
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert held["RoutingConfig"]["AdditionalVersionWeights"] == {"2": 0.3}
+    await reader.close()
+    await writer.close()
+
+
+async def test_of_two_racing_writers_one_is_stale(ministack: str, admin: Any, function: str) -> None:
+    pairs = [await opened(environment(ministack, function)) for _ in range(2)]
+    steps = []
+    for (reader, _), percent in zip(pairs, ("4/10", "6/10"), strict=True):
+        other = str(1 - Fraction(percent))
+        steps += await reader.prepare(shares(alias_ref(function), v1=other, v2=percent))
+    results = await asyncio.gather(
+        *(writer.write(step) for (_, writer), step in zip(pairs, steps, strict=True)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Stale", "str"]
+    winner = next(step for step, result in zip(steps, results, strict=True) if isinstance(result, str))
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert held["RoutingConfig"]["AdditionalVersionWeights"]["2"] == float(winner.payload.after.weights[0][1])
+    for reader, writer in pairs:
+        await reader.close()
+        await writer.close()
+
+
+async def test_reservation_set_blocked_and_removed(ministack: str, admin: Any, function: str) -> None:
+    reader, writer = await opened(environment(ministack, function))
+    ref = concurrency_ref(function)
+    for value, native in ((Fraction(12), 12), (Special.BLOCKED, 0), (Special.UNLIMITED, None)):
+        (step,) = await reader.prepare([Change(ref, "amount", None, value)])
+        assert any("unguarded" in warning for warning in step.warnings)
+        await writer.write(step)
+        assert (await reader.loaded(step)).state is ProofState.YES
+        held = admin.get_function_concurrency(FunctionName=function)
+        assert held.get("ReservedConcurrentExecutions") == native
+        (limit,) = (await reader.read_object(str(ref))).limits
+        assert limit.amount == value
+    await reader.close()
+    await writer.close()
+
+
+async def test_reservation_range_and_stale_base(ministack: str, admin: Any, function: str) -> None:
+    reader, writer = await opened(environment(ministack, function))
+    ref = concurrency_ref(function)
+    unreserved = admin.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
+    for wrong, hint in (
+        (Fraction(unreserved - 99), f"nearest: {unreserved - 100}"),
+        (Fraction(5, 2), "nearest: 2 or 3"),
+        (Fraction(-1), "whole number"),
+    ):
+        with pytest.raises(InvalidValue) as caught:
+            await reader.prepare([Change(ref, "amount", None, wrong)])
+        assert hint in str(caught.value)
+    (step,) = await reader.prepare([Change(ref, "amount", None, Fraction(3))])
+    admin.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=9)
+    with pytest.raises(Stale):
+        await writer.write(step)
+    assert admin.get_function_concurrency(FunctionName=function)["ReservedConcurrentExecutions"] == 9
+    await reader.close()
+    await writer.close()
+
+
+async def test_applied_but_answered_500_leaves_the_outcome_unknown_and_is_not_sent_twice(
+    proxy: Proxy, admin: Any, function: str
+) -> None:
+    reader, writer = await opened(environment(proxy.url, function))
+    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    proxy.mode = "applied_500"
+    with pytest.raises(Unreachable):
+        await writer.write(step)
+    assert len(proxy.writes) == 1
+    proxy.mode = ""
+    assert (await reader.loaded(step)).state is ProofState.YES
+    await reader.close()
+    await writer.close()
+
+
+async def test_a_throttled_write_is_told_and_not_repeated(proxy: Proxy, admin: Any, function: str) -> None:
+    reader, writer = await opened(environment(proxy.url, function))
+    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    proxy.mode = "throttle"
+    with pytest.raises(PlatformError, match="CallerRateLimitExceeded"):
+        await writer.write(step)
+    assert len(proxy.writes) == 1
+    proxy.mode = ""
+    assert (await reader.loaded(step)).state is ProofState.NO
+    await reader.close()
+    await writer.close()
+
+
+async def test_server_gone_ends_in_seconds(proxy: Proxy, function: str) -> None:
+    reader, writer = await opened(environment(proxy.url, function))
+    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    proxy.stop()
+    started = time.monotonic()
+    with pytest.raises(Unreachable):
+        await writer.write(step)
+    with pytest.raises(Unreachable):
+        await reader.read()
+    assert time.monotonic() - started < 25
+    await reader.close()
+    await writer.close()
+
+
+async def test_pages_are_followed_and_globs_choose(ministack: str, admin: Any) -> None:
+    for number in range(55):
+        make_function(admin, f"paged-{number:02}", versions=0)
+    reader, _ = await opened(environment(ministack, "paged-*"))
+    reader.cloud._slow._rate = reader.cloud._fast._rate = 1000.0  # type: ignore[attr-defined]
+    snapshot = await reader.read()
+    assert len(snapshot.limits) == 55
+    assert snapshot.environment.reach.state is ReachState.OK
+    await reader.close()
+
+
+async def test_a_sweep_that_does_not_fit_says_so_and_goes_on(ministack: str, admin: Any) -> None:
+    for number in range(12):
+        make_function(admin, f"sweep-{number:02}", versions=0)
+    reader, _ = await opened(environment(ministack, "sweep-*"))
+    reader._sweep._seconds = 0.3
+    reader.cloud._slow._rate, reader.cloud._slow._burst = 5.0, 2  # type: ignore[attr-defined]
+    first = await reader.read()
+    assert first.environment.reach.state is ReachState.DEGRADED
+    assert 0 < len(first.limits) < 12
+    reader._sweep._seconds = 10.0
+    reader.cloud._slow._rate = 1000.0  # type: ignore[attr-defined]
+    assert len((await reader.read()).limits) == 12
+    await reader.close()
+
+
+async def test_a_reference_to_nothing(ministack: str, function: str) -> None:
+    reader, _ = await opened(environment(ministack, function))
+    with pytest.raises(NotFound):
+        await reader.read_object(str(Ref("fn", "LambdaAlias", REGION, f"{function}:gone")))
+    with pytest.raises(NotFound):
+        await reader.prepare(shares(Ref("fn", "LambdaAlias", REGION, "no-such:live"), v1="1"))
+    await reader.close()
+
+
+async def test_doctor_and_native(ministack: str, function: str) -> None:
+    reader, _ = await opened(environment(ministack, function))
+    checks = {check.check: check for check in await reader.check()}
+    assert checks["functions"].state == "ok"
+    assert checks["identity"].detail.startswith("arn:aws:")
+    assert checks["codedeploy"].state == "warn"
+    native = await reader.native(alias_ref(function))
+    assert '"2": 0.3' in native.text
+    await reader.close()

@@ -1,0 +1,221 @@
+"""Answers that no emulator gives, checked by botocore's Stubber against the service models; and CloudWatch on moto."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from fractions import Fraction
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from lambda_helpers import REGION, client, environment, make_function, opened
+
+from adapters.serverless import fetch
+from adapters.serverless.alias import to_route
+from adapters.serverless.boto import BotoCloud
+from adapters.serverless.metrics import PERIOD, Metrics
+from adapters.serverless.prove import loaded
+from adapters.serverless.reader import LambdaReader
+from adapters.serverless.records import Alias, Function, Place
+from adapters.serverless.writer import LambdaWriter
+from control.edit import Change
+from control.errors import AuthError, Forbidden
+from control.model import AccessState, OwnerRole
+from control.ports import ProofState
+from control.ref import Ref
+
+ARN = f"arn:aws:lambda:{REGION}:111122223333:function:chat"
+
+
+class Stubbed:
+    """A cloud whose clients answer from queues: service -> the answers, each checked against the service's model."""
+
+    def __init__(self) -> None:
+        session = boto3.session.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION)
+        self.cloud = BotoCloud("fn", environment("http://127.0.0.1:1", codedeploy="http://127.0.0.1:1").aws, "read")  # type: ignore[arg-type]
+        self.stubs: dict[str, Stubber] = {}
+        for service in ("lambda", "codedeploy", "cloudwatch", "sts"):
+            made = session.client(service)
+            self.cloud._clients[service] = made
+            self.stubs[service] = Stubber(made)
+            self.stubs[service].activate()
+
+    def answer(self, service: str, method: str, response: dict[str, Any]) -> None:
+        self.stubs[service].add_response(method, response)
+
+    def refuse(self, service: str, method: str, code: str, status: int) -> None:
+        self.stubs[service].add_client_error(method, code, "no", status)
+
+
+def running(stubbed: Stubbed) -> None:
+    stubbed.answer("codedeploy", "list_deployments", {"deployments": ["d-1"]})
+    info = {"deploymentId": "d-1", "applicationName": "chat-app", "status": "InProgress", "computePlatform": "Lambda"}
+    stubbed.answer("codedeploy", "batch_get_deployments", {"deploymentsInfo": [info]})
+    stubbed.answer("codedeploy", "list_deployment_targets", {"targetIds": ["chat:live"]})
+    moves = {"functionName": "chat", "functionAlias": "live", "currentVersion": "1", "targetVersion": "2"}
+    target = {"deploymentTargetType": "LambdaFunction", "lambdaTarget": {"lambdaFunctionInfo": moves}}
+    stubbed.answer("codedeploy", "batch_get_deployment_targets", {"deploymentTargets": [target]})
+
+
+async def test_wire_format_a_running_codedeploy_deployment_is_a_driver() -> None:
+    stubbed = Stubbed()
+    running(stubbed)
+    place = Place("fn", REGION, None, await fetch.deployments(stubbed.cloud))
+    function = Function("chat", ARN, (Alias("live", "1"), Alias("next", "2")), None, 0.0)
+    live, other = (to_route(place, function, alias) for alias in function.aliases)
+    assert [(owner.kind, owner.role) for owner in live.owners] == [("codedeploy", OwnerRole.DRIVER)]
+    assert "d-1" in live.owners[0].edit_instead
+    assert other.owners == ()
+    await stubbed.cloud.close()
+
+
+async def test_wire_format_a_refused_codedeploy_is_a_doubt_on_every_alias() -> None:
+    stubbed = Stubbed()
+    stubbed.refuse("codedeploy", "list_deployments", "AccessDeniedException", 403)
+    stubbed.refuse("lambda", "get_account_settings", "AccessDeniedException", 403)
+    reader = LambdaReader(environment("http://127.0.0.1:1"), stubbed.cloud)
+    place = await reader._look_around()
+    assert place.account is None
+    assert "not known" in place.doubts[0]
+    await reader.close()
+
+
+async def test_wire_format_a_cloudformation_tag_is_a_declared_owner() -> None:
+    stubbed = Stubbed()
+    tags = {"aws:cloudformation:stack-name": "inference\x1b[31m"}
+    configuration = {"FunctionName": "chat", "FunctionArn": ARN, "Environment": {"Variables": {"TOKEN": "hunter2"}}}
+    code = {"Location": "https://example/?X-Amz-Signature=hunter2"}
+    stubbed.answer("lambda", "get_function", {"Configuration": configuration, "Tags": tags, "Code": code})
+    stubbed.answer("lambda", "list_aliases", {"Aliases": [{"Name": "live", "FunctionVersion": "1"}]})
+    function = await fetch.function(stubbed.cloud, "chat")
+    assert "hunter2" not in repr(function)
+    route = to_route(Place("fn", REGION), function, function.aliases[0])
+    assert [(owner.kind, owner.role) for owner in route.owners] == [("cloudformation", OwnerRole.DECLARED)]
+    assert "\x1b" not in route.owners[0].name
+    await stubbed.cloud.close()
+
+
+@pytest.mark.parametrize(
+    ("weights", "status", "state"),
+    [
+        ({"1": 1.0}, "IN_PROGRESS", ProofState.PENDING),
+        ({}, "IN_PROGRESS", ProofState.PENDING),
+        ({}, "FAILED", ProofState.NO),
+        ({}, "READY", ProofState.YES),
+    ],
+)
+async def test_wire_format_transient_weights_of_provisioned_concurrency_are_pending(
+    weights: dict[str, float], status: str, state: ProofState
+) -> None:
+    stubbed = Stubbed()
+    provisioned = {
+        "ProvisionedConcurrencyConfigs": [
+            {
+                "FunctionArn": f"{ARN}:live",
+                "Status": status,
+                "RequestedProvisionedConcurrentExecutions": 2,
+                "StatusReason": "no capacity",
+            }
+        ]
+    }
+    configuration = {"FunctionName": "chat", "FunctionArn": ARN}
+    before = {"Name": "live", "FunctionVersion": "1", "RevisionId": "r1"}
+    versions = {"Versions": [{"Version": "1"}, {"Version": "2"}]}
+    stubbed.answer("codedeploy", "list_deployments", {"deployments": []})
+    for method, answer in (
+        ("get_account_settings", {"AccountLimit": {"ConcurrentExecutions": 9, "UnreservedConcurrentExecutions": 9}}),
+        ("get_function", {"Configuration": configuration}),
+        ("list_versions_by_function", versions),
+        ("list_provisioned_concurrency_configs", provisioned),
+        ("list_aliases", {"Aliases": [before]}),
+    ):
+        stubbed.answer("lambda", method, answer)
+    stubbed.cloud._workers._size = 1
+    reader = LambdaReader(environment("http://127.0.0.1:1"), stubbed.cloud)
+    ref = Ref("fn", "LambdaAlias", REGION, "chat:live")
+    changes = [Change(ref, f"targets/{name}/share", None, Fraction(share)) for name, share in (("1", 0), ("2", 1))]
+    (step,) = await reader.prepare(changes)
+    assert step.deadline_seconds == 900
+    after = {"Name": "live", "FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": weights}}
+    stubbed.answer("lambda", "get_alias", after)
+    stubbed.answer("lambda", "list_provisioned_concurrency_configs", provisioned)
+    assert (await loaded(stubbed.cloud, step)).state is state
+    await reader.close()
+
+
+async def test_wire_format_a_refused_write_names_the_right_and_is_remembered() -> None:
+    stubbed = Stubbed()
+    stubbed.refuse("lambda", "update_alias", "AccessDeniedException", 403)
+    reader = LambdaReader(environment("http://127.0.0.1:1"), stubbed.cloud)
+    writer = LambdaWriter(reader, stubbed.cloud)
+    function = Function("chat", ARN, (Alias("live", "1", (("2", Fraction(1, 2)),), "r1"),), None, 0.0)
+    reader._sweep.functions["chat"] = function
+    from adapters.serverless.prepare import prepare
+
+    ref = Ref("fn", "LambdaAlias", REGION, "chat:live")
+    changes = [Change(ref, f"targets/{name}/share", None, Fraction(share)) for name, share in (("1", 0), ("2", 1))]
+    step = prepare(Place("fn", REGION), function, ref, changes)
+    with pytest.raises(Forbidden, match="lambda:UpdateAlias"):
+        await writer.write(step)
+    assert (await reader.access()).state is AccessState.READ_ONLY_BY_ROLE
+    await reader.close()
+
+
+async def test_wire_format_expired_credentials_name_the_command() -> None:
+    stubbed = Stubbed()
+    stubbed.refuse("lambda", "list_functions", "ExpiredTokenException", 403)
+    with pytest.raises(AuthError, match="aws sso login"):
+        await fetch.function_names(stubbed.cloud, ["*"], REGION)
+    await stubbed.cloud.close()
+
+
+# --- CloudWatch (moto keeps what is put there) ------------------------------------------------------------------------
+
+
+def put(moto: str, metric: str, value: float, at: float, **dimensions: str) -> None:
+    client("cloudwatch", moto).put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[
+            {
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": text} for name, text in dimensions.items()],
+                "Timestamp": datetime.datetime.fromtimestamp(at, datetime.UTC),
+                "Value": value,
+            }
+        ],
+    )
+
+
+async def test_synthetic_cloudwatch_figures_become_a_window_count(moto: str) -> None:
+    function = Function("counted", ARN, (Alias("live", "1", (("2", Fraction(3, 10)),)),), 5, 0.0)
+    at = int(time.time()) // PERIOD * PERIOD - 2 * PERIOD
+    whole = {"FunctionName": "counted", "Resource": "counted:live"}
+    put(moto, "Invocations", 1000, at, **whole)
+    put(moto, "Errors", 7, at, **whole)
+    put(moto, "Throttles", 3, at, **whole)
+    put(moto, "Invocations", 690, at, **whole, ExecutedVersion="1")
+    put(moto, "Invocations", 310, at, **whole, ExecutedVersion="2")
+    put(moto, "ConcurrentExecutions", 4, at, FunctionName="counted")
+    put(moto, "Throttles", 480, at, FunctionName="counted")
+    aws = environment("http://127.0.0.1:1", cloudwatch=moto).aws
+    assert aws is not None
+    cloud = BotoCloud("fn", aws, "read")
+    metrics = Metrics(cloud)
+    ref = Ref("fn", "LambdaAlias", REGION, "counted:live")
+    (counted,) = await metrics.count([(ref, function, function.aliases[0])])
+    assert {name: count.requests for name, count in counted.targets} == {"1": 690, "2": 310}
+    assert (counted.total, counted.errors, counted.throttled, counted.window_seconds) == (1000, 7, 3, 240)
+    assert metrics.uses["counted"].current == 4
+    assert metrics.uses["counted"].rejected_per_second == 2
+    await cloud.close()
+
+
+async def test_an_unreachable_cloudwatch_is_absent_and_no_error(ministack: str) -> None:
+    make_function(client("lambda", ministack), "uncounted", versions=1)
+    client("lambda", ministack).create_alias(FunctionName="uncounted", Name="live", FunctionVersion="1")
+    reader, _ = await opened(environment(ministack, "uncounted", cloudwatch="http://127.0.0.1:1"))
+    assert len((await reader.read()).routes) == 1
+    assert await reader.count() == []
+    await reader.close()
