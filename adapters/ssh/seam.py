@@ -32,7 +32,7 @@ SHOWS = frozenset({"stat", "servers state", "info", "map", "table", "acl", "proc
 class Worker:
     pid: int
     started: float
-    """Unix time, to 10 ms."""
+    """Unix time there, to some 20 ms: take files as changed since only when their ctime is 0.05 s later."""
     retiring: bool = False
     """nginx: "shutting down". HAProxy: a former worker that still drains."""
 
@@ -95,9 +95,13 @@ class Process:
     kind: str
     """`nginx` or `haproxy`."""
     pid: int
-    user: str
+    parent: int
     started: float
+    """Unix time there, to some 20 ms."""
     arguments: tuple[str, ...]
+    """The command line; of nginx the words after "master process"."""
+    title: str = ""
+    """nginx: `master process`, `worker process`, `worker process is shutting down`, …"""
     cwd: str | None = None
 
 
@@ -284,9 +288,7 @@ class Codec(Protocol):
         """The base of the object that the file `path` is, runtime values included where they live there too."""
         ...
 
-    def after(
-        self, tree: ConfigTree, edit: NativeEdit, runtime: Runtime | None
-    ) -> tuple[ConfigTree, Runtime | None]:
+    def after(self, tree: ConfigTree, edit: NativeEdit, runtime: Runtime | None) -> tuple[ConfigTree, Runtime | None]:
         """Files and runtime answers as they will be once `edit` is written: `read` on them gives what will be."""
         ...
 

@@ -1,0 +1,170 @@
+"""The constant scripts of the reading verbs: POSIX sh, arguments only through variables set before (`shell.assign`).
+
+None of them writes, takes a command, or runs `nginx -t`/`-T`, which touch files.
+"""
+
+from __future__ import annotations
+
+PROCESSES = r"""
+echo "@@clock"
+date +%s.%N
+read -r up rest < /proc/uptime; echo "$up"
+getconf CLK_TCK 2>/dev/null || echo 100
+echo "@@processes"
+for d in /proc/[0-9]*; do
+  c=; { read -r c < "$d/comm"; } 2>/dev/null || continue
+  case $c in nginx|haproxy) ;; *) continue;; esac
+  s=; { read -r s < "$d/stat"; } 2>/dev/null || continue
+  printf 'P %s %s %s\n' "${d#/proc/}" "$c" "${s##*) }"
+  a=$(tr '\000\n' '\037 ' < "$d/cmdline"); printf '%s\n' "$a"
+  w=$(readlink "$d/cwd"); printf '%s\n' "$w"
+done
+echo "@@end"
+"""
+"""Sections clock (now, uptime, ticks per second) and processes (per process: P pid name stat-fields, argv, cwd)."""
+
+PROBE = (
+    r"""
+echo "@@identity"
+id -un; id -u; uname -n
+echo "@@tools"
+for t in flock unshare sha256sum readlink socat python3 perl curl ss ps systemctl sudo sync stat base64; do
+  command -v "$t" >/dev/null 2>&1 && echo "$t"
+done
+echo "@@nginx"
+command -v nginx >/dev/null 2>&1 && nginx -V 2>&1 | tr ' ' '\n' | grep -E '^nginx/|^--(conf-path|pid-path|prefix)='
+echo "@@haproxy"
+command -v haproxy >/dev/null 2>&1 && haproxy -v | head -n 1
+echo "@@sockets"
+sed -n 's/^[^ ]* [^ ]* [^ ]* 00010000 [^ ]* [^ ]* [^ ]* \(\/.*\)$/\1/p' /proc/net/unix | head -n 200
+echo "@@rights"
+if [ "$SUDO" = 1 ]; then
+  sudo -n -l /bin/sh >/dev/null 2>&1 && echo "shell"
+  for n in nginx haproxy; do
+    sudo -n -l systemctl reload $n >/dev/null 2>&1 && echo "systemctl reload $n"
+  done
+  x=$(command -v nginx) && sudo -n -l "$x" -t >/dev/null 2>&1 && echo "nginx -t"
+  x=$(command -v nginx) && sudo -n -l "$x" -s reload >/dev/null 2>&1 && echo "nginx -s reload"
+fi
+"""
+    + PROCESSES
+)
+"""Everything that is asked before anything else, in one round trip. Variable: SUDO (1 or 0)."""
+
+TREE = r"""
+NL='
+'
+SEEN=$NL
+inside() {
+  IFS=$NL; set -f
+  for k in $ROOTS; do
+    case $1 in "$k"|"$k"/*) IFS=; set +f; return 0;; esac
+  done
+  IFS=; set +f; return 1
+}
+emit() {
+  f=$1
+  case $f in *"$NL"*) return;; esac
+  [ -e "$f" ] || return
+  r=$(readlink -f -- "$f") || return
+  l=$(readlink -f -- "${f%/*}/")/${f##*/}
+  if [ -d "$r" ]; then
+    [ "$DIRS" = 1 ] || return
+    IFS=
+    for y in "$r"/*.cfg; do emit "$y"; done
+    return
+  fi
+  [ -f "$r" ] || return
+  if ! inside "$l" && ! inside "$r"; then printf 'X\t%s\n' "$r"; return; fi
+  if ! [ -r "$r" ]; then printf 'U\t%s\n' "$r"; return; fi
+  case $SEEN in *"$NL$r$NL"*) printf 'D\t%s\n' "$r"; return;; esac
+  SEEN=$SEEN$r$NL
+  w=0; [ -w "$r" ] && [ -w "${r%/*}/" ] && w=1
+  printf 'F\t%s\t%s\t%s\n' "$(stat -c '%s %a %U %G %.6Y %.6Z' -- "$r")" "$w" "$r"
+  head -c "$MAXIMUM" -- "$r"
+  printf '\n%s\n' "$MARK"
+}
+IFS=$NL; set -f
+set -- $GLOBS
+set +f; IFS=
+for g in "$@"; do
+  printf 'G\t%s\n' "$g"
+  for x in $g; do emit "$x"; done
+done
+"""
+"""Files by globs. Variables: GLOBS and ROOTS (a line each), MARK, MAXIMUM bytes of a file, DIRS (1: a folder stands
+for its `*.cfg`). Lines: G glob; F facts; X outside; U unreadable; D sent before."""
+
+FACTS = r"""
+NL='
+'
+IFS=$NL; set -f
+for p in $PATHS; do
+  [ -f "$p" ] || continue
+  w=0; [ -w "$p" ] && [ -w "${p%/*}/" ] && w=1
+  h=$(sha256sum < "$p"); h=${h%% *}
+  printf 'F\t%s\t%s\t%s\t%s\n' "$(stat -L -c '%s %a %U %G %.6Y %.6Z' -- "$p")" "$w" "$h" "$p"
+done
+"""
+"""Variable: PATHS (a line each)."""
+
+RIGHTS = r"""
+NL='
+'
+IFS=$NL; set -f
+for p in $PATHS; do
+  [ -w "$p" ] && [ -w "${p%/*}/" ] && printf 'W\t%s\n' "$p"
+  [ -O "$p" ] && printf 'O\t%s\n' "$p"
+done
+for d in $PIDS; do kill -0 "$d" 2>/dev/null && printf 'K\t%s\n' "$d"; done
+"""
+"""What this user may do, without doing it: write a file and its folder, keep its owner, signal a process. Variables:
+PATHS and PIDS (a line each)."""
+
+LOG_TAIL = r"""
+[ -f "$LOG" ] || { echo missing; exit 0; }
+[ -r "$LOG" ] || { echo unreadable; exit 0; }
+n=$(stat -L -c %s -- "$LOG")
+[ "$FROM" = end ] && { echo "$n"; exit 0; }
+[ "$FROM" -gt "$n" ] && FROM=0
+echo "$FROM"
+tail -c "+$((FROM + 1))" -- "$LOG" | head -c "$MAXIMUM"
+"""
+"""Variables: LOG, FROM (bytes, or `end`), MAXIMUM. First line: the offset of the bytes after it."""
+
+WATCH = r"""
+NL='
+'
+IFS=$NL; set -f
+stat -L -c '%n %i %s %Z %.6Z' -- $PATHS
+IFS=' '
+for d in $PIDS; do
+  s=; { read -r s < "/proc/$d/stat"; } 2>/dev/null && { s=${s##*) }; set -- $s; echo "$d ${20}"; }
+  { read -r s < "/proc/$d/task/$d/children"; } 2>/dev/null; echo "$s"
+done
+"""
+"""Variables: PATHS (a line each), PIDS (masters). What it prints changes when files or workers do."""
+
+SOCKET = r"""
+if command -v socat >/dev/null 2>&1; then
+  printf '%s\n' "$COMMAND" | socat -t 5 - "UNIX-CONNECT:$SOCKET" || exit 91
+elif command -v python3 >/dev/null 2>&1; then
+  python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode() + b"\n")
+while True:
+    d = s.recv(65536)
+    if not d: break
+    sys.stdout.buffer.write(d)
+' "$SOCKET" "$COMMAND" || exit 91
+elif command -v perl >/dev/null 2>&1; then
+  perl -MIO::Socket::UNIX -e '
+$s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1; print $s "$ARGV[1]\n"; print while <$s>;
+' "$SOCKET" "$COMMAND" || exit 91
+else
+  exit 90
+fi
+"""
+"""One line to a unix socket where the SSH server does not forward to it. Variables: SOCKET, COMMAND. Exit 90: no
+program for it; 91: the socket does not let us in."""

@@ -1,0 +1,157 @@
+"""The constant script of the one writing verb that touches files: guarded replacement with proof and roll back."""
+
+from __future__ import annotations
+
+REPLACE = r"""
+say() { printf '%s\n' "$@"; }
+each() { i=1; while [ "$i" -le "$N" ]; do
+  eval "P=\$P$i E=\$E$i H=\$H$i L=\$L$i T=\$T$i B=\$B$i"; "$1" || return 1; i=$((i + 1)); done; }
+sum() { s=$(sha256sum < "$1") || return 1; s=${s%% *}; }
+names() { D=${P%/*}; F=${P##*/}; eval "T$i=\$D/.\$F.deck.$$.new B$i=\$D/.\$F.deck.$$.old"; }
+drop() { rm -f -- "$T" "$B"; }
+finish() { each drop; [ -z "$MADE" ] || rm -rf -- "$MADE"; }
+fail() { finish; say "FAIL $1" "$2"; exit 0; }
+
+# --- one at a time: the lock is on the folder itself, so no file is made and every user can hold it
+MADE=
+lock() {
+  if command -v flock >/dev/null 2>&1; then
+    exec 9< "$FOLDER" || fail forbidden "the folder $FOLDER cannot be opened"
+    flock -w "$WAIT" 9 || fail locked "somebody else is changing $FOLDER"
+    return
+  fi
+  k=$FOLDER/.trafficdeck.lock; t=0
+  until mkdir "$k" 2>/dev/null; do
+    o=$(cat "$k/pid" 2>/dev/null)
+    [ -n "$o" ] && ! [ -d "/proc/$o" ] && { rm -rf -- "$k"; continue; }
+    [ "$t" -lt "$WAIT" ] || fail locked "somebody else is changing $FOLDER (process $o)"
+    t=$((t + 1)); sleep 1
+  done
+  MADE=$k; echo $$ > "$k/pid"
+}
+whole() {
+  R=$(readlink -f -- "$P") || fail stale "$P is gone"
+  [ "$R" = "$P" ] && [ -f "$R" ] || fail stale "$P is no longer a plain file of its own"
+  while read -r _ _ _ _ m _; do
+    [ "$m" = "$P" ] && fail refused "$P is mounted as a single file and cannot be replaced by renaming"
+  done < /proc/self/mountinfo
+  return 0
+}
+same() { sum "$P" && [ "$s" = "$E" ] || fail stale "$P was changed: sha256 is now $s"; }
+receive() {
+  ( set -C; : > "$T" ) 2>/dev/null || fail refused "no file can be made beside $P: $( { : > "$T"; } 2>&1 )"
+  cp --attributes-only --preserve=all -- "$P" "$T" 2>/dev/null ||
+    { chmod "$(stat -c %a -- "$P")" "$T"; chown "$(stat -c %u:%g -- "$P")" "$T" 2>/dev/null; }
+  if [ "$i" -lt "$N" ]; then o=$( { dd bs=1 count="$L" 2>/dev/null > "$T"; } 2>&1 )
+  else o=$( { cat > "$T"; } 2>&1 ); fi || fail space "$P: ${o##*: }"
+  sum "$T" && [ "$s" = "$H" ] || fail truncated "$P: the new text did not arrive whole"
+  [ "$(stat -c '%u:%g %a' -- "$T")" = "$(stat -c '%u:%g %a' -- "$P")" ] ||
+    fail forbidden "owner and mode of $P cannot be kept by this user"
+}
+flush() { sync -- "$1" 2>/dev/null || sync; }
+surroundings() {
+  [ -n "$MASTER" ] && [ -r "/proc/$MASTER/environ" ] && while IFS= read -r v; do
+    n=${v%%=*}
+    case $n in ''|PATH|IFS|PWD|LD_*|[0-9]*|*[!A-Za-z0-9_]*) ;; *) export "$n=${v#*=}";; esac
+  done <<EOT
+$(tr '\000' '\n' < "/proc/$MASTER/environ")
+EOT
+  [ -n "$CWD" ] && cd -- "$CWD"
+  return 0
+}
+
+# --- the proxy's own check sees the candidate in a mount namespace of its own; nothing live is touched
+bindings() { printf '%s\n%s\n' "$T" "$P"; }
+preflight() {
+  CHECKED=0
+  [ -n "$VALIDATE" ] || return 0
+  if [ "$ROOT" = 1 ] && unshare -m true 2>/dev/null; then
+    o=$( ( surroundings; BIND=$(each bindings) VALIDATE=$VALIDATE unshare -m /bin/sh -c '
+while IFS= read -r t && IFS= read -r p; do mount --bind "$t" "$p" || exit 99; done <<EOT
+$BIND
+EOT
+eval "$VALIDATE"' ) 2>&1 9<&- )
+    case $? in 0) CHECKED=1;; 99) ;; *) fail invalid "$o";; esac
+  elif [ -n "$BESIDE" ]; then
+    o=$( ( surroundings; eval "$BESIDE" ) 2>&1 9<&- ) || fail invalid "$o"
+    CHECKED=1
+  fi
+}
+children() {
+  c=; { read -r c < "/proc/$MASTER/task/$MASTER/children"; } 2>/dev/null || :
+  for p in $c; do
+    a=; { IFS= read -r a < "/proc/$p/cmdline"; } 2>/dev/null || :
+    case $a in ''|*"shutting down"*|*"cache manager"*|*"cache loader"*) ;; *) printf '%s ' "$p";; esac
+  done
+}
+serving() {
+  if [ "$KIND" = haproxy ] && [ -z "$(children)" ]; then
+    for d in /proc/[0-9]*; do
+      c=; { read -r c < "$d/comm"; } 2>/dev/null && [ "$c" = haproxy ] && printf '%s ' "${d#/proc/}"
+    done
+    return
+  fi
+  children
+}
+adopted() {
+  new=0
+  for p in $(serving); do
+    case " $OLD " in *" $p "*) [ "$KIND" = nginx ] && return 1;; *) new=$((new + 1));; esac
+  done
+  [ "$new" -gt 0 ]
+}
+proved() {
+  end=$(( $(date +%s) + ADOPT ))
+  while [ "$(date +%s)" -le "$end" ]; do
+    if adopted; then
+      sleep 0.1 2>/dev/null || sleep 1
+      adopted && return 0
+    fi
+    sleep 0.03 2>/dev/null || sleep 1
+  done
+  return 1
+}
+swap() {
+  ln -- "$P" "$B" 2>/dev/null || cp -p -- "$P" "$B" || return 1
+  mv -fT -- "$T" "$P" || { rm -f -- "$B"; return 1; }
+  eval "S$i=1"; flush "${P%/*}/"
+}
+unmoved() { sum "$B" && [ "$s" = "$E" ]; }
+restore() { eval "m=\$S$i"; [ "$m" != 1 ] || { mv -fT -- "$B" "$P"; flush "${P%/*}/"; }; return 0; }
+back() { each restore; }
+
+i=1; while [ "$i" -le "$N" ]; do eval "S$i=0"; i=$((i + 1)); done
+each names
+lock
+each whole
+each same
+if [ "$RELOADS" = 1 ]; then
+  [ -n "$RELOAD" ] || fail refused "$KIND does not run here, so nothing would load the new file"
+  OLD=$(serving)
+fi
+each receive
+trap '' HUP INT TERM PIPE
+preflight
+sync_new() { flush "$T"; }
+each sync_new
+each same
+each swap || { back; fail refused "$P could not be replaced; the old file is in force"; }
+each unmoved || { back; fail stale "$P was changed while it was being replaced; that change is kept"; }
+if [ -n "$VALIDATE" ] && { [ "$CHECKED" = 0 ] || [ "$RELOADS" = 1 ]; }; then
+  o=$( ( surroundings; eval "$VALIDATE" ) 2>&1 9<&- ) || { back; fail invalid "$o"; }
+fi
+if [ "$RELOADS" = 1 ]; then
+  o=$( eval "$RELOAD" 2>&1 9<&- ) || { back; fail reload "the reload command failed: $o"; }
+  proved || { back; eval "$RELOAD" >/dev/null 2>&1 9<&-; fail adoption "the reload was not adopted within $ADOPT s"; }
+fi
+finish
+say "OK" "${new:-0}"
+"""
+"""Variables: KIND, N, P1.. (paths), E1.. (expected sha256), H1.. (new sha256), L1.. (bytes), FOLDER (lock), WAIT and
+ADOPT (seconds), ROOT, RELOADS (1 or 0), RELOAD, VALIDATE, BESIDE (quoted words), MASTER (pid), CWD. The new texts
+follow on standard input. Answer: `OK` and the number of new workers, or `FAIL kind` and the reason; nothing is written
+or everything is put back when it fails.
+
+A worker is new when it is not in OLD, the workers before the reload. nginx adopts when no old worker serves any more
+(old ones that still stream are "shutting down"); HAProxy's old worker drains under the same name, so there it is
+enough that a new one stays."""
