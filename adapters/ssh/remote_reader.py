@@ -43,6 +43,14 @@ class RemoteReader:
         self._probed = discovery.parse_probe(_text(done.out), self.host, began, time.time())
         return self._probed
 
+    async def probed(self, pid: int | None) -> Probe:
+        """The last probe while it is good and knows the process `pid`, else a new one."""
+        known = self._probed
+        fresh = known is not None and time.time() - known.read_at < _PROBE_AGE
+        if known is not None and fresh and any(process.pid == pid for process in known.processes):
+            return known
+        return await self.probe()
+
     def _known(self) -> Probe:
         probed = self._probed
         return probed if probed and time.time() - probed.read_at < _PROBE_AGE else self._probe()

@@ -59,8 +59,8 @@ class RemoteWriter:
         self._sudo = sudo
 
     async def replace_files(self, replacement: FileReplacement) -> str:
-        probed = await self._reader.probe()
         workers = await self._reader.workers(replacement.proxy)
+        probed = await self._reader.probed(workers.master)
         means = await self._means(replacement, probed, workers)
         script, data = _script(replacement, means)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
@@ -131,7 +131,7 @@ class RemoteWriter:
             program = process.arguments[0] if process and process.arguments else "haproxy"
             files = main_files(proxy, probed)
             slots = {change.path: f'"$T{number}"' for number, change in enumerate(replacement.files, 1)}
-            start = f"{quote(program)} -c -q -f "
+            start = f"{quote(program)} -c -f "
             swapped = [slots.get(path, quote(path)) for path in files]
             in_place = start + " -f ".join(quote(path) for path in files)
             return in_place, start + " -f ".join(swapped) if any(path in slots for path in files) else ""

@@ -52,7 +52,7 @@ flush() { sync -- "$1" 2>/dev/null || sync; }
 surroundings() {
   [ -n "$MASTER" ] && [ -r "/proc/$MASTER/environ" ] && while IFS= read -r v; do
     n=${v%%=*}
-    case $n in ''|PATH|IFS|PWD|LD_*|[0-9]*|*[!A-Za-z0-9_]*) ;; *) export "$n=${v#*=}";; esac
+    case $n in ''|PATH|IFS|PWD|LD_*|HAPROXY_MWORKER*|HAPROXY_LOAD*|HAPROXY_PROC*|[0-9]*|*[!A-Za-z0-9_]*) ;; *) export "$n=${v#*=}";; esac
   done <<EOT
 $(tr '\000' '\n' < "/proc/$MASTER/environ")
 EOT
@@ -104,6 +104,7 @@ proved() {
   end=$(( $(date +%s) + ADOPT ))
   while [ "$(date +%s)" -le "$end" ]; do
     if adopted; then
+      [ "$KIND" = nginx ] && return 0
       sleep 0.1 2>/dev/null || sleep 1
       adopted && return 0
     fi
@@ -137,7 +138,7 @@ each sync_new
 each same
 each swap || { back; fail refused "$P could not be replaced; the old file is in force"; }
 each unmoved || { back; fail stale "$P was changed while it was being replaced; that change is kept"; }
-if [ -n "$VALIDATE" ] && { [ "$CHECKED" = 0 ] || [ "$RELOADS" = 1 ]; }; then
+if [ -n "$VALIDATE" ] && [ "$CHECKED" = 0 ]; then
   o=$( ( surroundings; eval "$VALIDATE" ) 2>&1 9<&- ) || { back; fail invalid "$o"; }
 fi
 if [ "$RELOADS" = 1 ]; then

@@ -1,0 +1,237 @@
+"""A host for the tests: sshd, nginx and HAProxy in namespaces of their own, on a loopback address of their own.
+
+Its folders lie under `root` and are bound over /etc/nginx, /run and so on inside, so that they can be looked at and
+watched from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+USER = "deckop"
+UID = 2101
+_FOLDERS = {
+    "nginx": "/etc/nginx",
+    "haproxy": "/etc/haproxy",
+    "sudoers.d": "/etc/sudoers.d",
+    "run": "/run",
+    "var": "/var",
+    "home": "/home",
+}
+_SSHD = """\
+ListenAddress {address}:{port}
+HostKey {root}/host_key
+AuthorizedKeysFile {root}/authorized/%u
+PidFile none
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+UsePAM no
+UseDNS no
+AllowTcpForwarding {forwarding}
+AllowStreamLocalForwarding {forwarding}
+MaxStartups 200:30:300
+MaxSessions 10
+"""
+NGINX = """\
+# the front of the models
+worker_processes 2;
+error_log /var/log/nginx/error.log;
+pid /run/nginx.pid;
+events { worker_connections 256; }
+http {
+    access_log off;
+    limit_req_zone $binary_remote_addr zone=perip:1m rate=10r/s;
+    include /etc/nginx/conf.d/*.conf;
+    include sites-enabled/*;
+}
+"""
+MODELS = """\
+upstream llama {\t# weights by hand
+    zone llama 64k;
+    server 127.0.0.1:9 weight=9;
+    server 127.0.0.2:9;
+}
+server {
+    listen ADDRESS:8080;
+    location / { limit_req zone=perip burst=5 nodelay; proxy_pass http://llama; }
+}
+"""
+HAPROXY = """\
+global
+    stats socket /run/haproxy/admin.sock mode 660 group GROUP level admin
+    stats socket /run/haproxy/user.sock mode 666 level user
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend front
+    bind ADDRESS:8081
+    default_backend chat
+backend chat
+    balance roundrobin
+    server a 127.0.0.1:9 weight 90 maxconn 20
+    server b 127.0.0.2:9 weight 10
+"""
+
+
+def missing() -> str:
+    """Why no host can be started here, or nothing."""
+    if os.geteuid() != 0:
+        return "needs root, for hosts in namespaces of their own"
+    absent = [name for name in ("sshd", "nginx", "haproxy", "sudo", "unshare") if not _program(name)]
+    return f"needs {', '.join(absent)}" if absent else ""
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+@dataclass
+class Keys:
+    """The keys of one test run: ours, plain and encrypted, and what hosts let in."""
+
+    folder: Path
+    plain: Path = field(init=False)
+    locked: Path = field(init=False)
+    passphrase = "correct horse"
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.plain, self.locked = self.folder / "id_plain", self.folder / "id_locked"
+        make_key(self.plain)
+        make_key(self.locked, self.passphrase)
+
+
+def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(path)], check=True, timeout=20)
+
+
+def free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+class Host:
+    """One host. `inside(path)` is a path of its own as seen from outside."""
+
+    def __init__(self, name: str, root: Path, address: str, keys: Keys, *, forwarding: bool = True) -> None:
+        self.name, self.root, self.address, self.keys = name, root, address, keys
+        self.port = free_port(address)
+        self.forwarding = forwarding
+        self.small_disk = False
+        self.sudoers = f"{USER} ALL=(root) NOPASSWD: /bin/sh\n"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.init = 0
+        self._write()
+
+    def _write(self) -> None:
+        for name in _FOLDERS:
+            (self.root / name).mkdir(parents=True)
+            (self.root / name).chmod(0o755)
+        self.root.chmod(0o755)
+        for name in ("run/sshd", "run/lock", "run/haproxy", "var/log/nginx", "var/lib/nginx", "var/tmp", "run/sudo"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        (self.root / "nginx" / "conf.d").mkdir()
+        (self.root / "nginx" / "sites-enabled").mkdir()
+        (self.root / "nginx" / "nginx.conf").write_text(NGINX)
+        (self.root / "nginx" / "conf.d" / "models.conf").write_text(MODELS.replace("ADDRESS", self.address))
+        text = HAPROXY.replace("ADDRESS", self.address).replace("GROUP", USER)
+        (self.root / "haproxy" / "haproxy.cfg").write_text(text)
+        make_key(self.root / "host_key")
+        authorized = self.root / "authorized"
+        authorized.mkdir()
+        public = "".join(Path(f"{key}.pub").read_text() for key in (self.keys.plain, self.keys.locked))
+        for user in ("root", USER):
+            (authorized / user).write_text(public)
+        self._write_users()
+
+    def _write_users(self) -> None:
+        passwd = Path("/etc/passwd").read_text() + f"{USER}:x:{UID}:{UID}::/home/{USER}:/bin/sh\n"
+        (self.root / "passwd").write_text(passwd)
+        (self.root / "group").write_text(Path("/etc/group").read_text() + f"{USER}:x:{UID}:\n")
+        (self.root / "hosts").write_text(f"127.0.0.1 localhost {self.name}\n")
+        names = [line.partition(":")[0] for line in passwd.splitlines()]
+        (self.root / "shadow").write_text("".join(f"{name}:*:20000:0:99999:7:::\n" for name in names))
+        (self.root / "shadow").chmod(0o600)
+        (self.root / "home" / USER).mkdir()
+        os.chown(self.root / "home" / USER, UID, UID)
+
+    def start(self, *, proxies: bool = True) -> None:
+        (self.root / "sudoers.d" / "deck").write_text(self.sudoers)
+        (self.root / "sudoers.d" / "deck").chmod(0o440)
+        forwarding = "yes" if self.forwarding else "no"
+        config = _SSHD.format(address=self.address, port=self.port, root="/mnt", forwarding=forwarding)
+        (self.root / "sshd_config").write_text(config)
+        binds = [f"mount --bind /mnt/{name} {place}" for name, place in _FOLDERS.items()]
+        binds += [f"mount --bind /mnt/{name} /etc/{name}" for name in ("passwd", "group", "shadow", "hosts")]
+        if self.small_disk:
+            binds.append("mount -t tmpfs -o size=64k tmpfs /etc/nginx && cp -a /mnt/nginx/. /etc/nginx/")
+        run = "/usr/sbin/nginx -g 'daemon off;' &\n/usr/sbin/haproxy -W -f /etc/haproxy/haproxy.cfg &\n"
+        lines = [f"mount --bind {self.root} /mnt", *binds, f"hostname {self.name}"]
+        script = "set -eu\n" + "\n".join(lines) + f"\n{run if proxies else ''}exec /usr/sbin/sshd -D -e -f /mnt/sshd_config\n"
+        (self.root / "init.sh").write_text(script)
+        names = ["--mount", "--pid", "--uts", "--fork", "--kill-child=KILL", "--mount-proc"]
+        with (self.root / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                ["unshare", *names, "--", "/bin/sh", str(self.root / "init.sh")], stdout=log, stderr=log
+            )
+        wait_port(self.address, self.port)
+        if proxies:
+            wait_port(self.address, 8080)
+            wait_port(self.address, 8081)
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        self.init = int(children[0])
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def inside(self, path: str) -> Path:
+        return Path(f"/proc/{self.init}/root{path}")
+
+    def run(self, *command: str) -> str:
+        """Do something on the host by other means than SSH."""
+        entered = ["nsenter", "-t", str(self.init), "-m", "-p", "-u", "--", *command]
+        return subprocess.run(entered, check=True, timeout=20, capture_output=True, text=True).stdout
+
+    def known_line(self) -> str:
+        kind, key, *_ = (self.root / "host_key.pub").read_text().split()
+        return f"[{self.address}]:{self.port} {kind} {key}\n"
+
+    def config_block(self, user: str = "root", key: Path | None = None, extra: str = "") -> str:
+        return (
+            f"Host {self.name}\n  HostName {self.address}\n  Port {self.port}\n  User {user}\n"
+            f"  IdentityFile {key or self.keys.plain}\n  IdentitiesOnly yes\n{extra}\n"
+        )
+
+
+def wait_port(address: str, port: int, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=0.5):
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"{address}:{port} does not answer")
+
+
+@contextlib.contextmanager
+def started(host: Host) -> Iterator[Host]:
+    try:
+        host.start()
+        yield host
+    finally:
+        host.stop()
