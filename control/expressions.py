@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from control.edit import LimitEdit, Share, SharesEdit, StateEdit
 from control.errors import InvalidValue, UsageError
-from control.model import Amount, Limit, Special, TargetState, Weight, Window
+from control.model import Amount, Burst, Limit, Special, TargetState, Weight, Window
 from control.ref import Ref
 from control.text import clean
 
@@ -237,3 +237,12 @@ def format_window(window: Window | None) -> str:
 def format_amount(amount: Amount, window: Window | None) -> str:
     """An amount for people: `50/s`, `3000/min`, `10/h`, `64`, `unlimited`."""
     return amount.value if isinstance(amount, Special) else format_number(amount) + format_window(window)
+
+
+def format_burst(burst: Burst | None) -> str:
+    """A burst for people: the native number and what it lets through at once; `--` where there is none."""
+    if burst is None or burst.native is None:
+        return "--"
+    if burst.at_once is None or burst.at_once == burst.native:
+        return str(burst.native)
+    return f"{burst.native} ({format_number(burst.at_once)} at once)"

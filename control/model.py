@@ -375,6 +375,8 @@ class Effective:
     """Per what: the key ("source address"), or "all callers"."""
     why: str
     """The arithmetic in words, with its sources."""
+    unlimited: bool = False
+    """True where `low` and `high` are None because nothing holds callers back here, not because it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
