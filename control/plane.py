@@ -6,15 +6,31 @@ writer, so nothing above it can write.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-from control.deckfile import DeckConfig, EnvironmentConfig
-from control.edit import Edit
+from control.applying import Applying
+from control.asking import READ_SECONDS, ask
+from control.changelog import ChangeLog, Recorded, refused
+from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
+from control.edit import Change, Edit
+from control.errors import ControlError, NotFound, ReadOnly
+from control.inventory import find_row
+from control.journal import Journal
+from control.keeping import Keeper
 from control.options import ApplyOptions, PlanOptions
-from control.plan import HistoryItem, Plan, Progress, Result
-from control.ports import Check, NativeText, Reader, Writer
+from control.permission import check_writable, confirmation_missing
+from control.places import journal_path
+from control.plan import GuardResult, HistoryItem, Plan, Progress, Result, ResultOutcome
+from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
+from control.ports import Check, NativeText, Prepared, Reader, Writer
 from control.ref import Ref
+from control.resolving import resolve_change
+from control.undo import changes_back, check_undoable, steps_to_undo
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
+from control.watching import watch
 
 __all__ = [
     "ApplyOptions",
@@ -31,6 +47,15 @@ __all__ = [
 
 WriterFactory = Callable[[EnvironmentConfig, Reader], Writer]
 
+_PLAN = PlanOptions()
+_APPLY = ApplyOptions()
+
+READ_DEADLINE = 15.0
+BESIDE_DEADLINE = 4.0
+"""How long a plan waits for environments that it does not touch but whose rows tell its headroom."""
+AT_ONCE = 16
+"""So many objects are read side by side."""
+
 
 class ControlPlane:
     """See the module. All methods are safe to call from one event loop; none blocks it."""
@@ -43,57 +68,258 @@ class ControlPlane:
         actor: str,
     ) -> None:
         """`writers` is None in read-only mode. `actor` is who acts, for the journal (`user@host`)."""
-        raise NotImplementedError
+        self.deck = deck
+        self.actor = actor
+        self.journal = Journal(journal_path(deck))
+        self._log = ChangeLog(self.journal)
+        self._readers = dict(readers)
+        self._writers = writers
+        self._keeper = Keeper(deck, self._readers)
 
-    deck: DeckConfig
-    inventory: Inventory
+    def with_writers(self, writers: WriterFactory) -> ControlPlane:
+        """A control plane that can write, over the same readers and the same inventory."""
+        armed = ControlPlane(self.deck, self._readers, writers, self.actor)
+        armed._keeper = self._keeper
+        return armed
+
+    @property
+    def inventory(self) -> Inventory:
+        """What is known now. A new value after every change of it."""
+        return self._keeper.inventory
 
     @property
     def read_only(self) -> bool:
         """True where no writer can be made."""
-        raise NotImplementedError
+        return self._writers is None
 
-    async def refresh(self, environments: Sequence[str] | None = None, deadline_seconds: float = 15.0) -> Inventory:
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def refresh(
+        self, environments: Sequence[str] | None = None, deadline_seconds: float = READ_DEADLINE
+    ) -> Inventory:
         """Read these environments (all by default) side by side; one that fails costs only its own rows."""
-        raise NotImplementedError
+        names = list(self._readers) if environments is None else [self._known(name) for name in environments]
+        await asyncio.gather(*(self._keeper.read(name, deadline_seconds) for name in names))
+        return await self._keeper.rebuild()
 
     async def measure(self) -> Inventory:
         """Take one sample of the counters of every environment that was reached and refresh `inventory.seen`."""
-        raise NotImplementedError
+        await asyncio.gather(*(self._keeper.count(name) for name in self._readers))
+        return await self._keeper.rebuild()
 
     def watch(self) -> AsyncIterator[Inventory]:
         """Keep reading and measuring until closed; yields after every change of the inventory."""
-        raise NotImplementedError
+        return watch(self._keeper)
 
     async def native(self, ref: Ref) -> NativeText:
-        raise NotImplementedError
+        """The native text that holds a route or limit; of a group, that on its first host."""
+        reader = self._readers[self._known(ref.environment)]
+        row = find_row(self.inventory, ref)
+        if row is None:
+            await self._ensure_read([ref.environment])
+            row = row_of(self.inventory, ref)
+        one = row.members[0].ref if row.members else row.ref
+        return await ask(reader.native(one), READ_SECONDS, f"reading {one}")
 
-    async def plan(self, edits: Sequence[Edit], options: PlanOptions = PlanOptions()) -> Plan:
+    def _known(self, environment: str) -> str:
+        if environment not in self._readers:
+            raise NotFound(f"there is no environment '{environment}'", hint="the deck file names them")
+        return environment
+
+    async def _ensure_read(self, names: Sequence[str]) -> None:
+        """Read what was never read. Raises where one of these cannot be."""
+        missing = [name for name in names if self._keeper.state(self._known(name)).snapshot is None]
+        errors = await asyncio.gather(*(self._keeper.read(name, READ_DEADLINE) for name in missing))
+        if missing:
+            await self._keeper.rebuild()
+        for error in errors:
+            if error is not None:
+                raise error
+
+    async def _read_beside(self, names: Sequence[str]) -> None:
+        """Read, as far as they answer, the other environments of the services that these belong to."""
+        involved = [_environments_of(service) for service in self.deck.services]
+        beside = {name for one in involved if one & set(names) for name in one}
+        missing = [name for name in beside if name in self._readers and self._keeper.state(name).snapshot is None]
+        if missing:
+            await asyncio.gather(*(self._keeper.read(name, BESIDE_DEADLINE) for name in missing))
+            await self._keeper.rebuild()
+
+    async def _read_objects(self, objects: Sequence[tuple[str, str]]) -> list[ObjectRead]:
+        """(environment, object)s read anew, side by side. Raises for the first that cannot be read."""
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def one(environment: str, object: str) -> ObjectRead:
+            async with few:
+                reader = self._readers[self._known(environment)]
+                part = await ask(reader.read_object(object), READ_SECONDS, f"reading {object}")
+                return ObjectRead(environment, object, part)
+
+        return list(await asyncio.gather(*(one(*pair) for pair in objects)))
+
+    async def _situation(self, read: Sequence[ObjectRead]) -> Situation:
+        """Merge fresh reads in and say what plans are made on."""
+        for one in read:
+            self._keeper.merge(one.environment, one.snapshot, one.object)
+        inventory = await self._keeper.rebuild()
+        last = await asyncio.to_thread(self._log.last_change_at)
+        return Situation(self.deck, inventory, last, time.time())
+
+    # --- planning -----------------------------------------------------------------------------------------------------
+
+    async def plan(self, edits: Sequence[Edit], options: PlanOptions = _PLAN) -> Plan:
         """Resolve edits against fresh reads into one plan. Sends nothing that writes."""
-        raise NotImplementedError
+        names = list(dict.fromkeys(edit.ref.environment for edit in edits))
+        unread = {name for name in names if self._keeper.state(self._known(name)).snapshot is None}
+        await self._ensure_read(names)
+        await self._read_beside(names)
+        rows = [row_of(self.inventory, edit.ref) for edit in edits if edit.ref.environment not in unread]
+        objects = [(one.environment, one.object) for row in rows for one in row.members or (row,)]
+        situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))))
+        changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._log.remembered_weight)
+        prepared = await self._prepare(changes)
+        return await asyncio.to_thread(make_plan, prepared, situation, options)
 
     async def undo_plan(self, change: str | None = None) -> Plan:
         """The plan that takes a change back (the caller's own last one by default), field by field."""
-        raise NotImplementedError
+        recorded = await asyncio.to_thread(self._recorded, change)
+        check_undoable(recorded)
+        steps = steps_to_undo(recorded)
+        names = list(dict.fromkeys(step.environment for step in steps))
+        await self._ensure_read(names)
+        await self._read_beside(names)
+        read = await self._read_objects([(step.environment, step.object) for step in steps])
+        situation = await self._situation(read)
+        changes, left_alone = changes_back(steps, {one.object: one.snapshot for one in read})
+        return await self._undo_of(recorded, changes, left_alone, situation)
+
+    async def _undo_of(
+        self, recorded: Recorded, changes: list[Change], left_alone: list[GuardResult], situation: Situation
+    ) -> Plan:
+        prepared = await self._prepare(changes)
+        options = PlanOptions(reason=f"undo of {recorded.change}")
+        return await asyncio.to_thread(make_plan, prepared, situation, options, recorded.change, left_alone)
+
+    def _recorded(self, change: str | None) -> Recorded:
+        return self._log.get(change) if change is not None else self._log.last_of(self.actor)
+
+    async def _prepare(self, changes: Sequence[Change]) -> list[Prepared]:
+        """The changes as steps, environment by environment, in the order in which they were given."""
+        by_environment: dict[str, list[Change]] = {}
+        for change in changes:
+            by_environment.setdefault(change.ref.environment, []).append(change)
+        answers = await asyncio.gather(
+            *(
+                ask(self._readers[self._known(name)].prepare(own, fresh=True), READ_DEADLINE, f"planning in {name}")
+                for name, own in by_environment.items()
+            )
+        )
+        return [step for steps in answers for step in steps]
+
+    # --- applying -----------------------------------------------------------------------------------------------------
 
     async def apply(
         self,
         plan: Plan,
-        options: ApplyOptions = ApplyOptions(),
+        options: ApplyOptions = _APPLY,
         progress: Callable[[Progress], Awaitable[None]] | None = None,
     ) -> Result:
         """Do a plan: journal, then step by step. Raises `ReadOnly` where no writer can be made. Cancelling the task
         stops before the next step; the step in flight is finished and the journal says the truth."""
-        raise NotImplementedError
+        if self._writers is None:
+            raise ReadOnly("this is a read-only session: nothing can be written", hint="start without --read-only")
+        if not plan.steps:
+            return Result(None, ResultOutcome.NO_CHANGE, await asyncio.to_thread(self.journal.head))
+        check_writable(plan, self.deck, options)
+        reasons = confirmation_missing(plan, self.deck, options)
+        if reasons:
+            return refused(plan, await asyncio.to_thread(self.journal.head), reasons)
+        if plan.undo_of is not None:
+            check_undoable(await asyncio.to_thread(self._log.get, plan.undo_of))
+        with contextlib.suppress(ControlError):
+            await self._ensure_read(list(dict.fromkeys(step.environment for step in plan.steps)))
+        async with contextlib.AsyncExitStack() as stack:
+            writers = self._open_writers(plan, self._writers, stack)
+            applying = Applying(plan, options, self._readers, writers, self._log, self.actor, self._situation, progress)
+            return await _finished(applying)
+
+    def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Writer]:
+        writers: dict[str, Writer] = {}
+        for name in dict.fromkeys(step.environment for step in plan.steps):
+            config = self.deck.environment(name)
+            if config is None or name not in self._readers:
+                raise NotFound(f"there is no environment '{name}'", hint="the deck file names them")
+            writers[name] = make(config, self._readers[name])
+            stack.push_async_callback(_closed, writers[name])
+        return writers
+
+    # --- the journal --------------------------------------------------------------------------------------------------
 
     def history(self) -> list[HistoryItem]:
-        raise NotImplementedError
+        """All changes, newest first. Reads the journal's file: off the event loop, please, where that may wait."""
+        return self._log.history()
 
     async def resolve(self, change: str | None = None) -> list[Result]:
         """Look at the platforms for each interrupted change, state what is true and journal it."""
-        raise NotImplementedError
+        open_ones = await asyncio.to_thread(self._unresolved, change)
+        return [await resolve_change(one, self._log, self._readers, self.actor) for one in open_ones]
+
+    def _unresolved(self, change: str | None) -> list[Recorded]:
+        """Interrupted changes, and a named one that its process left in progress."""
+        if change is None:
+            return [
+                one
+                for one in self._log.recorded()
+                if one.interrupted or (one.result is not None and one.outcome is ResultOutcome.IN_PROGRESS)
+            ]
+        one = self._log.get(change)
+        return [one] if one.result is None or one.outcome is ResultOutcome.IN_PROGRESS else []
 
     async def doctor(self) -> list[tuple[str, Check]]:
-        raise NotImplementedError
+        """What every environment's reader says of reach, identity and rights."""
+        answers = await asyncio.gather(*(self._check(name) for name in self._readers))
+        journal = await asyncio.to_thread(self._check_journal)
+        return [("", journal), *((name, check) for name, checks in answers for check in checks)]
 
-    async def close(self) -> None: ...
+    async def _check(self, name: str) -> tuple[str, list[Check]]:
+        try:
+            return name, await ask(self._readers[name].check(), READ_DEADLINE, f"checking {name}")
+        except ControlError as error:
+            return name, [Check("reach", "fail", error.message, error.hint or "")]
+
+    def _check_journal(self) -> Check:
+        try:
+            told = self.journal.verify()
+        except ControlError as error:
+            return Check("journal", "fail", error.message, error.hint or "")
+        if not told.ok:
+            return Check("journal", "fail", f"{self.journal.path}: entry {told.first_bad} does not fit the chain")
+        return Check("journal", "ok", f"{self.journal.path}: {told.entries} entries, the chain holds")
+
+    async def close(self) -> None:
+        """Close every reader. Idempotent."""
+        await asyncio.gather(*(reader.close() for reader in self._readers.values()), return_exceptions=True)
+
+
+def _environments_of(service: ServiceConfig) -> set[str]:
+    """The environments that a service's globs and front name."""
+    named = {pattern.split("/", 1)[0] for pattern in service.routes}
+    if service.front is not None:
+        named |= {*service.front.targets.values(), service.front.route.split("/", 1)[0]}
+    return named
+
+
+async def _closed(writer: Writer) -> None:
+    with contextlib.suppress(Exception):
+        await writer.close()
+
+
+async def _finished(applying: Applying) -> Result:
+    """Run to the end. Where the caller is cancelled, finish the step in flight and stop before the next."""
+    task = asyncio.ensure_future(applying.run())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        applying.stop.set()
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -5,17 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from control import capacity
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, SharesEdit
 from control.edits import resolve_limit, resolve_shares, resolve_states
 from control.errors import InvalidValue, NotFound, UsageError
-from control.fields import Row, flattened, show, value_of
+from control.fields import Row, flattened, same, show, value_of
 from control.graph import Graph
 from control.guards import GuardView, judge, worst
 from control.inventory import find_row, headroom_line, with_rows
-from control.model import Limit, Owner, Route, Weight
+from control.model import Limit, Owner, Route, Snapshot, Weight
 from control.options import PlanOptions
 from control.ordering import default_on_failure, ordered
 from control.plan import EffectiveChange, GuardResult, OnFailure, Plan, Step, Verdict
@@ -26,6 +27,15 @@ from control.views import Inventory
 
 Remembered = Callable[[Ref, str], Weight | None]
 """(route, target name) -> the weight that the journal has from before the target was drained."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRead:
+    """One native object, just read."""
+
+    environment: str
+    object: str
+    snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +96,7 @@ def _resolve_one(edit: Edit, inventory: Inventory, remembered: Remembered) -> It
         elif isinstance(edit, SharesEdit):
             yield from resolve_shares(one, edit)
         else:
-            ref = one.ref
-            yield from resolve_states(one, edit, lambda target, ref=ref: remembered(ref, target))
+            yield from resolve_states(one, edit, partial(remembered, one.ref))
 
 
 # --- changes to a plan ------------------------------------------------------------------------------------------------
@@ -219,6 +228,6 @@ def mismatches(changes: Iterable[Change], rows: Mapping[Ref, Row]) -> list[str]:
     for change in changes:
         row = rows.get(change.ref)
         now = value_of(row, change.field) if row is not None else None
-        if now != change.before and not (now in (None, 0) and change.before in (None, 0)):
+        if not same(change.field, now, change.before):
             found.append(f"{change.field} of {change.ref} is {show(now)}, the plan starts from {show(change.before)}")
     return found

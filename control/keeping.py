@@ -1,0 +1,114 @@
+"""What the control plane keeps of each environment between reads, and how a fresh read of one object is merged in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
+
+from control.asking import ask
+from control.deckfile import DeckConfig
+from control.errors import ControlError
+from control.inventory import EnvironmentState, build_inventory, empty_inventory, prepared_snapshot
+from control.measuring import Meter
+from control.merging import carried, counted_together
+from control.model import Counted, Limit, Route, Snapshot
+from control.ports import Reader
+from control.ref import Ref
+from control.views import Inventory, Unreached
+
+COUNT_SECONDS = 5.0
+
+AnyRow = TypeVar("AnyRow", Route, Limit)
+
+
+@dataclass(slots=True)
+class Keeper:
+    """The states of all environments and the inventory made of them."""
+
+    deck: DeckConfig
+    readers: Mapping[str, Reader]
+    states: dict[str, EnvironmentState] = field(default_factory=dict)
+    meter: Meter = field(default_factory=Meter)
+    inventory: Inventory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inventory = empty_inventory(self.deck)
+
+    async def rebuild(self) -> Inventory:
+        """Make the inventory anew from the states, off the event loop."""
+        states = {name: replace(state) for name, state in self.states.items()}
+        version = self.inventory.version + 1
+        built = await asyncio.to_thread(build_inventory, self.deck, states, version)
+        if built.version > self.inventory.version:
+            self.inventory = built
+        return self.inventory
+
+    def state(self, name: str) -> EnvironmentState:
+        return self.states.setdefault(name, EnvironmentState())
+
+    async def read(self, name: str, deadline_seconds: float) -> ControlError | None:
+        """Read one environment whole. A failure is kept and returned; the rows of the last good read stay."""
+        try:
+            snapshot = await ask(self.readers[name].read(), deadline_seconds, f"reading {name}")
+        except ControlError as error:
+            self.state(name).unreached = Unreached(name, str(error), error.kind.value)
+            return error
+        filled = await asyncio.to_thread(prepared_snapshot, snapshot, self.deck.environment(name))
+        state = self.state(name)
+        if state.snapshot is None or filled.read_at >= state.snapshot.read_at:
+            state.snapshot = filled
+        state.unreached = None
+        return None
+
+    def merge(self, name: str, part: Snapshot, object: str) -> None:
+        """Put a fresh read of one object in the place of what was known of it."""
+        state = self.state(name)
+        known = state.snapshot if state.snapshot is not None else Snapshot(part.environment)
+        merged = replace(
+            known,
+            routes=_merged(known.routes, part.routes, object),
+            limits=_merged(known.limits, part.limits, object),
+            read_at=known.read_at or part.read_at,
+        )
+        state.snapshot = prepared_snapshot(merged, self.deck.environment(name))
+
+    async def count(self, name: str) -> bool:
+        """Take one sample of the counters of one environment. True where something was counted."""
+        state = self.state(name)
+        if state.snapshot is None:
+            return False
+        try:
+            samples = await ask(self.readers[name].count(None), COUNT_SECONDS, f"counting in {name}")
+        except ControlError:
+            return False
+        await asyncio.to_thread(self._take, state, samples)
+        return True
+
+    def _take(self, state: EnvironmentState, samples: Sequence[Counted]) -> None:
+        if state.snapshot is None:
+            return
+        for sample in (*samples, *counted_together(state.snapshot.routes, samples)):
+            self.meter.add(sample)
+        rows = [one for route in state.snapshot.routes for one in (route, *route.members)]
+        state.seen = {row.ref: seen for row in rows if (seen := self.meter.seen(row)) is not None}
+
+
+def _merged(known: Iterable[AnyRow], fresh: Sequence[AnyRow], object: str) -> tuple[AnyRow, ...]:
+    """Ungrouped rows, those of `object` as freshly read, in the old order."""
+    news: dict[Ref, AnyRow] = {one.ref: one for row in fresh for one in _members(row)}
+    found: list[AnyRow] = []
+    for row in known:
+        for old in _members(row):
+            new = news.pop(old.ref, None)
+            if new is not None:
+                found.append(carried(new, old))
+            elif old.object != object:
+                found.append(old)
+    found.extend(news.values())
+    return tuple(found)
+
+
+def _members(row: AnyRow) -> tuple[AnyRow, ...]:
+    return cast("tuple[AnyRow, ...]", row.members or (row,))

@@ -1,0 +1,91 @@
+"""Following all environments at once: what changed is read anew, counters are sampled, nobody waits for the slow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from control.errors import ControlError
+from control.keeping import Keeper
+from control.model import Platform
+from control.ports import Reader
+from control.views import Inventory
+
+READ_SECONDS = 15.0
+SETTLE_SECONDS = 0.05
+"""Changes that come closer together than this are shown as one."""
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
+REREAD_SECONDS = 120.0
+"""Everything is read anew at least so often, for what no watch tells."""
+MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERLESS: 30.0}
+
+
+async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
+    """Yield the inventory after every change of it, until closed."""
+    changed = asyncio.Event()
+    tasks = [
+        asyncio.ensure_future(work)
+        for name in keeper.readers
+        for work in (_follow(keeper, name, changed), _measure(keeper, name, changed))
+    ]
+    try:
+        while True:
+            await changed.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            changed.clear()
+            yield await keeper.rebuild()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _follow(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
+    """Read one environment, then again each time its reader says that something may have changed."""
+    failures = 0
+    touched = asyncio.Event()
+    watcher = asyncio.ensure_future(_pump(keeper.readers[name], touched))
+    try:
+        while True:
+            touched.clear()
+            failed = await keeper.read(name, READ_SECONDS)
+            changed.set()
+            failures = failures + 1 if failed is not None else 0
+            if failures:
+                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REREAD_SECONDS):
+                    await touched.wait()
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+async def _pump(reader: Reader, touched: asyncio.Event) -> None:
+    """Turn a reader's watch into one flag. A watch that breaks is begun again, and means that something changed."""
+    failures = 0
+    while True:
+        try:
+            async for _ in reader.watch():
+                failures = 0
+                touched.set()
+        except ControlError:
+            pass
+        except Exception:  # noqa: S110 - an adapter's fault costs its own freshness only; the next read tells it
+            pass
+        await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+        failures += 1
+        touched.set()
+
+
+async def _measure(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
+    while True:
+        if await keeper.count(name):
+            changed.set()
+            snapshot = keeper.state(name).snapshot
+            platform = snapshot.environment.platform if snapshot is not None else Platform.KUBERNETES
+            await asyncio.sleep(MEASURE_SECONDS[platform])
+        else:
+            await asyncio.sleep(2.0)

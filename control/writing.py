@@ -1,0 +1,134 @@
+"""One guarded write and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from control.asking import READ_SECONDS, WRITE_SECONDS, ask
+from control.errors import ControlError, ErrorKind, Stale, Unreachable
+from control.model import Counted
+from control.oslocks import FileLock
+from control.plan import Reason, Step, StepOutcome, StepResult
+from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
+from control.proving import UNKNOWN, read_back
+from control.ref import Ref
+
+LOCK_SECONDS = 15.0
+"""How long a step waits for another process of ours that is writing the same object."""
+
+_REFUSALS = frozenset({ErrorKind.STALE, ErrorKind.LOCKED, ErrorKind.GUARD, ErrorKind.READ_ONLY})
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One step of a plan and how far it got."""
+
+    step: Step
+    result: StepResult
+    prepared: Prepared | None = None
+    baseline: Mapping[Ref, Counted] = field(default_factory=dict)
+    accepted: ProofPart = UNKNOWN
+
+    @property
+    def failed(self) -> bool:
+        return self.result.outcome not in (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS)
+
+    @property
+    def may_be_in_force(self) -> bool:
+        """False only where it is known that nothing of the step was written."""
+        if not self.failed:
+            return True
+        return self.result.found in (Found.AFTER, Found.OTHER, Found.UNREACHABLE)
+
+    def fail(self, kind: ErrorKind, message: str) -> Attempt:
+        """It was written, read back as it was meant, and the data plane refuses it."""
+        self.result = replace(self.result, outcome=StepOutcome.FAILED, found=Found.AFTER, reason=Reason(kind, message))
+        return self
+
+    def refuse(self, error: ControlError) -> None:
+        """Nothing was written."""
+        outcome = StepOutcome.REFUSED if error.kind in _REFUSALS else StepOutcome.FAILED
+        self.result = replace(self.result, outcome=outcome, reason=Reason(error.kind, str(error)))
+
+
+async def prepare_step(reader: Reader, step: Step) -> Prepared:
+    """Read a step's object anew and make the step ready. Raises `Stale` where it is not what the plan was made on."""
+    answers = await ask(reader.prepare(step.changes, fresh=True), READ_SECONDS, f"reading {step.object}")
+    fresh = next((one for one in answers if one.object == step.object), None)
+    if fresh is None or len(answers) != 1:
+        raise Stale(f"{step.object} no longer holds what the plan changes", ref=step.object, hint="plan again")
+    if fresh.base != step.base:
+        raise Stale(
+            f"{step.object} was changed since the plan was made (base {step.base}, now {fresh.base}); "
+            "nothing was written to it",
+            ref=step.object,
+            hint="plan again on what is there now",
+        )
+    return fresh
+
+
+async def guarded_write(
+    attempt: Attempt, reader: Reader, writer: Writer, written: Callable[[], Awaitable[None]]
+) -> None:
+    """Write once and read back, after an error too: then only the platform knows. Raises `Stale`: nothing written."""
+    assert attempt.prepared is not None
+    step, error, said = attempt.step, None, ""
+    started = time.monotonic()
+    try:
+        said = await ask(writer.write(attempt.prepared), WRITE_SECONDS, f"writing {step.object}")
+        await written()
+    except (Stale, ControlError) as problem:
+        if isinstance(problem, Stale):
+            raise
+        error = problem
+    found = await read_back(reader, step.object, step.changes, accepted=error is None)
+    seconds = time.monotonic() - started
+    if found is Found.AFTER and (error is None or isinstance(error, Unreachable)):
+        note = said if error is None else f"no answer to the write ({error.message}), reading back shows it"
+        attempt.accepted = ProofPart(ProofState.YES, note, seconds)
+        return
+    attempt.result = replace(
+        attempt.result,
+        outcome=StepOutcome.UNKNOWN if found is Found.UNREACHABLE else StepOutcome.FAILED,
+        found=found,
+        reason=_why(error, found),
+    )
+
+
+def _why(error: ControlError | None, found: Found) -> Reason:
+    """Why a write counts as failed, and what is there now."""
+    now = {
+        Found.BEFORE: "reading back shows the old values",
+        Found.AFTER: "reading back shows the new values all the same",
+        Found.OTHER: "reading back shows neither the old nor the new values",
+        Found.UNREACHABLE: "it could not be read back, so what is there is not known",
+    }[found]
+    if error is None:
+        kind = ErrorKind.UNREACHABLE if found is Found.UNREACHABLE else ErrorKind.PLATFORM
+        return Reason(kind, f"the platform accepted the write, but {now}")
+    return Reason(error.kind, f"{error}; {now}")
+
+
+class ObjectLocks:
+    """Locks per native object among the processes that share one journal. Correctness comes from each write's own
+    precondition; these only keep our own people from racing each other."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+
+    @contextlib.asynccontextmanager
+    async def held(self, object: str) -> AsyncIterator[None]:
+        """Hold the lock of one object. Raises `Locked` after `LOCK_SECONDS`."""
+        mark = hashlib.sha256(object.encode()).hexdigest()[:16]
+        lock = FileLock(self._journal.with_name(f"{self._journal.name}.{mark}.lock"))
+        await asyncio.to_thread(lock.take, LOCK_SECONDS, object)
+        try:
+            yield
+        finally:
+            lock.release()
