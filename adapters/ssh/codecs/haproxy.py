@@ -1,0 +1,86 @@
+"""The HAProxy codec: backends, server limits and request limits, in files and at runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from adapters.ssh.codecs import haproxy_backend, haproxy_maxconn, haproxy_request_limit
+from adapters.ssh.codecs.haproxy_config import Config, base, resolve, state_file_name
+from adapters.ssh.codecs.haproxy_lines import SECTIONS, lines, sections
+from adapters.ssh.codecs.haproxy_mask import mask
+from adapters.ssh.codecs.haproxy_reach import matches
+from adapters.ssh.codecs.haproxy_rules import map_names
+from adapters.ssh.codecs.haproxy_runtime import Running, parse
+from adapters.ssh.codecs.haproxy_writes import answers_after, native_edits
+from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime
+from control.edit import Change
+from control.errors import PlatformError
+from control.model import Limit, Route
+from control.text import clean
+
+
+class HAProxyCodec:
+    """See `adapters.ssh.seam.Codec`."""
+
+    kinds: Mapping[str, str] = {
+        haproxy_backend.KIND: "the servers of an HAProxy backend: weight, state",
+        haproxy_maxconn.KIND: "an HAProxy server's maxconn: requests in flight, the rest queue",
+        haproxy_request_limit.KIND: "an HAProxy rule that refuses requests over a stick table's rate",
+    }
+    language = "haproxy"
+
+    def includes(self, main: str, path: str, data: bytes) -> list[str]:
+        """The map files and the state file that a configuration file names."""
+        try:
+            if not any(line.values[0] in SECTIONS for line in lines(path, data)):
+                return []
+            found = sections([(path, data)])
+        except PlatformError:
+            return []
+        names = [*map_names(found), state_file_name(found)]
+        return [resolve(main, name) for name in names if name and not any(c in name for c in "*?[$%")]
+
+    def read(self, tree: ConfigTree, runtime: Runtime | None, facts: HostFacts) -> tuple[list[Route], list[Limit]]:
+        config, running = Config(tree), parse(runtime)
+        defined = config.definitions()
+        paths = {*tree.main, *(d.path for d in defined)}
+        bases = {path: base(config, path, runtime, running) for path in paths if path in tree.files}
+        answers = runtime.answers if runtime else {}
+        routes = haproxy_backend.read(config.backends, running, facts, bases, matches(config.sections, config.map_data))
+        limits = haproxy_maxconn.read(config.backends, running, facts, bases)
+        limits += haproxy_request_limit.read(facts, bases, defined, answers, config.map_data)
+        extra = _notes(runtime, running)
+        if extra:
+            routes = [replace(route, notes=route.notes + extra) for route in routes]
+            limits = [replace(limit, notes=limit.notes + extra) for limit in limits]
+        return routes, limits
+
+    def edit(
+        self, tree: ConfigTree, changes: Sequence[Change], facts: HostFacts, runtime: Runtime | None
+    ) -> list[NativeEdit]:
+        config, running = Config(tree), parse(runtime)
+        return native_edits(config, changes, runtime, running)
+
+    def base(self, tree: ConfigTree, path: str, runtime: Runtime | None) -> str:
+        return base(Config(tree), path, runtime, parse(runtime))
+
+    def after(self, tree: ConfigTree, edit: NativeEdit, runtime: Runtime | None) -> tuple[ConfigTree, Runtime | None]:
+        files = {**tree.files, **edit.also, **({edit.path: edit.data} if edit.data is not None else {})}
+        later = replace(tree, files=files)
+        if runtime is None or not runtime.answers:
+            return later, runtime
+        return later, replace(runtime, answers=answers_after(Config(later), edit, runtime))
+
+    def mask(self, path: str, data: bytes) -> str:
+        return mask(path, data)
+
+
+def _notes(runtime: Runtime | None, running: Running) -> tuple[str, ...]:
+    notes = []
+    if not running.known:
+        why = clean(runtime.why_not) if runtime and runtime.why_not else "no stats socket"
+        notes.append(f"running values are not known ({why}): these are the file's")
+    if runtime and runtime.pending:
+        notes.append(f"changed on disk and not yet loaded: {', '.join(map(clean, runtime.pending))}")
+    return tuple(notes)

@@ -1,0 +1,201 @@
+"""Changes of HAProxy settings as token edits and runtime commands.
+
+A weight or maxconn goes to the file and to the running process, without a reload. A state goes to the running process
+alone, unless it is to persist. A threshold in a rule needs a reload; one in a map file does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from adapters.ssh.codecs.haproxy_backend import MAXIMUM_WEIGHT, file_weight, state_of, weight_of
+from adapters.ssh.codecs.haproxy_lines import Line
+from adapters.ssh.codecs.haproxy_maxconn import GRID as MAXCONN_GRID
+from adapters.ssh.codecs.haproxy_maxconn import file_maxconn
+from adapters.ssh.codecs.haproxy_runtime import FORCED_DRAIN, FORCED_MAINTENANCE, Running
+from adapters.ssh.codecs.haproxy_servers import Backend, Server, templated_reason
+from adapters.ssh.codecs.spans import TokenEdit
+from control.edit import Change
+from control.errors import InvalidValue, NotFound
+from control.model import Special, TargetState
+from control.text import clean
+
+_COMMANDS = {TargetState.ACTIVE: "ready", TargetState.DRAINING: "drain", TargetState.MAINTENANCE: "maint"}
+ADMIN = {"ready": "0", "drain": str(FORCED_DRAIN), "maint": str(FORCED_MAINTENANCE)}
+"""What `srv_admin_state` is after `set server … state WORD`."""
+
+
+@dataclass(slots=True)
+class ServerEdit:
+    """Everything that changes of one server."""
+
+    backend: Backend
+    server: Server
+    changes: list[Change] = field(default_factory=list)
+    tokens: list[TokenEdit] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    running: dict[str, str] = field(default_factory=dict)
+    """Columns of the runtime answers as they will be."""
+    reload: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.backend.name, self.server.name
+
+    def append(self, *words: bytes) -> None:
+        """Put words at the end of the server's line."""
+        last = len(self.server.line.words) - 1
+        token = self.server.line.words[last]
+        index = self.server.line.first + last
+        for position, edit in enumerate(self.tokens):
+            if edit.index == index:
+                self.tokens[position] = TokenEdit(index, edit.raw, (*edit.after, *words))
+                return
+        self.tokens.append(TokenEdit(index, token.raw, words))
+
+    def replace(self, line: Line, word: int, raw: bytes | None) -> None:
+        """Put other bytes in the place of one word of the server's line."""
+        index = line.first + word
+        for position, edit in enumerate(self.tokens):
+            if edit.index == index:
+                self.tokens[position] = TokenEdit(index, raw, edit.after)
+                return
+        self.tokens.append(TokenEdit(index, raw))
+
+
+def find(found: Sequence[Backend], backend: str, server: str, ref: str) -> tuple[Backend, Server]:
+    """A server of the file that can be edited. Raises `NotFound`, `InvalidValue`."""
+    section = next((b for b in found if b.name == backend), None)
+    if section is None:
+        raise NotFound(f"there is no backend '{clean(backend)}' here", ref=ref)
+    line = section.server(server)
+    if line is None:
+        raise NotFound(f"backend '{clean(backend)}' has no server line '{clean(server)}'", ref=ref)
+    if server in section.doubled:
+        raise InvalidValue(f"server '{clean(server)}' stands more than once in '{clean(backend)}'", ref=ref)
+    return section, line
+
+
+def set_number(edit: ServerEdit, name: str, value: int, ref: str) -> None:
+    """Write `weight N` or `maxconn N`: over the last one on the server's own line, else behind everything."""
+    setting = edit.server.own.get(name)
+    if setting is None:
+        inherited = edit.server.all.get(name)
+        if inherited is not None:
+            edit.warnings.append(
+                f"{name} of {clean(edit.server.name)} came from {clean(inherited.line.location)}: "
+                "it is now set on the server itself"
+            )
+        edit.append(name.encode(), b"%d" % value)
+        return
+    reason = templated_reason(setting)
+    if reason:
+        raise InvalidValue(reason, ref=ref)
+    edit.replace(setting.line, setting.index, b"%d" % value)
+
+
+def weight(edit: ServerEdit, change: Change, running: Running) -> None:
+    """Change a weight in the file and at runtime; where the algorithm takes none at runtime, by a reload."""
+    value = change.after
+    ref = str(change.ref)
+    if not isinstance(value, int | Fraction) or Fraction(value).denominator != 1 or not 0 <= value <= MAXIMUM_WEIGHT:
+        raise InvalidValue(f"HAProxy cannot hold weight {value}", ref=ref, hint="whole numbers from 0 to 256")
+    number = int(value)
+    now = running.servers.get(edit.name)
+    written, current = file_weight(edit.server), weight_of(edit.server, now)
+    edit.changes.append(change)
+    if written != current:
+        edit.warnings.append(
+            f"{'/'.join(map(clean, edit.name))} runs with weight {current}, the file says {written}: "
+            f"both become {number}"
+        )
+    if number != written or not _plain(edit.server, "weight"):
+        set_number(edit, "weight", number, ref)
+    initial = now.initial_weight if now else None
+    if now is None or not (edit.backend.dynamic or number in (0, initial)):
+        edit.reload = True
+    else:
+        edit.commands.append(f"set server {_address(edit)} weight {number}")
+    edit.running["srv_uweight"] = str(number)
+
+
+def _plain(server: Server, name: str) -> bool:
+    setting = server.all.get(name)
+    return setting is None or setting.plain
+
+
+def state(edit: ServerEdit, change: Change, running: Running) -> None:
+    """Change a state at runtime; with `persist` in the file too (`disabled`)."""
+    value, ref = change.after, str(change.ref)
+    if not isinstance(value, TargetState):
+        raise InvalidValue(f"'{value}' is no state", ref=ref, hint="active, draining or maintenance")
+    now = running.servers.get(edit.name)
+    edit.changes.append(change)
+    if change.persist:
+        _persist(edit, value, ref)
+    elif now is None:
+        raise InvalidValue(
+            "a state is set at runtime, and the running HAProxy cannot be asked",
+            ref=ref,
+            hint="name its stats socket in the deck file, or ask for the state to persist",
+        )
+    if now is None:
+        edit.reload = True
+    elif change.persist or state_of(edit.server, now) is not value:
+        edit.commands.append(f"set server {_address(edit)} state {_COMMANDS[value]}")
+
+
+def _persist(edit: ServerEdit, value: TargetState, ref: str) -> None:
+    if value is TargetState.DRAINING:
+        raise InvalidValue(
+            "HAProxy's file cannot hold a drained server",
+            ref=ref,
+            hint="weight 0 persists and drains; maintenance persists; draining without persist is at runtime",
+        )
+    server = edit.server
+    if value is TargetState.MAINTENANCE and not server.disabled:
+        own = server.own.get("enabled")
+        if own is not None:
+            edit.replace(own.line, own.index, b"disabled")
+        else:
+            edit.append(b"disabled")
+    if value is TargetState.ACTIVE and server.disabled:
+        own = server.own.get("disabled")
+        if own is None:
+            edit.append(b"enabled")
+        else:
+            words = enumerate(own.line.words)
+            for index in [i for i, word in words if i >= own.index and word.value == "disabled"]:
+                edit.replace(own.line, index, b"enabled" if server.inherited_disabled else None)
+
+
+def maxconn(edit: ServerEdit, change: Change, running: Running) -> None:
+    """Change a server's maxconn in the file and at runtime."""
+    ref, value = str(change.ref), change.after
+    if change.field != "amount":
+        raise InvalidValue(f"a server's maxconn has no field '{change.field}'", ref=ref)
+    if value is Special.UNLIMITED:
+        number = 0
+    elif isinstance(value, int | Fraction) and Fraction(value).denominator == 1 and 1 <= value <= MAXCONN_GRID.maximum:
+        number = int(value)
+    else:
+        raise InvalidValue(f"HAProxy cannot hold maxconn {value}", ref=ref, hint="whole numbers from 1, or unlimited")
+    now = running.servers.get(edit.name)
+    edit.changes.append(change)
+    if number != file_maxconn(edit.server) or not _plain(edit.server, "maxconn"):
+        set_number(edit, "maxconn", number, ref)
+    if now is None:
+        edit.reload = True
+    else:
+        edit.commands.append(f"set maxconn server {_address(edit)} {number}")
+
+
+def _address(edit: ServerEdit) -> str:
+    """`backend/server` for a command. Names of HAProxy hold no blank, `/` or `;` (its own parser refuses them)."""
+    for name in edit.name:
+        if not name or any(character.isspace() or character in "/;\\\"'" for character in name):
+            raise InvalidValue(f"'{clean(name)}' cannot be named in a runtime command")
+    return "/".join(edit.name)
