@@ -1,0 +1,119 @@
+"""The demo fleet's deck: twelve environments, six services, as a deck file would name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.demo.clusters import CLUSTERS
+from adapters.demo.functions import REGIONS
+from adapters.demo.hosts import GROUPS, HAPROXY_MAIN, HAPROXY_SOCKET, NGINX_LOG, NGINX_MAIN
+from control.deckfile import (
+    AwsConfig,
+    DeckConfig,
+    EnvironmentConfig,
+    FrontConfig,
+    GuardConfig,
+    KubernetesConfig,
+    ProxyConfig,
+    ServiceConfig,
+    SshConfig,
+)
+
+GUARDS = GuardConfig()
+PLACES: Mapping[str, tuple[str, str, str | None]] = {
+    "prod-eu": ("eu-west-1", "production", "eu"),
+    "prod-us": ("us-east-1", "production", "us"),
+    "prod-ap": ("ap-southeast-1", "production", "ap"),
+    "staging": ("eu-west-1", "staging", None),
+    "dev": ("eu-west-1", "dev", None),
+    "gpu-eu": ("eu-west-1", "production", "gpu-eu"),
+    "gpu-us": ("us-east-1", "production", "gpu-us"),
+    "edge": ("eu-west-1", "production", "edge"),
+    "lab": ("eu-west-1", "dev", None),
+    "fn-eu": ("eu-central-1", "production", "fn-eu"),
+    "fn-us": ("us-east-1", "production", "fn-us"),
+    "fn-lab": ("eu-central-1", "dev", None),
+}
+"""Environment -> region, tier, and the code that confirms a write in production."""
+REPLICAS = {"prod-eu": 3, "prod-us": 3, "prod-ap": 2}
+FRONTS = {
+    "llama": FrontConfig(
+        "edge/HAProxyBackend/*/edge-llama", {"k8s-eu": "prod-eu", "k8s-us": "prod-us", "gpu": "gpu-eu", "fn": "fn-eu"}
+    ),
+    "mistral": FrontConfig("edge/HAProxyBackend/*/edge-mistral", {"k8s-eu": "prod-eu", "k8s-us": "prod-us"}),
+    "embed": FrontConfig(
+        "edge/HAProxyBackend/*/edge-embed", {"k8s-eu": "prod-eu", "k8s-us": "prod-us", "gpu": "gpu-eu"}
+    ),
+}
+TOKENS = {"llama": 900, "mistral": 700}
+
+
+def deck(folder: Path) -> DeckConfig:
+    """The deck, with its own journal in `folder`."""
+    return DeckConfig(
+        path=None,
+        environments=tuple(_environment(name) for name in PLACES),
+        services=tuple(
+            _service(name) for name in ("llama", "mistral", "embed", "rerank", "vision", "whisper", "moderation")
+        ),
+        guards=GUARDS,
+        journal=folder / "journal.db",
+    )
+
+
+def replicas(environment: str) -> int:
+    """How many Traefik processes a cluster runs."""
+    return REPLICAS.get(environment, 1)
+
+
+def traefik_url(environment: str, number: int) -> str:
+    """Where one Traefik of a cluster answers; a name that leads nowhere outside the fleet."""
+    return f"http://traefik-{number}.{environment}.invalid:8080"
+
+
+def _environment(name: str) -> EnvironmentConfig:
+    region, tier, code = PLACES[name]
+    production = tier == "production"
+    kubernetes = KubernetesConfig(context=name) if name in CLUSTERS else None
+    ssh = SshConfig(hosts=GROUPS[name].hosts) if name in GROUPS else None
+    aws = AwsConfig(REGIONS[name][0], profile="ml") if name in REGIONS else None
+    return EnvironmentConfig(
+        name=name,
+        kubernetes=kubernetes,
+        ssh=ssh,
+        aws=aws,
+        section="kubernetes" if kubernetes else "ssh" if ssh else "aws",
+        labels={"region": region, "tier": tier},
+        production=production,
+        code=code,
+        proxies=_proxies(name),
+        guards=GUARDS,
+    )
+
+
+def _proxies(name: str) -> tuple[ProxyConfig, ...]:
+    if name in CLUSTERS:
+        urls = [traefik_url(name, number) for number in range(1, replicas(name) + 1)]
+        return tuple(ProxyConfig("traefik", api=url, metrics=f"{url}/metrics") for url in urls)
+    if name not in GROUPS:
+        return ()
+    proxies = []
+    if GROUPS[name].nginx:
+        proxies.append(ProxyConfig("nginx", config=NGINX_MAIN, access_log=NGINX_LOG))
+    if GROUPS[name].haproxy:
+        proxies.append(ProxyConfig("haproxy", config=HAPROXY_MAIN, socket=HAPROXY_SOCKET))
+    return tuple(proxies)
+
+
+def _service(name: str) -> ServiceConfig:
+    routes = [f"*/HTTPRoute/inference/{name}*", f"*/IngressRoute/inference/{name}*", f"gpu-*/NginxUpstream/*/{name}"]
+    functions = {"llama": "llama-chat", "mistral": "mistral-chat", "embed": "embed-text", "rerank": "rerank-pairs"}
+    functions |= {"vision": "vision-caption", "whisper": "whisper-batch"}
+    if name in functions:
+        routes.append(f"fn-*/LambdaAlias/*/{functions[name]}:*")
+    if name in FRONTS:
+        routes.append(f"edge/HAProxyBackend/*/edge-{name}")
+    if name == "whisper":
+        routes += ["*/TraefikService/inference/whisper*", "lab/HAProxyBackend/*/lab-whisper"]
+    return ServiceConfig(name, tuple(routes), FRONTS.get(name), TOKENS.get(name))

@@ -1,0 +1,186 @@
+"""The demo fleet's Lambda side: functions, aliases and reservations, and CloudWatch figures that follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters.demo.simulation import Flow, Simulator, scattered
+from adapters.demo.store import Stored
+from adapters.serverless.memory import Dimensions, MemoryAws, MemoryCloud
+from adapters.serverless.operations import READS, WRITES, Operation
+from adapters.serverless.reader import LambdaReader
+from adapters.serverless.writer import LambdaWriter
+from control.deckfile import EnvironmentConfig
+from control.ports import Reader, Writer
+
+STACK = {"aws:cloudformation:stack-name": "inference-functions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One alias: main version, additional version and its weight, and its demand in requests per second."""
+
+    function: str
+    alias: str
+    main: str
+    weights: Mapping[str, float]
+    rps: float
+    versions: int
+    reserved: int | None = None
+
+
+REGIONS: Mapping[str, tuple[str, tuple[Split, ...]]] = {
+    "fn-eu": (
+        "eu-central-1",
+        (
+            Split("llama-chat", "live", "17", {"18": 0.1}, 42.0, 18, 300),
+            Split("llama-chat", "canary", "18", {}, 0.4, 18, 300),
+            Split("mistral-chat", "live", "9", {"10": 0.25}, 18.0, 10, 120),
+            Split("embed-text", "live", "31", {}, 65.0, 31),
+            Split("rerank-pairs", "live", "6", {"7": 0.5}, 11.0, 7, 60),
+            Split("whisper-batch", "live", "12", {}, 0.0, 12, 0),
+        ),
+    ),
+    "fn-us": (
+        "us-east-1",
+        (
+            Split("llama-chat", "live", "17", {}, 23.0, 18, 200),
+            Split("embed-text", "live", "30", {"31": 0.3}, 38.0, 31, 150),
+            Split("vision-caption", "live", "4", {}, 3.0, 4, 25),
+        ),
+    ),
+    "fn-lab": (
+        "eu-central-1",
+        (
+            Split("llama-chat", "dev", "19", {}, 0.6, 19),
+            Split("vision-caption", "dev", "5", {"6": 0.5}, 0.3, 6, 10),
+        ),
+    ),
+}
+BITING = ("fn-us", "vision-caption")
+"""A reservation that is too small for its demand."""
+
+
+def make(environment: str) -> MemoryAws:
+    """The account and region of one environment."""
+    region, splits = REGIONS[environment]
+    aws = MemoryAws(region, account="111122223333" if environment != "fn-lab" else "444455556666")
+    for split in splits:
+        if split.function not in aws.functions:
+            tags = STACK if split.function == "embed-text" else {}
+            aws.add_function(split.function, split.versions, tags)
+            aws.functions[split.function]["reserved"] = split.reserved
+        aws.add_alias(split.function, split.alias, split.main, split.weights)
+    if environment == "fn-eu":
+        aws.deployments.append(
+            {"id": "d-7HQ2KX1ZE", "application": "rerank", "function": "rerank-pairs", "alias": "live"}
+        )
+    return aws
+
+
+class StoredCloud(MemoryCloud):
+    """A session on an account that other processes may change, too."""
+
+    def __init__(self, aws: MemoryAws, allowed: frozenset[Operation], stored: Stored, traffic: Traffic) -> None:
+        super().__init__(aws, allowed)
+        self._stored = stored
+        self._traffic = traffic
+
+    async def call(self, service: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """As `cloud.Cloud.call`."""
+        if (service, operation) not in WRITES:
+            self._stored.refresh()
+            return await super().call(service, operation, arguments)
+        async with self._stored.changing():
+            self._traffic.remember()
+            return await super().call(service, operation, arguments)
+
+
+class Traffic:
+    """What CloudWatch would hold of one account: minute by minute, after the weights of that minute."""
+
+    def __init__(self, environment: str, aws: MemoryAws, simulator: Simulator) -> None:
+        self._environment = environment
+        self._aws = aws
+        self._simulator = simulator
+        self._flows = {
+            f"{split.function}:{split.alias}": Flow(f"{environment}/{split.function}:{split.alias}", split.rps, dict)
+            for split in REGIONS[environment][1]
+        }
+        self._changes: list[tuple[float, dict[str, dict[str, float]]]] = []
+        aws.counts = self.counts
+
+    def remember(self) -> None:
+        """Note the weights up to now; called right before a change."""
+        self._changes.append((self._simulator.now(), {key: self._shares(key) for key in self._flows}))
+
+    def counts(self, metric: str, dimensions: Dimensions, start: int, end: int) -> float | None:
+        """What CloudWatch holds for a metric in these seconds; None where it holds nothing."""
+        names = dict(dimensions)
+        if "Resource" not in names:
+            return self._of_function(metric, names.get("FunctionName", ""), start, end)
+        flow = self._flows.get(names["Resource"])
+        if flow is None or flow.rps == 0:
+            return None
+        ends = range(start + 60, end + 1, 60)
+        return sum(self._minute(metric, names["Resource"], flow, names.get("ExecutedVersion"), at) for at in ends)
+
+    def _minute(self, metric: str, resource: str, flow: Flow, version: str | None, end: int) -> float:
+        passed, refused = self._admitted(flow, end)
+        if metric == "Throttles":
+            return refused
+        shares = self._shares(resource, end)
+        counted = {name: self._of_version(flow, name, share, passed, end) for name, share in shares.items()}
+        invoked = counted.get(version, 0.0) if version else sum(counted.values())
+        return invoked if metric == "Invocations" else round(invoked * 0.002) if metric == "Errors" else 0.0
+
+    def _of_version(self, flow: Flow, version: str, share: float, passed: float, end: int) -> float:
+        return scattered(passed * share, self._simulator.noise(flow.key, version, end))
+
+    def _admitted(self, flow: Flow, end: int) -> tuple[float, float]:
+        demand = self._simulator.demand(flow, end - 30) * 60
+        reserved = self._aws.functions[flow.key.split("/", 1)[1].partition(":")[0]]["reserved"]
+        seconds = 12.0 if flow.key.startswith("/".join(BITING)) else flow.mean_seconds
+        most = demand if reserved is None else min(demand, reserved / seconds * 60)
+        return most, round(demand - most)
+
+    def _of_function(self, metric: str, function: str, start: int, end: int) -> float | None:
+        own = [flow for key, flow in self._flows.items() if key.partition(":")[0] == function and flow.rps]
+        if not own:
+            return None
+        if metric == "Throttles":
+            return sum(self._admitted(flow, at)[1] for flow in own for at in range(start + 60, end + 1, 60))
+        if metric == "ConcurrentExecutions":
+            seconds = 12.0 if (self._environment, function) == BITING else own[0].mean_seconds
+            return float(round(sum(self._admitted(flow, end)[0] / 60 for flow in own) * seconds))
+        return None
+
+    def _shares(self, resource: str, at: float | None = None) -> dict[str, float]:
+        """The split of an alias at a time: as set now, or before the first change after it."""
+        for when, before in self._changes:
+            if at is not None and at <= when:
+                return before.get(resource, {})
+        function, _, name = resource.partition(":")
+        alias = self._aws.functions[function]["aliases"].get(name)
+        if alias is None:
+            return {}
+        extra = {version: float(weight) for version, weight in alias["weights"].items()}
+        return {alias["version"]: 1 - sum(extra.values()), **extra}
+
+
+def open_functions(
+    config: EnvironmentConfig, folder: Path, simulator: Simulator
+) -> tuple[Reader, Callable[[Reader], Writer]]:
+    """One environment's reader, and how to make a writer beside it."""
+    aws = make(config.name)
+    stored = Stored(folder, config.name, aws.dump, aws.load)
+    traffic = Traffic(config.name, aws, simulator)
+
+    def write_beside(reader: Reader) -> Writer:
+        assert isinstance(reader, LambdaReader)
+        return LambdaWriter(reader, StoredCloud(aws, WRITES, stored, traffic))
+
+    return LambdaReader(config, StoredCloud(aws, READS, stored, traffic)), write_beside

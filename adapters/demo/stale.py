@@ -1,0 +1,73 @@
+"""An environment that stopped answering minutes ago: what was read last is still shown, with its age."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from control.edit import Change
+from control.errors import Unreachable
+from control.model import Access, Counted, Reach, ReachState, Snapshot
+from control.ports import Check, NativeText, Prepared, ProofPart, Reader
+from control.ref import Ref
+
+AGE_SECONDS = 400.0
+
+
+class StaleReader:
+    """`control.ports.Reader` over `inner`, whose last good read is `AGE_SECONDS` old."""
+
+    def __init__(self, inner: Reader) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self._last: Snapshot | None = None
+
+    async def read(self) -> Snapshot:
+        """The read of minutes ago, marked as such."""
+        if self._last is None:
+            self._last = _aged(await self.inner.read())
+        return self._last
+
+    async def read_object(self, object: str) -> Snapshot:
+        raise self._silent()
+
+    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+        if fresh:
+            raise self._silent()
+        return await self.inner.prepare(changes, fresh=False)
+
+    async def native(self, ref: Ref) -> NativeText:
+        raise self._silent()
+
+    async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
+        return []
+
+    async def loaded(self, step: Prepared) -> ProofPart:
+        raise self._silent()
+
+    async def access(self) -> Access:
+        return await self.inner.access()
+
+    async def check(self) -> list[Check]:
+        return [Check("reach", "fail", self._silent().message, "look at the VPN and the cluster's load balancer")]
+
+    async def watch(self) -> AsyncIterator[None]:
+        async for _ in self.inner.watch():
+            yield
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    def _silent(self) -> Unreachable:
+        return Unreachable(f"{self.name} has not answered for {AGE_SECONDS / 60:.0f} minutes")
+
+
+def _aged(snapshot: Snapshot) -> Snapshot:
+    why = f"no answer for {AGE_SECONDS / 60:.0f} minutes; what is shown was read before that"
+    return replace(
+        snapshot,
+        environment=replace(snapshot.environment, reach=Reach(ReachState.DEGRADED, why)),
+        routes=tuple(replace(route, read_at=route.read_at - AGE_SECONDS) for route in snapshot.routes),
+        limits=tuple(replace(limit, read_at=limit.read_at - AGE_SECONDS) for limit in snapshot.limits),
+        read_at=snapshot.read_at - AGE_SECONDS,
+    )
