@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from control.asking import ask
 from control.deckfile import DeckConfig
@@ -111,4 +111,4 @@ def _merged(known: Iterable[AnyRow], fresh: Sequence[AnyRow], object: str) -> tu
 
 
 def _members(row: AnyRow) -> tuple[AnyRow, ...]:
-    return cast("tuple[AnyRow, ...]", row.members or (row,))
+    return row.members or (row,)

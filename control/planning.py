@@ -16,6 +16,7 @@ from control.fields import Row, flattened, same, show, value_of
 from control.graph import Graph
 from control.guards import GuardView, judge, worst
 from control.inventory import find_row, headroom_line, with_rows
+from control.merging import carried
 from control.model import Limit, Owner, Route, Snapshot, Weight
 from control.options import PlanOptions
 from control.ordering import default_on_failure, ordered
@@ -114,13 +115,16 @@ class Outlook:
 
 def outlook(situation: Situation, steps: Iterable[Prepared]) -> Outlook:
     """Where these steps lead, all of them done."""
+    inventory = situation.inventory
+    before = flattened((*inventory.routes.values(), *inventory.limits.values()))
     changed: dict[Ref, Row] = {}
     for step in steps:
-        changed.update((route.ref, route) for route in step.routes_after)
-        changed.update((limit.ref, capacity.with_effective(limit)) for limit in step.limits_after)
-    inventory = situation.inventory
+        for route in step.routes_after:
+            changed[route.ref] = carried(route, before[route.ref]) if route.ref in before else route
+        for limit in step.limits_after:
+            told = carried(limit, before[limit.ref]) if limit.ref in before else limit
+            changed[limit.ref] = capacity.with_effective(told)
     then = with_rows(situation.deck, inventory, changed)
-    before = flattened((*inventory.routes.values(), *inventory.limits.values()))
     after = {**flattened((*then.routes.values(), *then.limits.values())), **changed}
     return Outlook(before, after, inventory, then)
 

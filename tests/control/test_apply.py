@@ -1,0 +1,62 @@
+"""A change from edit to undo, over a platform in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from control.plan import ResultOutcome, StepOutcome, Verdict
+from tests.control.worlds import A, VM, shares, world
+
+
+async def test_plan_apply_history_undo(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    plan = await w.plane.plan([shares(A, a=70, b=30)])
+    assert plan.verdict is Verdict.OK
+    assert [str(c.ref) + " " + c.field for c in plan.steps[0].changes] == [
+        f"{A} targets/a/weight",
+        f"{A} targets/b/weight",
+    ]
+    assert w.weights() == {"a": 90, "b": 10}
+
+    stages: list[str] = []
+
+    async def progress(p: object) -> None:
+        stages.append(p.stage)  # type: ignore[attr-defined]
+
+    result = await w.plane.apply(plan, progress=progress)
+    assert result.outcome is ResultOutcome.APPLIED
+    assert stages == ["journaled", "written", "read_back", "loaded", "observed"]
+    assert w.weights() == {"a": 70, "b": 30}
+    assert w.plane.journal.verify(result.head).ok
+
+    undo = await w.plane.undo_plan()
+    assert undo.undo_of == result.change
+    undone = await w.plane.apply(undo)
+    assert undone.outcome is ResultOutcome.APPLIED
+    assert w.weights() == {"a": 90, "b": 10}
+    history = w.plane.history()
+    assert [item.change for item in history] == [undone.change, result.change]
+    assert history[1].undone_by == undone.change
+
+    again = await w.plane.apply(await w.plane.undo_plan(undone.change))
+    assert again.outcome is ResultOutcome.APPLIED
+    assert w.weights() == {"a": 70, "b": 30}
+
+
+async def test_an_edit_that_changes_nothing_is_a_plan_without_steps(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    plan = await w.plane.plan([shares(A, a=90)])
+    assert plan.steps == () and plan.verdict is Verdict.OK
+    assert (await w.plane.apply(plan)).outcome is ResultOutcome.NO_CHANGE
+    assert w.plane.history() == []
+
+
+async def test_a_group_is_one_plan_host_after_host(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    plan = await w.plane.plan([shares(VM, u=3)])
+    assert [step.object for step in plan.steps] == [f"vm/file/h{n}/llama.conf" for n in (1, 2, 3)]
+    assert plan.on_failure.value == "stop"
+    result = await w.plane.apply(plan)
+    assert [step.outcome for step in result.steps] == [StepOutcome.APPLIED] * 3
+    row = (await w.plane.refresh()).routes[VM]
+    assert [m.target("u").weight for m in row.members] == [3, 3, 3]  # type: ignore[union-attr]
