@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from types import FrameType
 
 from tests.bed import aws, traffic
 from tests.bed.errors import BedError
-from tests.bed.fleet import Fleet, finish
+from tests.bed.fleet import Fleet, finish_from_outside
 from tests.bed.layout import Layout
 from tests.bed.processes import Ledger
 
@@ -101,7 +100,7 @@ def main() -> int:
         if options.command == "up":
             return up_detached(folder) if options.detach else up(folder)
         if options.command == "down":
-            finish(Ledger(folder), spare=os.getpid())
+            finish_from_outside(Ledger(folder))
         elif not (folder / "bed.json").exists():
             raise BedError(f"no bed is ready in {folder}")
         elif options.command == "traffic":

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.bed.writelog import WriteLog
-
-PAUSE_SECONDS = 0.1
 
 
 def object_of(event: dict[str, Any]) -> str:
@@ -29,17 +26,20 @@ def record(line: bytes, log: WriteLog) -> None:
     log.add(event["user"]["username"], event["verb"], object_of(event), at)
 
 
-async def follow(path: Path, log: WriteLog) -> None:
-    """Follow `path` for ever."""
-    while not path.exists():
-        await asyncio.sleep(PAUSE_SECONDS)
-    rest = b""
-    with path.open("rb") as source:
-        while True:
-            data = source.read()
-            if not data:
-                await asyncio.sleep(PAUSE_SECONDS)
-                continue
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                record(line, log)
+class Follower:
+    """Reads what was added to an audit log since the last look; the file may not be there yet."""
+
+    def __init__(self, path: Path, log: WriteLog) -> None:
+        self._path = path
+        self._log = log
+        self._source: BinaryIO | None = None
+        self._rest = b""
+
+    def look(self) -> None:
+        if self._source is None:
+            if not self._path.exists():
+                return
+            self._source = self._path.open("rb")
+        *lines, self._rest = (self._rest + self._source.read()).split(b"\n")
+        for line in lines:
+            record(line, self._log)

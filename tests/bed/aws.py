@@ -1,4 +1,4 @@
-"""AWS without AWS: MiniStack for what writes (Lambda, STS), moto for what only reads, one recording proxy before both."""
+"""AWS without AWS: MiniStack for what writes (Lambda, STS), moto for what only reads, a recording proxy before both."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -147,8 +148,7 @@ async def serve(names: dict[str, str]) -> None:
     loop = asyncio.get_running_loop()
     for listen, name in names.items():
         host, _, port = listen.rpartition(":")
-        backend = Backend(name)
-        await loop.create_server(lambda backend=backend: Connection(backend), host, int(port), backlog=256)
+        await loop.create_server(partial(Connection, Backend(name)), host, int(port), backlog=256)
     await asyncio.Event().wait()
 
 

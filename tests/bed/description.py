@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.bed import aws, haproxy, hosts, kubernetes, nginx
 from tests.bed.deck import CODES, FRONT_ROUTE
@@ -101,29 +100,23 @@ class Bed:
         return self.dir / "deck.yaml"
 
     def route(self, ref: str) -> RouteEntry:
-        """The entry of one route; KeyError if there is none."""
-        return _one(self.routes, "ref", ref)
+        """The entry of one route."""
+        return next(entry for entry in self.routes if entry.ref == ref)
 
     def limit(self, ref: str) -> LimitEntry:
-        return _one(self.limits, "ref", ref)
+        return next(entry for entry in self.limits if entry.ref == ref)
 
     def host(self, name: str) -> HostEntry:
-        return _one(self.hosts, "host", name)
+        return next(entry for entry in self.hosts if entry.host == name)
 
     def pid(self, name: str) -> int:
         """The pid of a process by its name."""
-        found: int = _one(self.processes, "name", name).pid
-        return found
+        return next(entry.pid for entry in self.processes if entry.name == name)
 
     def write_logs(self) -> list[Path]:
-        return [Path(entry.write_log) for entry in (*self.kubernetes, *self.hosts, *self.aws)]
-
-
-def _one(items: list[Any], key: str, value: str) -> Any:
-    for item in items:
-        if getattr(item, key) == value:
-            return item
-    raise KeyError(value)
+        logs = [entry.write_log for entry in self.kubernetes]
+        logs += [entry.write_log for entry in self.hosts] + [entry.write_log for entry in self.aws]
+        return [Path(log) for log in logs]
 
 
 def read(folder: Path) -> Bed:

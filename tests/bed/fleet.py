@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,12 +19,13 @@ from tests.bed import aws, deck, description, haproxy, hosts, kubernetes, nginx,
 from tests.bed.errors import BedError
 from tests.bed.layout import BACKEND_PORT, CLUSTERS, HOSTS, Layout, hold_block
 from tests.bed.objects import backends as cluster_backends
-from tests.bed.processes import Ledger
+from tests.bed.processes import Ledger, Process, adopt_orphans, reap
 from tests.bed.waiting import until
 
 MARKER = ".trafficdeck-bed"
 """Says that a folder is a bed's, so that what an earlier bed left there may be cleared away."""
 _SUPERVISOR = "bed"
+SUPERVISOR_SECONDS = 20.0
 
 
 def claim(folder: Path) -> Ledger:
@@ -49,6 +52,7 @@ class Fleet:
         if reason := system.why_not():
             raise BedError(reason)
         self.ledger = claim(folder)
+        adopt_orphans()
         block, self._holder = hold_block()
         self.layout = Layout(folder, block)
         (folder / "block").write_text(str(block))
@@ -98,6 +102,7 @@ class Fleet:
         """Stay until `stopped`, saying which process ended by itself."""
         known = self.ledger.all()
         while not stopped():
+            reap()
             ended = [process for process in known if not process.alive]
             for process in ended:
                 print(f"{process.name} (pid {process.pid}) has ended", file=sys.stderr, flush=True)
@@ -108,6 +113,24 @@ class Fleet:
         """End everything but this process."""
         finish(self.ledger, spare=os.getpid())
         self._holder.close()
+
+
+def finish_from_outside(ledger: Ledger) -> None:
+    """Ask the supervisor to end its bed, then end by hand what is still there (all of it, should it have crashed)."""
+    for process in ledger.all():
+        if process.name == _SUPERVISOR and process.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+            _wait_gone(process)
+    finish(ledger)
+
+
+def _wait_gone(process: Process) -> None:
+    deadline = time.monotonic() + SUPERVISOR_SECONDS
+    while time.monotonic() < deadline:
+        if not process.alive:
+            return
+        time.sleep(0.02)
 
 
 def finish(ledger: Ledger, spare: int | None = None) -> None:

@@ -36,7 +36,7 @@ class Watch:
         self._add(root)
 
     def fileno(self) -> int:
-        return self._fd
+        return int(self._fd)
 
     def _add(self, folder: Path) -> None:
         number = _libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK)

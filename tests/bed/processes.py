@@ -7,6 +7,7 @@ ever ended when pid and start time both match, so a pid that was given to somebo
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -20,6 +21,9 @@ from tests.bed.errors import BedError
 
 MARK = "TRAFFICDECK_BED"
 """In the environment of every process of a bed: the folder of that bed."""
+
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,18 @@ def children_of(pid: int) -> list[int]:
             if fields and int(fields[1]) == pid:
                 found.append(int(entry.name))
     return sorted(found)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what our children leave behind, so that it can be reaped by us (`reap`)."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap() -> None:
+    """Take note of every child that has ended, so that none stays as a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def name_of(pid: int) -> str:
@@ -139,4 +155,6 @@ class Ledger:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and any(process.alive for process in ours):
             time.sleep(0.02)
+        if spare == os.getpid():
+            reap()
         return [process for process in ours if process.alive]

@@ -11,6 +11,9 @@ from tests.bed.inotify import Watch
 from tests.bed.layout import CLUSTERS, HOSTS, Layout
 from tests.bed.writelog import WriteLog
 
+AUDIT_SECONDS = 0.1
+"""How often the audit logs are looked at."""
+
 
 def watch_files(layout: Layout, host: str, log: WriteLog) -> None:
     """Log every change in the proxy's configuration tree. The kernel does not say who it was."""
@@ -36,17 +39,20 @@ async def watch_sockets(layout: Layout, host: str, log: WriteLog) -> None:
 
 async def record(layout: Layout) -> None:
     """Set up everything, say `ready` (one line on stdout), then log until killed."""
-    tasks = []
-    for cluster in CLUSTERS:
-        log = WriteLog(layout.write_log(cluster))
-        tasks.append(asyncio.create_task(auditlog.follow(layout.kube / cluster / "audit.log", log)))
+    followers = [
+        auditlog.Follower(layout.kube / cluster / "audit.log", WriteLog(layout.write_log(cluster)))
+        for cluster in CLUSTERS
+    ]
     for host in HOSTS:
         log = WriteLog(layout.write_log(host))
         watch_files(layout, host, log)
         if hosts.proxy_kind(host) == "haproxy":
             await watch_sockets(layout, host, log)
     print("ready", flush=True)
-    await asyncio.gather(*tasks)
+    while True:
+        for follower in followers:
+            follower.look()
+        await asyncio.sleep(AUDIT_SECONDS)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def _caller(writer: asyncio.StreamWriter, name_of: Callable[[int], str]) -> str:
 
 def users_of(passwd: Path) -> Callable[[int], str]:
     """uid -> name by the host's own /etc/passwd."""
-    names = {}
+    names: dict[int, str] = {}
     for line in passwd.read_text().splitlines():
         name, _, uid = line.split(":")[:3]
         names.setdefault(int(uid), name)
@@ -59,8 +59,7 @@ def users_of(passwd: Path) -> Callable[[int], str]:
 
 
 async def serve(listen: Path, target: Path, label: str, log: WriteLog, name_of: Callable[[int], str]) -> None:
-    """Listen at `listen` (readable and writable by group and root) and pass on to `target`."""
-    listen.unlink(missing_ok=True)
+    """Listen at `listen`, for every user of the host, and pass on to `target`."""
     target_name, _ = short_path(target)
     listen_name, _ = short_path(listen)
 
@@ -74,7 +73,7 @@ async def serve(listen: Path, target: Path, label: str, log: WriteLog, name_of: 
         await asyncio.gather(_commands(reader, to_writer, log, by, label), _answers(to_reader, writer))
 
     await asyncio.start_unix_server(handle, listen_name)
-    listen.chmod(0o666)
+    os.chmod(listen_name, 0o666)
 
 
 async def _commands(

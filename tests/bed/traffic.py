@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bed.layout import HTTP_PORT, LIMITED_PORT, Layout
 from tests.bed.waiting import until
@@ -152,28 +153,41 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     return b"connection: close" not in head
 
 
-async def generate(config: Path) -> None:
-    content = json.loads(config.read_text())
-    pause, state = Path(content["pause"]), Path(content["state"])
+class Switch:
+    """The two files by which traffic is paused from outside: `pause` asks, `state` answers."""
+
+    def __init__(self, pause: Path, state: Path) -> None:
+        self._pause = pause
+        self._state = state
+        self._said = ""
+
+    def paused(self) -> bool:
+        return self._pause.exists()
+
+    def say(self, now: str) -> None:
+        if now != self._said:
+            unfinished = self._state.with_suffix(".part")
+            unfinished.write_text(now)
+            unfinished.replace(self._state)
+            self._said = now
+
+
+async def generate(content: dict[str, Any]) -> None:
+    switch = Switch(Path(content["pause"]), Path(content["state"]))
     generator = Generator(content["source"])
     streams = [Stream(**stream) for stream in content["streams"]]
     tasks = [asyncio.create_task(generator.run(s, i / len(streams))) for i, s in enumerate(streams)]
-    said = ""
     while not any(task.done() for task in tasks):
-        if pause.exists():
+        if switch.paused():
             generator.open.clear()
+            switch.say("pausing" if generator.under_way else "paused")
         else:
             generator.open.set()
-        now = "running" if generator.open.is_set() else "paused" if generator.under_way == 0 else "pausing"
-        if now != said:
-            partial = state.with_suffix(".part")
-            partial.write_text(now)
-            partial.replace(state)
-            said = now
+            switch.say("running")
         await asyncio.sleep(LOOK_SECONDS)
     await asyncio.gather(*tasks)
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(generate(Path(sys.argv[1])))
+        asyncio.run(generate(json.loads(Path(sys.argv[1]).read_text())))
