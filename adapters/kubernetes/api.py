@@ -1,0 +1,268 @@
+"""Talking to one API server: bounded requests, paged lists decoded fast, patches as bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import httpx
+import msgspec
+
+from adapters.kubernetes.refusals import Gone, refusal
+from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.transport import Connection
+from adapters.kubernetes.wire import Bare, ListMeta
+from control.errors import AuthError, ControlError, PlatformError, Unreachable
+from control.text import clean
+
+DEADLINE_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+PAGE = 500
+AT_ONCE = 8
+MAXIMUM_RETRY_AFTER = 3
+FIELD_MANAGER = "trafficdeck"
+USER_AGENT = "trafficdeck"
+T = TypeVar("T")
+Params = Mapping[str, str | int]
+
+
+@dataclass(slots=True)
+class Listed(Generic[T]):
+    """A whole list. `broken` names objects that could not be decoded."""
+
+    items: list[T] = field(default_factory=list)
+    resource_version: str = ""
+    broken: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def gc_paused() -> Iterator[None]:
+    """Keep the cyclic collector still: while many objects are made at once it is half of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    path: str
+    what: str
+    params: Params | None = None
+    content: bytes | None = None
+    content_type: str = ""
+    accept: str = ""
+
+
+class Api:
+    """One API server over one guarded transport. Opens on first use; `close` is idempotent."""
+
+    def __init__(
+        self, connection: Connection, guard: Callable[[httpx.AsyncBaseTransport, str], httpx.AsyncBaseTransport]
+    ) -> None:
+        self._connection = connection
+        self._guard = guard
+        self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def where(self) -> str:
+        """Context and server, for messages."""
+        return self._connection.what
+
+    async def _opened(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                raw = await self._connection.open()
+                prefix = httpx.URL(self._connection.server).path.rstrip("/")
+                self._client = httpx.AsyncClient(
+                    base_url=self._connection.server,
+                    transport=self._guard(raw, prefix),
+                    headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"},
+                    timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
+                )
+            return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def get(self, path: str, params: Params | None = None, what: str = "read", accept: str = "") -> bytes:
+        """The body of a GET; tried once more where credentials could be renewed or the server asked us to wait."""
+        return await self._patiently(_Call("GET", path, what, params=params, accept=accept))
+
+    async def review(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """POST one self-subject review: a question, nothing is stored."""
+        content = msgspec.json.encode(body)
+        return await self._patiently(_Call("POST", path, "ask for our rights", None, content, "application/json"))
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, ops: Sequence[Mapping[str, Any]]
+    ) -> tuple[bytes, list[str]]:
+        """Send one JSON Patch, once: the object as it is now, and the server's warnings (cleaned). Raises `Stale`
+        when one of the patch's tests failed: then nothing was written."""
+        call = _Call(
+            "PATCH",
+            resource.path(namespace, name),
+            f"patch {resource.plural} {clean(namespace)}/{clean(name)}",
+            {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            msgspec.json.encode(ops),
+            "application/json-patch+json",
+        )
+        answer = await self._once(call)
+        if answer.status_code != 200:
+            raise self._refusal(answer, call.what)
+        return answer.content, [clean(text, 300) for text in answer.headers.get_list("Warning")]
+
+    async def list(self, resource: Resource, namespace: str, kind: type[T], params: Params | None = None) -> Listed[T]:
+        """All objects of a resource in `namespace` (empty: everywhere), page by page."""
+        try:
+            return await self._pages(resource, namespace, kind, params)
+        except Gone:
+            return await self._pages(resource, namespace, kind, params)
+
+    async def _pages(self, resource: Resource, namespace: str, kind: type[T], params: Params | None) -> Listed[T]:
+        listed: Listed[T] = Listed()
+        following = ""
+        where = f" in {clean(namespace)}" if namespace else ""
+        while True:
+            query: dict[str, str | int] = {"limit": PAGE, **(params or {})}
+            if following:
+                query["continue"] = following
+            body = await self.get(resource.path(namespace), query, f"list {resource.plural}{where}")
+            page = decode_page(body, kind, listed.broken)
+            listed.items += page.items or []
+            listed.resource_version = page.metadata.resource_version
+            following = page.metadata.continue_
+            if not following:
+                return listed
+            await asyncio.sleep(0)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, params: Params, silence_seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A watch's chunks. Ends with `Unreachable` after `silence_seconds` without a byte."""
+        client = await self._opened()
+        request = client.build_request(
+            "GET",
+            path,
+            params=dict(params),
+            headers=await self._connection.headers(False),
+            timeout=httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        )
+        self._name_server(request)
+        try:
+            answer = await client.send(request, stream=True)
+            try:
+                if answer.status_code != 200:
+                    await answer.aread()
+                    raise self._refusal(answer, "watch")
+                yield answer.aiter_bytes()
+            finally:
+                await answer.aclose()
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+            raise self._lost(error) from None
+
+    async def _patiently(self, call: _Call) -> bytes:
+        answer = await self._once(call)
+        if answer.status_code == 401 and self._connection.renewable:
+            await self._connection.headers(True)
+            await self.close()
+            answer = await self._once(call)
+        wait = answer.headers.get("Retry-After", "")
+        if answer.status_code == 429 and wait.isdecimal() and int(wait) <= MAXIMUM_RETRY_AFTER:
+            await asyncio.sleep(int(wait))
+            answer = await self._once(call)
+        if answer.status_code not in (200, 201):
+            raise self._refusal(answer, call.what)
+        return answer.content
+
+    async def _once(self, call: _Call) -> httpx.Response:
+        try:
+            async with self._slots, asyncio.timeout(DEADLINE_SECONDS):
+                client = await self._opened()
+                headers = await self._connection.headers(False)
+                if call.content_type:
+                    headers.append(("Content-Type", call.content_type))
+                if call.accept:
+                    headers.append(("Accept", call.accept))
+                request = client.build_request(
+                    call.method, call.path, params=dict(call.params or {}), content=call.content, headers=headers
+                )
+                self._name_server(request)
+                return await client.send(request)
+        except TimeoutError:
+            raise Unreachable(f"{self.where} gave no answer within {DEADLINE_SECONDS:g} s to {call.what}") from None
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+            raise self._lost(error) from None
+
+    def _name_server(self, request: httpx.Request) -> None:
+        if self._connection.server_name:
+            request.extensions["sni_hostname"] = self._connection.server_name
+
+    def _refusal(self, answer: httpx.Response, what: str) -> ControlError:
+        return refusal(answer.status_code, answer.content, what, self.where, answer.headers.get("Retry-After", ""))
+
+    def _lost(self, error: Exception) -> ControlError:
+        told = clean(str(error), 300) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in told or "certificate verify failed" in told:
+            return AuthError(
+                f"{self.where} does not prove to be itself: {told}",
+                hint="check certificate-authority and tls-server-name of the cluster in the kubeconfig",
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return Unreachable(f"{self.where} gave no answer in time")
+        return Unreachable(f"{self.where} cannot be reached: {told}")
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """One page of a list."""
+
+    metadata: ListMeta
+    items: list[T] | None = None
+
+
+def decode_page(body: bytes, kind: type[T], broken: list[str]) -> Page[T]:
+    """Decode one page; objects that are not as their kind should be are left out and named in `broken`."""
+    with gc_paused():
+        try:
+            return msgspec.json.decode(body, type=Page[kind])  # type: ignore[valid-type]
+        except msgspec.ValidationError:
+            pass
+        except msgspec.DecodeError:
+            raise PlatformError("the API server answered with no JSON") from None
+        raw = _raw_page(body)
+        page: Page[T] = Page(raw.metadata, [])
+        for item in raw.items or []:
+            try:
+                assert page.items is not None
+                page.items.append(msgspec.json.decode(item, type=kind))
+            except msgspec.ValidationError as error:
+                broken.append(f"{_name_of(item)}: {clean(str(error), 200)}")
+        return page
+
+
+def _raw_page(body: bytes) -> Page[msgspec.Raw]:
+    try:
+        return msgspec.json.decode(body, type=Page[msgspec.Raw])
+    except msgspec.ValidationError:
+        raise PlatformError("the API server answered with no list") from None
+
+
+def _name_of(item: msgspec.Raw) -> str:
+    try:
+        metadata = msgspec.json.decode(item, type=Bare).metadata
+    except msgspec.ValidationError:
+        return "an object without a name"
+    return clean(f"{metadata.namespace}/{metadata.name}")

@@ -1,0 +1,196 @@
+"""Gateway API HTTPRoute: every rule is a route; weights are proportional, 0 to 1 000 000, 1 by default.
+
+Source: gateway-api v1.6 apis/v1/httproute_types.go. An invalid backend keeps its share, which then gets errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from adapters.kubernetes.codecs.common import (
+    Codec,
+    Native,
+    Read,
+    base,
+    convert,
+    guards,
+    list_at,
+    object_ref,
+    rule_index,
+    rule_parts,
+    shares,
+    unique,
+    weight_ops,
+)
+from adapters.kubernetes.jsonpatch import Op, test
+from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, ParentStatus, RouteMatch
+from control.edit import Change
+from control.model import Grid, Mirror, Platform, Route, Semantics, Status, StatusState, Target
+from control.ref import Ref
+from control.text import clean
+
+RESOURCE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+GRID = Grid(minimum=1, maximum=1_000_000)
+
+
+def read(native: HTTPRoute, environment: str, at: float) -> Read:
+    """The routes of one HTTPRoute, one for each rule."""
+    rules = native.spec.rules or []
+    parts = rule_parts([rule.name for rule in rules])
+    whole = object_ref(environment, RESOURCE.kind, native.metadata)
+    indexed = [rule.matches for rule, part in zip(rules, parts, strict=True) if part != f"rule={rule.name}"]
+    the_base = base(native.metadata, indexed)
+    status = _status(native)
+    hosts = native.spec.hostnames or []
+    return Read(
+        tuple(_route(native, whole, index, parts[index], the_base, status, hosts, at) for index in range(len(rules)))
+    )
+
+
+def _route(
+    native: HTTPRoute, whole: Ref, index: int, part: str, the_base: str, status: Status, hosts: list[str], at: float
+) -> Route:
+    rule = (native.spec.rules or [])[index]
+    several = len(native.spec.rules or []) > 1
+    name = native.metadata.name
+    return Route(
+        ref=Ref(whole.environment, whole.kind, whole.scope, whole.name, part),
+        platform=Platform.KUBERNETES,
+        name=clean(f"{name} {part.removeprefix('rule=')}" if several or rule.name else name),
+        semantics=Semantics.PROPORTIONAL,
+        grid=GRID,
+        targets=_targets(rule, whole),
+        object=str(whole),
+        base=the_base,
+        read_at=at,
+        matches=_matches(rule, hosts),
+        sticky=clean(f"session by {rule.session_persistence.type.lower()}") if rule.session_persistence else "",
+        mirrors=_mirrors(rule),
+        status=status,
+        notes=() if rule.backend_refs else ("this rule has no backends",),
+        location=f"spec.rules[{index}].backendRefs",
+    )
+
+
+def target_names(refs: Sequence[BackendRef]) -> list[str]:
+    """Names that tell the backends of one rule apart: the Service's, with port and namespace where they must be."""
+    return unique(
+        [(ref.name, f"{ref.name}:{ref.port or ''}", f"{ref.namespace}/{ref.name}:{ref.port or ''}") for ref in refs]
+    )
+
+
+def _targets(rule: HTTPRouteRule, whole: Ref) -> tuple[Target, ...]:
+    refs = rule.backend_refs or []
+    weights = [1 if ref.weight is None else ref.weight for ref in refs]
+    return tuple(
+        Target(
+            name=name, weight=weight, share=share, endpoints=(_endpoint(ref, whole.scope),), to=_leads_to(ref, whole)
+        )
+        for name, weight, share, ref in zip(target_names(refs), weights, shares(weights), refs, strict=True)
+    )
+
+
+def _endpoint(ref: BackendRef, namespace: str) -> str:
+    kind = "" if ref.kind == "Service" else f"{ref.kind} "
+    port = f":{ref.port}" if ref.port else ""
+    return clean(f"{kind}{ref.namespace or namespace}/{ref.name}{port}")
+
+
+def _leads_to(ref: BackendRef, whole: Ref) -> Ref | None:
+    if ref.group != "traefik.io" or ref.kind != "TraefikService" or "@" in ref.name:
+        return None
+    return Ref(whole.environment, "TraefikService", ref.namespace or whole.scope, ref.name)
+
+
+def _mirrors(rule: HTTPRouteRule) -> tuple[Mirror, ...]:
+    found = []
+    for filter_ in rule.filters or []:
+        mirror = filter_.request_mirror
+        if mirror is None:
+            continue
+        share = Fraction(1)
+        if mirror.percent is not None:
+            share = Fraction(mirror.percent, 100)
+        elif mirror.fraction is not None and mirror.fraction.denominator > 0:
+            share = Fraction(mirror.fraction.numerator, mirror.fraction.denominator)
+        found.append(Mirror(clean(mirror.backend_ref.name), share))
+    return tuple(found)
+
+
+def _matches(rule: HTTPRouteRule, hosts: list[str]) -> tuple[str, ...]:
+    matches = rule.matches or [RouteMatch()]
+    prefix = f"{','.join(hosts)} " if hosts else ""
+    return tuple(clean(prefix + _match(match)) for match in matches)
+
+
+def _match(match: RouteMatch) -> str:
+    words = [match.method] if match.method else []
+    path = match.path
+    if path is None or path.type == "PathPrefix":
+        value = path.value if path else "/"
+        words.append(value if value.endswith("/") else f"{value}/")
+        words[-1] += "*"
+    else:
+        words.append(path.value if path.type == "Exact" else f"~{path.value}")
+    words += [_named("header", header) for header in match.headers or []]
+    words += [_named("query", query) for query in match.query_params or []]
+    return " ".join(words)
+
+
+def _named(what: str, match: NamedMatch) -> str:
+    return f"{what} {match.name}{'=' if match.type == 'Exact' else '~'}{match.value}"
+
+
+def _status(native: HTTPRoute) -> Status:
+    """The worst of what the parents' controllers say."""
+    parents = native.status.parents or []
+    if not parents:
+        return Status(StatusState.UNKNOWN, "no controller has taken it")
+    order = [StatusState.ERROR, StatusState.WARNING, StatusState.PENDING, StatusState.UNKNOWN, StatusState.OK]
+    return min((_parent(parent, native.metadata.generation) for parent in parents), key=lambda s: order.index(s.state))
+
+
+def _parent(parent: ParentStatus, generation: int) -> Status:
+    conditions = {condition.type: condition for condition in parent.conditions or []}
+    partial = conditions.get("PartiallyInvalid")
+    if partial is not None and partial.status == "True":
+        return Status(StatusState.WARNING, clean(f"{partial.reason}: {partial.message}"))
+    for kind in ("Accepted", "ResolvedRefs"):
+        condition = conditions.get(kind)
+        if condition is None:
+            return Status(StatusState.PENDING, f"{kind} is not yet said")
+        if condition.status == "False":
+            return Status(StatusState.ERROR, clean(f"{condition.reason}: {condition.message}"))
+        if condition.observed_generation < generation:
+            return Status(
+                StatusState.PENDING, f"{kind} is of generation {condition.observed_generation}, not {generation}"
+            )
+    return Status(StatusState.OK, "accepted")
+
+
+def accepted(native: HTTPRoute) -> Status:
+    """What the controllers say of the object's present generation."""
+    return _status(native)
+
+
+def edit(native: Native, changes: Sequence[Change]) -> list[Op]:
+    """A guarded patch that sets weights in one or more rules."""
+    typed = convert(native, HTTPRoute)
+    rules = typed.spec.rules or []
+    names = [rule.name for rule in rules]
+    ops = guards(native)
+    by_rule: dict[int, list[Change]] = {}
+    for change in changes:
+        by_rule.setdefault(rule_index(change.ref, names), []).append(change)
+    for index, of_rule in by_rule.items():
+        if names[index]:
+            ops.append(test(f"/spec/rules/{index}/name", names[index]))
+        members = list_at(native, "spec", "rules", index, "backendRefs")
+        found = target_names(rules[index].backend_refs or [])
+        ops += weight_ops(members, found, ("spec", "rules", index, "backendRefs"), of_rule, GRID)
+    return ops
+
+
+CODEC = Codec(RESOURCE, HTTPRoute, "Gateway API route: weights of each rule's backends", read, edit)

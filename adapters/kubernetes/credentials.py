@@ -1,0 +1,193 @@
+"""Who we are to an API server: the header to send, renewed in time.
+
+Token files are read anew every minute (bound service-account tokens rotate). Exec plugins are run by ourselves, with
+no terminal: what they print on stdout is parsed, what they print on stderr is never shown, since it may hold secrets
+or escape sequences.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters.kubernetes.kubeconfig import Cluster, ExecPlugin, User
+from control.errors import AuthError
+from control.text import clean
+
+PLUGIN_DEADLINE_SECONDS = 20.0
+TOKEN_FILE_SECONDS = 60.0
+REFRESH_AT = 0.8
+"""Of a credential's life."""
+
+
+class _PluginStatus(msgspec.Struct):
+    token: str | None = None
+    clientCertificateData: str | None = None  # noqa: N815 - the wire's name
+    clientKeyData: str | None = None  # noqa: N815
+    expirationTimestamp: str | None = None  # noqa: N815
+
+
+class _PluginAnswer(msgspec.Struct):
+    status: _PluginStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What proves us for a while. `certificate` is a PEM pair that belongs into the TLS context."""
+
+    token: str | None = field(default=None, repr=False)
+    certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
+    renew_at: float | None = None
+
+
+class Credentials:
+    """The credential of one context, cached until it nears its end. Safe to use from several tasks."""
+
+    def __init__(self, context: str, cluster: Cluster, user: User) -> None:
+        self._context = context
+        self._cluster = cluster
+        self._user = user
+        self._cached: Credential | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def renewable(self) -> bool:
+        """True where asking again may give another credential."""
+        return self._user.plugin is not None or self._user.token_file is not None
+
+    async def current(self, renew: bool = False) -> Credential:
+        """The credential to use now; `renew` asks for a new one even if the old has not ended."""
+        async with self._lock:
+            cached = self._cached
+            if cached and not renew and (cached.renew_at is None or time.monotonic() < cached.renew_at):
+                return cached
+            self._cached = await self._made()
+            return self._cached
+
+    async def headers(self, renew: bool = False) -> list[tuple[str, str]]:
+        """The headers that carry the identity."""
+        headers = list(self._user.impersonate)
+        credential = await self.current(renew)
+        if credential.token:
+            headers.append(("Authorization", f"Bearer {credential.token}"))
+        elif self._user.username is not None:
+            pair = f"{self._user.username}:{self._user.password or ''}".encode()
+            headers.append(("Authorization", "Basic " + base64.b64encode(pair).decode()))
+        return headers
+
+    async def _made(self) -> Credential:
+        user = self._user
+        own = (user.certificate, user.key) if user.certificate and user.key else None
+        if user.token_file is not None:
+            return Credential(_read_token(user), own, time.monotonic() + TOKEN_FILE_SECONDS)
+        if user.token is not None:
+            return Credential(_checked_token(user.token, user.name), own)
+        if user.plugin is not None:
+            return await run_plugin(user.plugin, self._cluster, self._context)
+        return Credential(None, own)
+
+
+def _read_token(user: User) -> str:
+    assert user.token_file is not None
+    try:
+        return _checked_token(user.token_file.read_text().strip(), user.name)
+    except (OSError, UnicodeDecodeError) as error:
+        if user.token:
+            return _checked_token(user.token, user.name)
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise AuthError(f"the token file {clean(str(user.token_file))} cannot be read: {why}") from None
+
+
+def _checked_token(token: str, user: str) -> str:
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise AuthError(f"the token of the user '{clean(user)}' is no token", hint="renew it in the kubeconfig")
+    return token
+
+
+async def run_plugin(plugin: ExecPlugin, cluster: Cluster, context: str) -> Credential:
+    """Run an exec plugin and read its credential. Raises `AuthError`, which never holds what the plugin printed."""
+    say = f"the exec plugin '{clean(plugin.command)}' of context '{clean(context)}'"
+    hint = f"run 'kubectl --context {clean(context)} get ns' once in a shell"
+    path = _program(plugin)
+    if path is None:
+        raise AuthError(f"{say} is not installed", hint=plugin.install_hint or hint)
+    output, code = await _output(path, plugin, cluster, say, hint)
+    if code != 0:
+        raise AuthError(f"{say} failed with exit code {code}", hint=hint)
+    try:
+        status = msgspec.json.decode(output, type=_PluginAnswer).status
+    except msgspec.DecodeError:
+        status = None
+    if status is None or not (status.token or (status.clientCertificateData and status.clientKeyData)):
+        raise AuthError(f"{say} gave no credential", hint=hint)
+    pair = None
+    if status.clientCertificateData and status.clientKeyData:
+        pair = (status.clientCertificateData.encode(), status.clientKeyData.encode())
+    token = _checked_token(status.token, context) if status.token else None
+    return Credential(token, pair, _renew_at(status.expirationTimestamp))
+
+
+def _program(plugin: ExecPlugin) -> str | None:
+    """Where the program is; a relative path is relative to the kubeconfig, a bare name is looked up."""
+    if os.sep in plugin.command:
+        path = plugin.folder / plugin.command
+        return str(path) if os.access(path, os.X_OK) else None
+    return shutil.which(plugin.command)
+
+
+async def _output(path: str, plugin: ExecPlugin, cluster: Cluster, say: str, hint: str) -> tuple[bytes, int]:
+    environment = {**os.environ, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(_info(plugin, cluster))}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            path,
+            *plugin.args,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise AuthError(f"{say} cannot be run: {error.strerror}", hint=hint) from None
+    try:
+        async with asyncio.timeout(PLUGIN_DEADLINE_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        raise AuthError(f"{say} did not end within {PLUGIN_DEADLINE_SECONDS:g} s", hint=hint) from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return output, process.returncode or 0
+
+
+def _info(plugin: ExecPlugin, cluster: Cluster) -> dict[str, Any]:
+    spec: dict[str, Any] = {"interactive": False}
+    if plugin.provide_cluster_info:
+        spec["cluster"] = {"server": cluster.server, "insecure-skip-tls-verify": cluster.insecure}
+        if cluster.server_name:
+            spec["cluster"]["tls-server-name"] = cluster.server_name
+        if cluster.authority:
+            spec["cluster"]["certificate-authority-data"] = base64.b64encode(cluster.authority).decode()
+    return {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}
+
+
+def _renew_at(expiry: str | None) -> float | None:
+    if not expiry:
+        return None
+    try:
+        left = datetime.fromisoformat(expiry.replace("Z", "+00:00")).timestamp() - time.time()
+    except ValueError:
+        return None
+    return time.monotonic() + max(0.0, left * REFRESH_AT)

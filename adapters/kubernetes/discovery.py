@@ -1,0 +1,84 @@
+"""Which kinds an API server has: aggregated discovery, one request (stable since Kubernetes 1.30)."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from adapters.kubernetes.api import Api
+from adapters.kubernetes.resource import Resource
+from control.errors import NotFound, PlatformError
+
+_ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+FRESH_SECONDS = 120.0
+
+
+class _Name(msgspec.Struct):
+    name: str = ""
+
+
+class _Resource(msgspec.Struct):
+    resource: str = ""
+    name: str = ""
+
+
+class _Version(msgspec.Struct):
+    version: str = ""
+    resources: list[_Resource] = []
+
+
+class _Group(msgspec.Struct):
+    metadata: _Name = msgspec.field(default_factory=_Name)
+    versions: list[_Version] = []
+
+
+class _Answer(msgspec.Struct):
+    kind: str = ""
+    items: list[_Group] | None = None
+
+
+class _Resources(msgspec.Struct):
+    resources: list[_Resource] = []
+
+
+class Discovery:
+    """What is served, asked at most every two minutes."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._served: frozenset[tuple[str, str, str]] | None = None
+        self._until = 0.0
+
+    async def has(self, resource: Resource) -> bool:
+        """Is this resource served in this version?"""
+        if time.monotonic() >= self._until:
+            await self._ask()
+        if self._served is not None:
+            return (resource.group, resource.version, resource.plural) in self._served
+        return await self._has_plainly(resource)
+
+    async def _ask(self) -> None:
+        body = await self._api.get("/apis", accept=_ACCEPT, what="list the API groups")
+        try:
+            answer = msgspec.json.decode(body, type=_Answer)
+        except msgspec.DecodeError:
+            raise PlatformError(f"{self._api.where} does not answer as an API server does") from None
+        self._served = None
+        if answer.items is not None:
+            self._served = frozenset(
+                (group.metadata.name, version.version, resource.resource)
+                for group in answer.items
+                for version in group.versions
+                for resource in version.resources
+            )
+        self._until = time.monotonic() + FRESH_SECONDS
+
+    async def _has_plainly(self, resource: Resource) -> bool:
+        """An older server, without aggregated discovery."""
+        path = f"/apis/{resource.group}/{resource.version}"
+        try:
+            body = await self._api.get(path, what=f"list the kinds of {resource.group}")
+            return any(r.name == resource.plural for r in msgspec.json.decode(body, type=_Resources).resources)
+        except (NotFound, msgspec.DecodeError):
+            return False

@@ -1,0 +1,81 @@
+"""What `trafficdeck doctor` says of a cluster: reach, identity, rights and what a missing one costs, data planes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from adapters.common.traefik import TraefikApi
+from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.resource import Resource
+from control.errors import ControlError
+from control.ports import Check
+
+if TYPE_CHECKING:
+    from adapters.kubernetes.reader import KubernetesReader
+
+_COSTS = {
+    "list": "nothing of this kind is shown",
+    "watch": "changes made elsewhere show only at the next refresh",
+    "patch": "these cannot be edited",
+}
+
+
+async def checks(reader: KubernetesReader) -> list[Check]:
+    """All lines; the first failure to reach the server ends them."""
+    try:
+        connection = reader.connection()
+        started = time.monotonic()
+        await reader.api.get("/version", what="answer")
+        took = time.monotonic() - started
+    except ControlError as error:
+        return [Check("reach", "fail", error.message, error.hint or "")]
+    found = [Check("reach", "ok", f"{connection.what} answers in {took * 1000:.0f} ms")]
+    identity = await reader.rights.identity()
+    found.append(Check("identity", "ok" if identity else "warn", identity or "the server does not say who we are"))
+    for codec in CODECS.values():
+        found += await _kind(reader, codec.resource)
+    found += await _planes(reader)
+    return found
+
+
+async def _kind(reader: KubernetesReader, resource: Resource) -> list[Check]:
+    name = resource.plural
+    try:
+        if not await reader.collector.discovery.has(resource):
+            return [Check(name, "ok", f"not installed ({resource.group}/{resource.version})")]
+        missing = []
+        for namespace in reader.collector.namespaces:
+            for verb in _COSTS:
+                if not await reader.rights.may(verb, resource, namespace, fresh=True):
+                    where = f" in {namespace}" if namespace else ""
+                    missing.append(f"may not {verb}{where}: {_COSTS[verb]}")
+    except ControlError as error:
+        return [Check(name, "fail", error.message, error.hint or "")]
+    if not missing:
+        return [Check(name, "ok", "list, watch and patch are allowed")]
+    hint = f"ask for {', '.join(_COSTS)} on {name}.{resource.group}"
+    return [Check(name, "fail" if any("list" in one for one in missing) else "warn", "; ".join(missing), hint)]
+
+
+async def _planes(reader: KubernetesReader) -> list[Check]:
+    proxies = [proxy for proxy in reader.config.proxies if proxy.kind == "traefik"]
+    if not proxies:
+        hint = "name each Traefik replica under proxies: {kind: traefik, api: URL, metrics: URL}"
+        return [Check("data plane", "warn", "no proxy is named: loaded and observed stay unknown", hint)]
+    found = []
+    for index, proxy in enumerate(proxies):
+        name = f"traefik {index}"
+        try:
+            if proxy.api:
+                await TraefikApi(reader.pages, proxy.api).middleware("trafficdeck-doctor@internal")
+            if proxy.metrics:
+                await reader.pages.get(proxy.metrics)
+            lacks = [what for what, url in (("api", proxy.api), ("metrics", proxy.metrics)) if not url]
+            detail = f"answers; {' and '.join(lacks)} not named" if lacks else "API and metrics answer"
+            found.append(Check(name, "warn" if lacks else "ok", detail))
+        except ControlError as error:
+            found.append(
+                Check(name, "fail", error.message, error.hint or "is its API enabled, and reachable from here?")
+            )
+    return found

@@ -1,0 +1,150 @@
+"""What is held of one cluster: decoded objects of every kind, and the snapshot that they make."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from adapters.kubernetes.bindings import Instances, Key, Use, bound, uses
+from adapters.kubernetes.codecs import httproute, ingressroute, middleware
+from adapters.kubernetes.codecs.common import Codec, Read
+from adapters.kubernetes.health import Endpoints, with_health
+from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.owners import NO_SOURCES, Sources, owners_of
+from adapters.kubernetes.wire import Gateway, Metadata
+from control.model import Editable, Limit, Outside, Route
+from control.text import clean
+
+BREATHE_EVERY = 100
+OUTSIDE_SECONDS = 24 * 3600.0
+OUR_MANAGER = "trafficdeck"
+
+
+@dataclass(slots=True)
+class Held:
+    """Objects by kind and (namespace, name), and what was read around them."""
+
+    objects: dict[str, dict[Key, Any]] = field(default_factory=dict)
+    gateways: dict[Key, Gateway] = field(default_factory=dict)
+    sources: Sources = NO_SOURCES
+    endpoints: Endpoints | None = None
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(kind, namespace) -> why we may not patch there."""
+    read_cache: dict[tuple[str, str], tuple[str, Read]] = field(default_factory=dict)
+
+    def of(self, kind: str) -> Iterable[Any]:
+        """The held objects of one kind."""
+        return self.objects.get(kind, {}).values()
+
+    def uses(self, environment: str) -> dict[Key, list[Use]]:
+        """Where each Middleware applies."""
+        return uses(
+            self.of(httproute.RESOURCE.kind),
+            self.of(ingressroute.RESOURCE.kind),
+            self.of(middleware.RESOURCE.kind),
+            self.gateways,
+            environment,
+        )
+
+    def read(self, codec: Codec, native: Any, environment: str, at: float) -> Read:
+        """What a codec makes of one object, from the cache where the object has not changed."""
+        metadata: Metadata = native.metadata
+        key = (codec.kind, metadata.uid)
+        cached = self.read_cache.get(key)
+        if cached and metadata.resource_version and cached[0] == metadata.resource_version:
+            return cached[1]
+        made = codec.read(native, environment, at)
+        self.read_cache[key] = (metadata.resource_version, made)
+        return made
+
+    def forget_gone(self) -> None:
+        """Drop cached reads of objects that are no more."""
+        alive = {(kind, native.metadata.uid) for kind, natives in self.objects.items() for native in natives.values()}
+        self.read_cache = {key: value for key, value in self.read_cache.items() if key in alive}
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """What is put on a codec's bare routes and limits: owners, rights, health, bindings, the time of the read."""
+
+    held: Held
+    used: dict[Key, list[Use]]
+    instances: Instances
+    at: float
+
+    def routes(self, codec: Codec, native: Any, bare: Iterable[Route]) -> list[Route]:
+        """The routes of one object as they are shown."""
+        metadata: Metadata = native.metadata
+        owners = owners_of(metadata, codec.resource, self.held.sources)
+        why = self._refused(codec, metadata)
+        made = []
+        for route in bare:
+            editable = Editable(False, why) if why and route.editable.yes else route.editable
+            targets = with_health(route.targets, self.held.endpoints)
+            made.append(replace(route, owners=owners, editable=editable, targets=targets, read_at=self.at))
+        return made
+
+    def limits(self, codec: Codec, native: Any, bare: Iterable[Limit]) -> list[Limit]:
+        """The limits of one object as they are shown."""
+        metadata: Metadata = native.metadata
+        owners = owners_of(metadata, codec.resource, self.held.sources)
+        why = self._refused(codec, metadata)
+        used = self.used.get((metadata.namespace, metadata.name), [])
+        made = []
+        for limit in bare:
+            editable = Editable(False, why) if why and limit.editable.yes else limit.editable
+            shared = native.spec.rate_limit is not None and native.spec.rate_limit.redis is not None
+            dressed = bound(limit, used, self.instances, shared)
+            made.append(replace(dressed, owners=owners, editable=editable, read_at=self.at))
+        return made
+
+    def _refused(self, codec: Codec, metadata: Metadata) -> str:
+        refused = self.held.refused
+        return refused.get((codec.kind, metadata.namespace)) or refused.get((codec.kind, ""), "")
+
+
+async def snapshot_parts(held: Held, dress: Dress, environment: str) -> tuple[list[Route], list[Limit], list[Outside]]:
+    """All routes, limits and outside changes; gives way to the event loop as it goes."""
+    routes: list[Route] = []
+    limits: list[Limit] = []
+    outside: list[Outside] = []
+    count = 0
+    for codec in CODECS.values():
+        for native in held.of(codec.kind):
+            read = held.read(codec, native, environment, dress.at)
+            if read.routes:
+                routes += dress.routes(codec, native, read.routes)
+            if read.limits:
+                limits += dress.limits(codec, native, read.limits)
+            if read.routes or read.limits:
+                outside += outside_of(native.metadata, codec, environment)
+            count += 1
+            if count % BREATHE_EVERY == 0:
+                await asyncio.sleep(0)
+    return routes, limits, outside
+
+
+def outside_of(metadata: Metadata, codec: Codec, environment: str) -> list[Outside]:
+    """Writes by others within a day, as the API server remembers them: one per manager, the last one."""
+    found = []
+    since = time.time() - OUTSIDE_SECONDS
+    for entry in metadata.managed_fields or []:
+        if entry.subresource or entry.manager == OUR_MANAGER or not entry.time:
+            continue
+        at = _unix(entry.time)
+        if at is not None and at >= since:
+            name = f"{environment}/{codec.kind}/{metadata.namespace}/{metadata.name}"
+            what = "applied" if entry.operation == "Apply" else "updated"
+            found.append(Outside(at, clean(entry.manager, 200), clean(name), what, "managedFields"))
+    return found
+
+
+def _unix(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,374 @@
+"""Reading one cluster. Nothing here can write: its connection lets only reading requests through."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from adapters.common.http import Pages
+from adapters.kubernetes import doctor
+from adapters.kubernetes.api import Api
+from adapters.kubernetes.bindings import Instances
+from adapters.kubernetes.codecs.common import Codec, Read
+from adapters.kubernetes.collect import Collector, decode
+from adapters.kubernetes.count import Counters
+from adapters.kubernetes.held import Dress, Held, snapshot_parts
+from adapters.kubernetes.jsonpatch import apply
+from adapters.kubernetes.kinds import CODECS, codec_of
+from adapters.kubernetes.kubeconfig import load
+from adapters.kubernetes.loaded import Payload, loaded
+from adapters.kubernetes.rights import Rights
+from adapters.kubernetes.shown import as_yaml, difference, tidy
+from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
+from adapters.kubernetes.watching import Watcher
+from control.deckfile import EnvironmentConfig, KubernetesConfig
+from control.edit import Change, split_field
+from control.errors import ControlError, Forbidden, PlatformError, UsageError
+from control.model import (
+    Access,
+    AccessState,
+    Counted,
+    Environment,
+    Limit,
+    Platform,
+    Reach,
+    ReachState,
+    Route,
+    Snapshot,
+    Window,
+)
+from control.ports import Check, NativeText, Prepared, ProofPart
+from control.ref import Ref
+from control.text import clean
+
+LOADED_DEADLINE_SECONDS = 30.0
+MAXIMUM_ASKED_NAMESPACES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """One object as it stands: its bytes decoded twice, for the codec and for patching."""
+
+    codec: Codec
+    native: dict[str, Any]
+    wire: Any
+
+
+class KubernetesReader:
+    """See `control.ports.Reader`. Made without I/O; the kubeconfig is read on first use."""
+
+    def __init__(self, config: EnvironmentConfig, connection: Connection | None = None) -> None:
+        self.name = config.name
+        self.config = config
+        self._given = connection
+        self._api: Api | None = None
+        self._pages: Pages | None = None
+        self._collector: Collector | None = None
+        self._rights: Rights | None = None
+        self._watcher: Watcher | None = None
+        self._counters: Counters | None = None
+        self._held: Held | None = None
+        self._missing: list[str] = []
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    @property
+    def section(self) -> KubernetesConfig:
+        """The deck file's section."""
+        return self.config.kubernetes or KubernetesConfig()
+
+    def connection(self) -> Connection:
+        """How to reach the server; reads the kubeconfig the first time. Raises `DeckError`."""
+        if self._given is None:
+            self._given = connect(load(self.section.kubeconfig, self.section.context))
+        return self._given
+
+    @property
+    def api(self) -> Api:
+        """The API server, for reading only."""
+        if self._api is None:
+            self._api = Api(self.connection(), ReadOnlyTransport)
+        return self._api
+
+    @property
+    def pages(self) -> Pages:
+        """The data planes' own pages."""
+        if self._pages is None:
+            made = self.connection().pages
+            self._pages = Pages(made() if made else None)
+        return self._pages
+
+    @property
+    def rights(self) -> Rights:
+        """What we may do."""
+        if self._rights is None:
+            self._rights = Rights(self.api)
+        return self._rights
+
+    @property
+    def collector(self) -> Collector:
+        """What reads everything."""
+        if self._collector is None:
+            self._collector = Collector(self.api, self.section.namespaces)
+        return self._collector
+
+    @property
+    def counters(self) -> Counters:
+        """What counts traffic."""
+        if self._counters is None:
+            self._counters = Counters(self.pages, self.config)
+        return self._counters
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def read(self) -> Snapshot:
+        """Everything; from the watched store while its watches are alive, else listed anew."""
+        held = await self._watched() or await self._listed()
+        at = time.time()
+        around, access, identity = await asyncio.gather(
+            self.collector.around(), self._access(held), self.rights.identity()
+        )
+        if around is not None:
+            held.sources, held.endpoints, held.gateways = around.sources, around.endpoints, around.gateways
+        dress = Dress(held, held.uses(self.name), self.instances(), at)
+        routes, limits, outside = await snapshot_parts(held, dress, self.name)
+        environment = self._environment(identity, access)
+        return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside))
+
+    async def _watched(self) -> Held | None:
+        """The store, where its watches live and the server still answers."""
+        watcher = self._watcher
+        if watcher is None or not watcher.alive or self._held is None:
+            return None
+        await self.api.get("/version", what="answer")
+        return self._held
+
+    async def _listed(self) -> Held:
+        collected = await self.collector.everything()
+        before = self._held
+        held = Held({kind: {_key(o): o for o in objects} for kind, objects in collected.objects.items()})
+        if before is not None:
+            held.sources, held.endpoints, held.gateways = before.sources, before.endpoints, before.gateways
+            held.read_cache = before.read_cache
+            held.forget_gone()
+        self._missing = collected.missing
+        self._held = held
+        if self._watcher is not None:
+            self._watcher.restart(collected.versions, held)
+        return held
+
+    async def _settled(self) -> Held:
+        """What is held, read first where nothing is."""
+        if self._held is None:
+            await self.read()
+        assert self._held is not None
+        return self._held
+
+    async def read_object(self, object: str) -> Snapshot:
+        """One native object, anew."""
+        fetched = await self._fetch(Ref.parse(object).whole)
+        held = await self._settled()
+        routes, limits = self._dressed(fetched.codec, fetched.wire, held, time.time())
+        environment = Environment(self.name, Platform.KUBERNETES, reach=Reach())
+        return Snapshot(environment, tuple(routes), tuple(limits), time.time())
+
+    def _dressed(self, codec: Codec, wire: Any, held: Held, at: float) -> tuple[list[Route], list[Limit]]:
+        read = codec.read(wire, self.name, at)
+        used = held.uses(self.name) if read.limits else {}
+        dress = Dress(held, used, self.instances(), at)
+        return dress.routes(codec, wire, read.routes), dress.limits(codec, wire, read.limits)
+
+    async def _fetch(self, ref: Ref) -> _Fetched:
+        if ref.environment != self.name:
+            raise UsageError(f"{clean(str(ref))} is not of the environment {self.name}")
+        codec = codec_of(ref)
+        what = f"read {codec.resource.plural} {clean(ref.scope)}/{clean(ref.name)}"
+        body = await self.api.get(codec.resource.path(ref.scope, ref.name), what=what)
+        return _Fetched(codec, msgspec.json.decode(body), decode(body, codec.wire))
+
+    def instances(self) -> Instances:
+        """How many Traefik replicas run: as many as the deck file names."""
+        count = sum(1 for proxy in self.config.proxies if proxy.kind == "traefik")
+        if count:
+            return Instances(count, f"deck file: {count} Traefik {'proxy' if count == 1 else 'proxies'}")
+        return Instances(None, "how many Traefik replicas run is not known: name each under proxies in the deck file")
+
+    # --- rights -------------------------------------------------------------------------------------------------------
+
+    async def access(self) -> Access:
+        """May we patch the kinds that are here?"""
+        return await self._access(await self._settled())
+
+    async def _access(self, held: Held) -> Access:
+        if self.config.read_only:
+            return Access(AccessState.READ_ONLY_BY_TOOL, "read_only in the deck file")
+        kinds = [CODECS[kind] for kind in held.objects if kind in CODECS]
+        held.refused = {}
+        answers = await asyncio.gather(*(self._refusals(codec, held) for codec in kinds))
+        refused = [codec.resource.plural for codec, spaces in zip(kinds, answers, strict=True) if spaces]
+        allowed = any(not spaces or "" not in spaces for spaces in answers)
+        if kinds and not allowed:
+            return Access(AccessState.READ_ONLY_BY_ROLE, f"our role may not patch {', '.join(refused)}")
+        why = f"but not everywhere: {', '.join(refused)}" if refused else ""
+        return Access(AccessState.WRITABLE, why)
+
+    async def _refusals(self, codec: Codec, held: Held) -> list[str]:
+        """Namespaces in which we may not patch a kind; an empty name for everywhere. Also noted in `held`."""
+        if self.collector.namespaces == ("",):
+            if await self.rights.may("patch", codec.resource):
+                return []
+            spaces = sorted({native.metadata.namespace for native in held.of(codec.kind)})
+        else:
+            spaces = list(self.collector.namespaces)
+        asked = spaces[:MAXIMUM_ASKED_NAMESPACES]
+        answers = await asyncio.gather(*(self.rights.may("patch", codec.resource, space) for space in asked))
+        refused = [space for space, may in zip(asked, answers, strict=True) if not may]
+        for space in refused:
+            held.refused[(codec.kind, space)] = f"our role may not patch {codec.resource.plural} in {clean(space)}"
+        return [""] if len(refused) == len(spaces) and spaces else refused
+
+    def _environment(self, identity: str, access: Access) -> Environment:
+        config = self.config
+        state = ReachState.DEGRADED if self._missing else ReachState.OK
+        return Environment(
+            name=config.name,
+            platform=Platform.KUBERNETES,
+            labels=tuple(sorted(config.labels.items())),
+            production=config.production,
+            code=config.code,
+            identity=identity,
+            reach=Reach(state, "; ".join(self._missing[:5])),
+            access=access,
+        )
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+        """One step for each native object, in the order in which the objects are first named."""
+        held = await self._settled()
+        by_object: dict[Ref, list[Change]] = {}
+        for change in changes:
+            by_object.setdefault(change.ref.whole, []).append(change)
+        return [await self._step(ref, grouped, held) for ref, grouped in by_object.items()]
+
+    async def _step(self, ref: Ref, changes: list[Change], held: Held) -> Prepared:
+        fetched = await self._fetch(ref)
+        codec = fetched.codec
+        if not await self.rights.may("patch", codec.resource, ref.scope, ref.name):
+            raise Forbidden(
+                f"our role may not patch {codec.resource.plural} {clean(ref.scope)}/{clean(ref.name)}",
+                ref=str(ref),
+                hint=f"ask for the verb patch on {codec.resource.plural}.{codec.resource.group}",
+            )
+        ops = codec.edit(fetched.native, changes)
+        after = apply(fetched.native, ops)
+        wire_after = msgspec.convert(after, codec.wire)
+        routes, limits = self._dressed(codec, wire_after, held, time.time())
+        _confirm(changes, routes, limits)
+        before = codec.read(fetched.wire, self.name, time.time())
+        return Prepared(
+            object=str(ref),
+            environment=self.name,
+            changes=tuple(changes),
+            diff=difference(str(ref), fetched.native, after),
+            base=_base(before),
+            routes_after=tuple(routes),
+            limits_after=tuple(limits),
+            loses=_loses(codec),
+            deadline_seconds=LOADED_DEADLINE_SECONDS,
+            payload=Payload(codec, ref, tuple(ops), wire_after),
+        )
+
+    async def native(self, ref: Ref) -> NativeText:
+        """The object as YAML, without managedFields, secrets masked."""
+        fetched = await self._fetch(ref.whole)
+        return NativeText(str(ref.whole), "yaml", as_yaml(tidy(fetched.native)))
+
+    # --- proof, traffic, change ---------------------------------------------------------------------------------------
+
+    async def loaded(self, step: Prepared) -> ProofPart:
+        """What the data plane itself says; see `adapters.kubernetes.loaded`."""
+        return await loaded(step, self.api, self.pages, self.config)
+
+    async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
+        """Counters from Traefik's metrics or Prometheus; see `adapters.kubernetes.count`."""
+        held = await self._settled()
+        return await self.counters.count(held, self.name, refs)
+
+    async def check(self) -> list[Check]:
+        """What doctor says; see `adapters.kubernetes.doctor`."""
+        return await doctor.checks(self)
+
+    async def watch(self) -> AsyncIterator[None]:
+        """Yield after changes, from watches that are resumed and, where too old, listed anew."""
+        if self._watcher is None:
+            self._watcher = Watcher(self.api)
+            try:
+                await self._listed()
+            except ControlError:
+                self._watcher.relist_soon()
+        watcher = self._watcher
+        while True:
+            if await watcher.changed() == "relist":
+                try:
+                    await self._listed()
+                except ControlError:
+                    watcher.relist_soon()
+                    continue
+            yield
+
+    async def close(self) -> None:
+        """Close everything. Idempotent."""
+        if self._watcher is not None:
+            await self._watcher.close()
+            self._watcher = None
+        if self._api is not None:
+            await self._api.close()
+        if self._pages is not None:
+            await self._pages.close()
+
+
+def _key(native: Any) -> tuple[str, str]:
+    return native.metadata.namespace, native.metadata.name
+
+
+def _base(read: Read) -> str:
+    """The base of the whole object: every route and limit of it has the same."""
+    return read.routes[0].base if read.routes else read.limits[0].base
+
+
+def _loses(codec: Codec) -> tuple[str, ...]:
+    if codec.kind == "Middleware":
+        return ("Traefik rebuilds its limiters when it loads this: buckets and in-flight counts begin anew",)
+    return ()
+
+
+def _confirm(changes: Sequence[Change], routes: Sequence[Route], limits: Sequence[Limit]) -> None:
+    """The edited object, read again, must say what was asked for. Raises `PlatformError`."""
+    for change in changes:
+        target_name, field = split_field(change.field)
+        found: object = None
+        if target_name is not None:
+            route = next((r for r in routes if r.ref == change.ref), None)
+            target = route.target(target_name) if route else None
+            found = target.weight if target else None
+        else:
+            limit = next((one for one in limits if one.ref == change.ref), None)
+            found = _limit_value(limit, field) if limit else None
+        wanted = change.after if change.after is not None or field != "burst" else 1
+        if found != wanted:
+            raise PlatformError(f"the edit of {clean(change.field)} would read back as {found}, not {wanted}")
+
+
+def _limit_value(limit: Limit, field: str) -> object:
+    if field == "amount":
+        return limit.amount
+    if field == "burst":
+        return limit.burst.native if limit.burst else None
+    window = limit.window
+    return window.seconds if isinstance(window, Window) else None

@@ -1,0 +1,68 @@
+"""Native objects as text for people: YAML without the machinery's own fields, secrets masked, unified differences."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from control.text import clean, clean_lines
+
+MASK = "(masked)"
+_SECRET_KEY = re.compile(
+    r"authorization|passw(or)?d|token|api[-_]?key|access[-_]?key|private[-_]?key|credential|(set-)?cookie|secret", re.I
+)
+_USER_INFO = re.compile(r"(://)[^/@\s]+@")
+_REFERENCES = frozenset({"secret", "secretName", "secretRef", "tokenFile"})
+_LEFT_OUT = "kubectl.kubernetes.io/last-applied-configuration"
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def masked(node: Any) -> Any:
+    """`node` with every value that is named like a secret replaced; names of Secret objects stay."""
+    if isinstance(node, Mapping):
+        named = node.get("name")
+        pair = isinstance(named, str) and isinstance(node.get("value"), str) and _is_secret(named)
+        return {
+            key: MASK if (pair and key == "value") or (isinstance(value, str) and _is_secret(key)) else masked(value)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [masked(item) for item in node]
+    return _USER_INFO.sub(rf"\1{MASK}@", node) if isinstance(node, str) else node
+
+
+def _is_secret(key: str) -> bool:
+    return key not in _REFERENCES and _SECRET_KEY.search(key) is not None
+
+
+def tidy(native: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without managedFields and the copy of itself that kubectl keeps, secrets masked."""
+    metadata = {k: v for k, v in native.get("metadata", {}).items() if k != "managedFields"}
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != _LEFT_OUT}
+    if annotations:
+        metadata["annotations"] = annotations
+    else:
+        metadata.pop("annotations", None)
+    order = ("apiVersion", "kind")
+    head = {k: native[k] for k in order if k in native}
+    rest = {k: v for k, v in native.items() if k not in (*order, "metadata")}
+    shown: dict[str, Any] = masked({**head, "metadata": metadata, **rest})
+    return shown
+
+
+def as_yaml(node: Any) -> str:
+    """YAML, every line cleaned."""
+    text = yaml.dump(node, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=4096)
+    return clean_lines(str(text))
+
+
+def difference(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """The unified difference of two states of one object's spec, as YAML; empty where they are the same."""
+    old = as_yaml(masked({"spec": before.get("spec")})).splitlines()
+    new = as_yaml(masked({"spec": after.get("spec")})).splitlines()
+    title = clean(name)
+    return "\n".join(difflib.unified_diff(old, new, f"{title} (now)", f"{title} (planned)", n=4, lineterm=""))

@@ -1,0 +1,199 @@
+"""Reading the tools that write traffic objects: Argo CD, Flux, Argo Rollouts, Flagger; each only where it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TypeVar
+
+import msgspec
+
+from adapters.kubernetes.api import Api
+from adapters.kubernetes.discovery import Discovery
+from adapters.kubernetes.owners import ARGO_SELF_HEAL_SECONDS, Reconciler, Sources
+from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.wire import Metadata
+from control.errors import ControlError
+
+APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")
+ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
+HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
+CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+T = TypeVar("T")
+
+
+class _Wire(msgspec.Struct, rename="camel"):
+    pass
+
+
+class _Automated(_Wire):
+    self_heal: bool = False
+    enabled: bool | None = None
+
+
+class _SyncPolicy(_Wire):
+    automated: _Automated | None = None
+
+
+class _ApplicationSpec(_Wire):
+    sync_policy: _SyncPolicy | None = None
+
+
+class _Application(_Wire):
+    metadata: Metadata
+    spec: _ApplicationSpec = msgspec.field(default_factory=_ApplicationSpec)
+
+
+class _Drift(_Wire):
+    mode: str = "disabled"
+
+
+class _FluxSpec(_Wire):
+    interval: str = ""
+    suspend: bool = False
+    drift_detection: _Drift | None = None
+
+
+class _Flux(_Wire):
+    metadata: Metadata
+    spec: _FluxSpec = msgspec.field(default_factory=_FluxSpec)
+
+
+class _Routed(_Wire):
+    name: str = ""
+
+
+class _GatewayPlugin(_Wire):
+    http_route: str = msgspec.field(default="", name="httpRoute")
+    http_routes: list[_Routed] | None = msgspec.field(default=None, name="httpRoutes")
+    namespace: str = ""
+
+
+class _TraefikRouting(_Wire):
+    weighted_traefik_service_name: str = ""
+
+
+class _Routing(_Wire):
+    plugins: dict[str, msgspec.Raw] | None = None
+    traefik: _TraefikRouting | None = None
+
+
+class _CanaryStrategy(_Wire):
+    traffic_routing: _Routing | None = None
+
+
+class _Strategy(_Wire):
+    canary: _CanaryStrategy | None = None
+
+
+class _RolloutSpec(_Wire):
+    strategy: _Strategy | None = None
+
+
+class _Rollout(_Wire):
+    metadata: Metadata
+    spec: _RolloutSpec = msgspec.field(default_factory=_RolloutSpec)
+
+
+class _CanaryService(_Wire):
+    name: str = ""
+
+
+class _CanarySpec(_Wire):
+    target_ref: _Routed | None = None
+    service: _CanaryService | None = None
+
+
+class _Canary(_Wire):
+    metadata: Metadata
+    spec: _CanarySpec = msgspec.field(default_factory=_CanarySpec)
+
+
+async def read_sources(api: Api, discovery: Discovery) -> Sources:
+    """All of them, side by side; what is absent or forbidden is simply unknown."""
+    applications, kustomizations, releases, rollouts, canaries = await asyncio.gather(
+        _listed(api, discovery, APPLICATIONS, _Application),
+        _listed(api, discovery, KUSTOMIZATIONS, _Flux),
+        _listed(api, discovery, HELM_RELEASES, _Flux),
+        _listed(api, discovery, ROLLOUTS, _Rollout),
+        _listed(api, discovery, CANARIES, _Canary),
+    )
+    return Sources(
+        {key: value for one in applications for key, value in _application(one).items()},
+        {_key(one.metadata): Reconciler(not one.spec.suspend, _seconds(one.spec.interval)) for one in kustomizations},
+        {_key(one.metadata): _release(one) for one in releases},
+        {**_driven_by_canaries(canaries), **_driven_by_rollouts(rollouts)},
+    )
+
+
+async def _listed(api: Api, discovery: Discovery, resource: Resource, wire: type[T]) -> list[T]:
+    try:
+        if not await discovery.has(resource):
+            return []
+        return (await api.list(resource, "", wire)).items
+    except ControlError:
+        return []
+
+
+def _key(metadata: Metadata) -> tuple[str, str]:
+    return metadata.namespace, metadata.name
+
+
+def _application(one: _Application) -> dict[str, Reconciler]:
+    policy = one.spec.sync_policy
+    automated = policy.automated if policy else None
+    heals = automated is not None and automated.self_heal and automated.enabled is not False
+    reconciler = Reconciler(heals, ARGO_SELF_HEAL_SECONDS if heals else None)
+    return {one.metadata.name: reconciler, f"{one.metadata.namespace}_{one.metadata.name}": reconciler}
+
+
+def _release(one: _Flux) -> Reconciler:
+    drift = one.spec.drift_detection
+    corrects = drift is not None and drift.mode == "enabled" and not one.spec.suspend
+    return Reconciler(corrects, _seconds(one.spec.interval) if corrects else None)
+
+
+def _seconds(interval: str) -> float | None:
+    found = _DURATION.findall(interval)
+    return sum(float(count) * _SECONDS[unit] for count, unit in found) if found else None
+
+
+def _driven_by_rollouts(rollouts: list[_Rollout]) -> dict[tuple[str, str, str], tuple[str, str]]:
+    driven = {}
+    for one in rollouts:
+        strategy = one.spec.strategy
+        routing = strategy.canary.traffic_routing if strategy and strategy.canary else None
+        if routing is None:
+            continue
+        by = ("argo-rollouts", one.metadata.name)
+        if routing.traefik is not None and routing.traefik.weighted_traefik_service_name:
+            name = routing.traefik.weighted_traefik_service_name
+            driven[("TraefikService", one.metadata.namespace, name)] = by
+        for raw in (routing.plugins or {}).values():
+            for namespace, name in _plugin_routes(raw, one.metadata.namespace):
+                driven[("HTTPRoute", namespace, name)] = by
+    return driven
+
+
+def _plugin_routes(raw: msgspec.Raw, namespace: str) -> list[tuple[str, str]]:
+    try:
+        plugin = msgspec.json.decode(raw, type=_GatewayPlugin)
+    except msgspec.DecodeError:
+        return []
+    names = [plugin.http_route] if plugin.http_route else []
+    names += [route.name for route in plugin.http_routes or []]
+    return [(plugin.namespace or namespace, name) for name in names]
+
+
+def _driven_by_canaries(canaries: list[_Canary]) -> dict[tuple[str, str, str], tuple[str, str]]:
+    driven: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for one in canaries:
+        service = one.spec.service.name if one.spec.service else ""
+        apex = service or (one.spec.target_ref.name if one.spec.target_ref else "")
+        if apex:
+            driven[("HTTPRoute", one.metadata.namespace, apex)] = ("flagger", one.metadata.name)
+            driven[("TraefikService", one.metadata.namespace, apex)] = ("flagger", one.metadata.name)
+    return driven

@@ -1,0 +1,317 @@
+"""The parts of native objects that are decoded: only fields that are used, everything else is passed over.
+
+Sources: Gateway API v1.6 httproute_types.go, Traefik v3.7 provider/kubernetes/crd/traefikio/v1alpha1. A list of JSON
+that is `null` or absent is an empty one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class _Wire(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    pass
+
+
+class OwnerReference(_Wire):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool = False
+
+
+class ManagedFields(_Wire):
+    manager: str = ""
+    operation: str = ""
+    time: str = ""
+    subresource: str = ""
+
+
+class Metadata(_Wire):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+    managed_fields: list[ManagedFields] | None = None
+    deletion_timestamp: str | None = None
+
+
+class Bare(_Wire):
+    """Any object, of which only the metadata matters."""
+
+    metadata: Metadata
+
+
+class ListMeta(_Wire):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class Condition(_Wire):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    observed_generation: int = 0
+
+
+class ParentRef(_Wire):
+    name: str = ""
+    namespace: str = ""
+    kind: str = "Gateway"
+    section_name: str = ""
+    port: int | None = None
+
+
+class ParentStatus(_Wire):
+    parent_ref: ParentRef = msgspec.field(default_factory=ParentRef)
+    controller_name: str = ""
+    conditions: list[Condition] | None = None
+
+
+class PathMatch(_Wire):
+    type: str = "PathPrefix"
+    value: str = "/"
+
+
+class NamedMatch(_Wire):
+    name: str = ""
+    value: str = ""
+    type: str = "Exact"
+
+
+class RouteMatch(_Wire):
+    path: PathMatch | None = None
+    headers: list[NamedMatch] | None = None
+    query_params: list[NamedMatch] | None = None
+    method: str | None = None
+
+
+class BackendRef(_Wire):
+    name: str = ""
+    namespace: str = ""
+    group: str = ""
+    kind: str = "Service"
+    port: int | None = None
+    weight: int | None = None
+
+
+class LocalRef(_Wire):
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+
+
+class FractionWire(_Wire):
+    numerator: int = 0
+    denominator: int = 100
+
+
+class RequestMirror(_Wire):
+    backend_ref: BackendRef = msgspec.field(default_factory=BackendRef)
+    percent: int | None = None
+    fraction: FractionWire | None = None
+
+
+class RouteFilter(_Wire):
+    type: str = ""
+    extension_ref: LocalRef | None = None
+    request_mirror: RequestMirror | None = None
+
+
+class SessionPersistence(_Wire):
+    session_name: str = ""
+    type: str = "Cookie"
+
+
+class HTTPRouteRule(_Wire):
+    name: str = ""
+    matches: list[RouteMatch] | None = None
+    backend_refs: list[BackendRef] | None = None
+    filters: list[RouteFilter] | None = None
+    session_persistence: SessionPersistence | None = None
+
+
+class HTTPRouteSpec(_Wire):
+    parent_refs: list[ParentRef] | None = None
+    hostnames: list[str] | None = None
+    rules: list[HTTPRouteRule] | None = None
+
+
+class HTTPRouteStatus(_Wire):
+    parents: list[ParentStatus] | None = None
+
+
+class HTTPRoute(_Wire):
+    metadata: Metadata
+    spec: HTTPRouteSpec = msgspec.field(default_factory=HTTPRouteSpec)
+    status: HTTPRouteStatus = msgspec.field(default_factory=HTTPRouteStatus)
+
+
+class Listener(_Wire):
+    name: str = ""
+    protocol: str = ""
+    port: int = 0
+
+
+class GatewaySpec(_Wire):
+    gateway_class_name: str = ""
+    listeners: list[Listener] | None = None
+
+
+class Gateway(_Wire):
+    metadata: Metadata
+    spec: GatewaySpec = msgspec.field(default_factory=GatewaySpec)
+
+
+class Cookie(_Wire):
+    name: str = ""
+
+
+class Sticky(_Wire):
+    cookie: Cookie | None = None
+
+
+class TraefikRef(_Wire):
+    """A Service or TraefikService that a Traefik object names. `percent` only in mirrors."""
+
+    name: str = ""
+    namespace: str = ""
+    kind: str = "Service"
+    port: int | str | None = None
+    weight: int | None = None
+    percent: int | None = None
+
+
+class WeightedSpec(_Wire):
+    services: list[TraefikRef] | None = None
+    sticky: Sticky | None = None
+
+
+class MirroringSpec(TraefikRef):
+    mirrors: list[TraefikRef] | None = None
+
+
+class FailoverSpec(_Wire):
+    service: TraefikRef | None = None
+    fallback: TraefikRef | None = None
+
+
+class TraefikServiceSpec(_Wire):
+    weighted: WeightedSpec | None = None
+    highest_random_weight: WeightedSpec | None = None
+    mirroring: MirroringSpec | None = None
+    failover: FailoverSpec | None = None
+
+
+class TraefikService(_Wire):
+    metadata: Metadata
+    spec: TraefikServiceSpec = msgspec.field(default_factory=TraefikServiceSpec)
+
+
+class MiddlewareRef(_Wire):
+    name: str = ""
+    namespace: str = ""
+
+
+class IngressRule(_Wire):
+    match: str = ""
+    kind: str = "Rule"
+    priority: int = 0
+    services: list[TraefikRef] | None = None
+    middlewares: list[MiddlewareRef] | None = None
+
+
+class IngressRouteSpec(_Wire):
+    entry_points: list[str] | None = None
+    routes: list[IngressRule] | None = None
+
+
+class IngressRoute(_Wire):
+    metadata: Metadata
+    spec: IngressRouteSpec = msgspec.field(default_factory=IngressRouteSpec)
+
+
+class IPStrategy(_Wire):
+    depth: int = 0
+    excluded_ips: list[str] | None = msgspec.field(default=None, name="excludedIPs")
+    ipv6_subnet: int | None = None
+
+
+class SourceCriterion(_Wire):
+    ip_strategy: IPStrategy | None = None
+    request_header_name: str = ""
+    request_host: bool = False
+
+
+class RateLimit(_Wire):
+    average: int | None = None
+    period: int | str | None = None
+    burst: int | None = None
+    source_criterion: SourceCriterion | None = None
+    redis: dict[str, Any] | None = None
+
+
+class InFlightReq(_Wire):
+    amount: int | None = None
+    source_criterion: SourceCriterion | None = None
+
+
+class Chain(_Wire):
+    middlewares: list[MiddlewareRef] | None = None
+
+
+class MiddlewareSpec(_Wire):
+    rate_limit: RateLimit | None = None
+    in_flight_req: InFlightReq | None = None
+    chain: Chain | None = None
+
+
+class Middleware(_Wire):
+    metadata: Metadata
+    spec: MiddlewareSpec = msgspec.field(default_factory=MiddlewareSpec)
+
+
+class EndpointConditions(_Wire):
+    ready: bool | None = None
+
+
+class Endpoint(_Wire):
+    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
+
+
+class EndpointSlice(_Wire):
+    metadata: Metadata
+    endpoints: list[Endpoint] | None = None
+
+
+class Cause(_Wire):
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
+class StatusDetails(_Wire):
+    causes: list[Cause] | None = None
+    retry_after_seconds: int = 0
+
+
+class ApiStatus(_Wire):
+    """What an API server answers when it refuses, and the body of a watch's ERROR event."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: StatusDetails | None = None
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+
+
+class WatchEvent(_Wire):
+    type: str
+    object: msgspec.Raw

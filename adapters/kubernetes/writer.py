@@ -1,0 +1,68 @@
+"""Writing one cluster: one guarded JSON Patch for each step, never tried twice."""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+
+from adapters.kubernetes.api import FIELD_MANAGER, Api
+from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.loaded import Payload
+from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.wire import Bare
+from control.errors import ControlError, PlatformError, ReadOnly, UsageError
+from control.ports import Prepared
+from control.text import clean
+
+
+class PatchTransport(httpx.AsyncBaseTransport):
+    """Lets patches of the kinds that we know through to `inner`, under our own field manager; nothing else."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, prefix: str = "") -> None:
+        self._inner = inner
+        self._prefix = prefix
+        self._plurals = {codec.resource.plural for codec in CODECS.values()}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        words = request.url.path.removeprefix(self._prefix).split("/")
+        ours = request.url.params.get("fieldManager") == FIELD_MANAGER
+        if request.method != "PATCH" or not ours or len(words) != 8 or words[6] not in self._plurals:
+            raise ReadOnly(
+                f"a {request.method} to {clean(request.url.path, 200)} was held back: only plans are written"
+            )
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class KubernetesWriter:
+    """See `control.ports.Writer`. Its connection is its own: the reader's cannot write."""
+
+    def __init__(self, reader: KubernetesReader) -> None:
+        self._reader = reader
+        self._api: Api | None = None
+
+    async def write(self, step: Prepared) -> str:
+        """Send the step's patch, whose tests refuse any object but the one that was planned on."""
+        payload = step.payload
+        if not isinstance(payload, Payload) or payload.ref.environment != self._reader.name:
+            raise UsageError(f"this step was not prepared for {self._reader.name}")
+        if self._api is None:
+            self._api = Api(self._reader.connection(), PatchTransport)
+        ref = payload.ref
+        try:
+            body, warnings = await self._api.patch(payload.codec.resource, ref.scope, ref.name, payload.ops)
+        except ControlError as error:
+            error.ref = error.ref or step.object
+            raise
+        try:
+            generation = msgspec.json.decode(body, type=Bare).metadata.generation
+        except msgspec.DecodeError:
+            raise PlatformError(f"{self._api.where} took the patch and answered with no object") from None
+        return "; ".join([f"generation {generation}", *warnings])
+
+    async def close(self) -> None:
+        """Close the connection. Idempotent."""
+        if self._api is not None:
+            await self._api.close()
