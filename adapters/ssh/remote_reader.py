@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from adapters.ssh import discovery, pool, scripts
 from adapters.ssh.connection import Connection
+from adapters.ssh.means import main_files, means_of
 from adapters.ssh.paths import checked, checked_log, checked_show, roots
 from adapters.ssh.seam import ConfigTree, FileFacts, Includes, Probe, Workers
 from adapters.ssh.shell import Done, assign
@@ -181,8 +182,15 @@ class RemoteReader:
         lines = _text((await pool.run(self._shell, values + scripts.RIGHTS)).out).split("\n")
         return {(kind, what) for kind, tab, what in (line.partition("\t") for line in lines) if tab}
 
-    async def fingerprint(self, paths: Sequence[str], pids: Iterable[int]) -> bytes:
-        """A text that changes when one of the files (or folders) or the workers of one of the masters do."""
+    async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
+        workers = await self.workers(proxy)
+        try:
+            await means_of(self, proxy, workers, paths, self._sudo, reload=proxy.kind == "nginx")
+        except Forbidden as error:
+            return str(error)
+        return ""
+
+    async def fingerprint(self, paths: Sequence[str], pids: Sequence[int]) -> bytes:
         values = assign(PATHS=_lines(paths), PIDS=" ".join(str(int(pid)) for pid in pids))
         return (await pool.run(self._shell, values + scripts.WATCH)).out
 
@@ -201,17 +209,6 @@ class RemoteReader:
 
 
 _READ_HINT = "add the user to the group that may read it, or set `sudo: true` in the deck file"
-
-
-def main_files(proxy: ProxyConfig, probed: Probe) -> list[str]:
-    """The main files in their order: all `-f` of the running HAProxy where the deck's file is among them."""
-    assert proxy.config is not None
-    if proxy.kind == "haproxy":
-        for process in probed.processes:
-            named = discovery.configs(process) if process.kind == "haproxy" else ()
-            if proxy.config in named:
-                return [checked(name) for name in named]
-    return [checked(proxy.config)]
 
 
 def _lines(paths: Sequence[str]) -> str:

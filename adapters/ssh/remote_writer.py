@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from adapters.ssh import discovery, pool
+from adapters.ssh import pool
 from adapters.ssh.connection import Connection
+from adapters.ssh.means import Means, means_of
 from adapters.ssh.paths import checked, checked_command
-from adapters.ssh.remote_reader import RemoteReader, main_files
-from adapters.ssh.seam import FileReplacement, Probe, Process, Workers
-from adapters.ssh.shell import Done, assign, quote
+from adapters.ssh.remote_reader import RemoteReader
+from adapters.ssh.seam import FileReplacement
+from adapters.ssh.shell import Done, assign
 from adapters.ssh.write_script import REPLACE
-from control.deckfile import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale
 from control.text import clean, clean_lines
 
@@ -37,18 +36,6 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """How a reload and a check are done on this host by this user."""
-
-    root: bool
-    reload: str
-    validate: str
-    beside: str
-    master: int | None
-    cwd: str
-
-
 class RemoteWriter:
     """`HostWriter` of one host, on its reader's connection."""
 
@@ -59,89 +46,13 @@ class RemoteWriter:
         self._sudo = sudo
 
     async def replace_files(self, replacement: FileReplacement) -> str:
+        paths = [change.path for change in replacement.files]
         workers = await self._reader.workers(replacement.proxy)
-        probed = await self._reader.probed(workers.master)
-        means = await self._means(replacement, probed, workers)
+        means = await means_of(self._reader, replacement.proxy, workers, paths, self._sudo, replacement.reload)
         script, data = _script(replacement, means)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
         done = await pool.run(self._connection.execute, script, data, limit, means.root)
         return self._outcome(done, replacement)
-
-    async def _means(self, replacement: FileReplacement, probed: Probe, workers: Workers) -> _Means:
-        """Chosen and checked before anything is written; a missing right is named."""
-        proxy = discovery.settle(replacement.proxy, probed)
-        root = probed.uid == 0 or (self._sudo and probed.rights.get("shell", False))
-        pids = [workers.master] if workers.master else [worker.pid for worker in workers.workers]
-        if not root:
-            paths = [change.path for change in replacement.files]
-            allowed = await self._reader.rights(paths, pids)
-            self._require(paths, allowed)
-            signals = all(("K", str(pid)) in allowed for pid in pids)
-        else:
-            signals = True
-        reload = self._reload(proxy, probed, workers, signals) if replacement.reload else ""
-        validate, beside = self._check(proxy, probed, workers, replacement, root)
-        process = _process(probed, workers)
-        cwd = process.cwd if process is not None and process.cwd else ""
-        return _Means(root, reload, validate, beside, workers.master, cwd if proxy.kind == "haproxy" else "")
-
-    def _require(self, paths: Sequence[str], allowed: set[tuple[str, str]]) -> None:
-        for path in paths:
-            if ("W", path) not in allowed:
-                raise Forbidden(
-                    f"host {clean(self.host)}: this user may not replace {clean(path)} in its folder",
-                    hint="give the group write access to file and folder, or allow sudo and set `sudo: true`",
-                )
-            if ("O", path) not in allowed:
-                raise Forbidden(
-                    f"host {clean(self.host)}: {clean(path)} belongs to somebody else, and its owner could not be kept",
-                    hint="make this user its owner, or allow sudo and set `sudo: true`",
-                )
-
-    def _reload(self, proxy: ProxyConfig, probed: Probe, workers: Workers, signals: bool) -> str:
-        sudo = ["sudo", "-n"] if self._sudo and probed.uid != 0 and not probed.rights.get("shell") else []
-        if proxy.reload:
-            return _words([*sudo, *proxy.reload])
-        if workers.master is None and not workers.workers:
-            return ""  # nothing runs: the script refuses before it writes
-        if workers.master is None:
-            raise Forbidden(
-                f"host {clean(self.host)}: HAProxy runs without a master process, so there is no signal to reload it",
-                hint="name its `reload` command in the deck file",
-            )
-        if signals:
-            return _words(["kill", "-HUP" if proxy.kind == "nginx" else "-USR2", str(workers.master)])
-        if sudo and probed.rights.get(f"systemctl reload {proxy.kind}"):
-            return _words([*sudo, "systemctl", "reload", proxy.kind])
-        if sudo and proxy.kind == "nginx" and probed.rights.get("nginx -s reload"):
-            return _words([*sudo, "nginx", "-s", "reload"])
-        raise Forbidden(
-            f"host {clean(self.host)}: this user may not reload {proxy.kind}",
-            hint=f"allow 'sudo -n systemctl reload {proxy.kind}' in sudoers and set `sudo: true` in the deck file",
-        )
-
-    def _check(
-        self, proxy: ProxyConfig, probed: Probe, workers: Workers, replacement: FileReplacement, root: bool
-    ) -> tuple[str, str]:
-        """(check of the files in place, check of the candidate beside them), as quoted words; "" for none."""
-        if proxy.validate:
-            return _words(proxy.validate), ""
-        process = _process(probed, workers)
-        if proxy.kind == "haproxy":
-            program = process.arguments[0] if process and process.arguments else "haproxy"
-            files = main_files(proxy, probed)
-            slots = {change.path: f'"$T{number}"' for number, change in enumerate(replacement.files, 1)}
-            start = f"{quote(program)} -c -f "
-            swapped = [slots.get(path, quote(path)) for path in files]
-            in_place = start + " -f ".join(quote(path) for path in files)
-            return in_place, start + " -f ".join(swapped) if any(path in slots for path in files) else ""
-        program = process.arguments[0] if process and process.arguments else "nginx"
-        prefix = discovery.option(process, "-p") if process else None
-        words = [program, "-t", "-q", "-c", str(proxy.config), *(["-p", prefix] if prefix else [])]
-        if root:
-            return _words(words), ""
-        may = self._sudo and probed.rights.get("nginx -t")
-        return (_words(["sudo", "-n", "nginx", "-t"]) if may else ""), ""
 
     def _outcome(self, done: Done, replacement: FileReplacement) -> str:
         lines = done.out.decode("utf-8", "replace").splitlines()
@@ -177,7 +88,7 @@ class RemoteWriter:
         """The connection is the reader's."""
 
 
-def _script(replacement: FileReplacement, means: _Means) -> tuple[str, bytes]:
+def _script(replacement: FileReplacement, means: Means) -> tuple[str, bytes]:
     values: dict[str, str | int] = {
         "KIND": replacement.proxy.kind,
         "N": len(replacement.files),
@@ -198,12 +109,3 @@ def _script(replacement: FileReplacement, means: _Means) -> tuple[str, bytes]:
         values[f"H{number}"] = hashlib.sha256(change.data).hexdigest()
         values[f"L{number}"] = len(change.data)
     return assign(**values) + REPLACE, b"".join(change.data for change in replacement.files)
-
-
-def _process(probed: Probe, workers: Workers) -> Process | None:
-    pid = workers.master or next((worker.pid for worker in workers.workers), None)
-    return next((process for process in probed.processes if process.pid == pid), None)
-
-
-def _words(words: Sequence[str]) -> str:
-    return " ".join(quote(word) for word in words)

@@ -245,6 +245,15 @@ class HostReader(Protocol):
         """Facts of those of `paths` that exist, keyed as they were asked for."""
         ...
 
+    async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
+        """ "" when this user may replace all of `paths` and reload the proxy, else which right is missing. Nothing is
+        written to find out."""
+        ...
+
+    async def fingerprint(self, paths: Sequence[str], pids: Sequence[int]) -> bytes:
+        """A text that changes when one of the files or folders, or the workers of one of the masters, do. Cheap."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -52,7 +52,10 @@ flush() { sync -- "$1" 2>/dev/null || sync; }
 surroundings() {
   [ -n "$MASTER" ] && [ -r "/proc/$MASTER/environ" ] && while IFS= read -r v; do
     n=${v%%=*}
-    case $n in ''|PATH|IFS|PWD|LD_*|HAPROXY_MWORKER*|HAPROXY_LOAD*|HAPROXY_PROC*|[0-9]*|*[!A-Za-z0-9_]*) ;; *) export "$n=${v#*=}";; esac
+    case $n in
+      ''|PATH|IFS|PWD|LD_*|HAPROXY_MWORKER*|HAPROXY_LOAD*|HAPROXY_PROC*|[0-9]*|*[!A-Za-z0-9_]*) ;;
+      *) export "$n=${v#*=}";;
+    esac
   done <<EOT
 $(tr '\000' '\n' < "/proc/$MASTER/environ")
 EOT

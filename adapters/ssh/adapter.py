@@ -1,0 +1,39 @@
+"""Registers hosts over SSH with nginx and HAProxy: the deck file's `ssh` section."""
+
+from __future__ import annotations
+
+from control.deckfile import EnvironmentConfig
+from control.ports import PlatformAdapter, Reader, Secrets, Writer
+
+KINDS = {
+    "NginxUpstream": "The servers of an nginx upstream: weight, down, backup",
+    "NginxLimitReq": "A request rate of nginx: limit_req_zone with the limit_req lines that use it",
+    "NginxLimitConn": "A concurrency of nginx: limit_conn with its zone",
+    "HAProxyBackend": "The servers of a HAProxy backend: weight and state, in the file and running",
+    "HAProxyRequestLimit": "A request rate of HAProxy: a stick-table threshold, in a rule or in a map",
+    "HAProxyMaxconn": "A concurrency of HAProxy: maxconn of servers, queued beyond it",
+}
+
+
+def open_reader(config: EnvironmentConfig, secrets: Secrets) -> Reader:
+    """A reader for the hosts of one environment. No I/O and no paramiko before its first call."""
+    from adapters.ssh.reader import SshReader
+    from adapters.ssh.sources import RemoteHosts
+
+    if config.ssh is None:
+        raise ValueError(f"environment {config.name} has no ssh section")
+    return SshReader(config, RemoteHosts(config, secrets), config.ssh.sudo)
+
+
+def open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) -> Writer:
+    """A writer beside `reader`, on its connections."""
+    from adapters.ssh.reader import SshReader
+    from adapters.ssh.sources import RemoteHosts, RemoteWriters
+    from adapters.ssh.writer import SshWriter
+
+    if not isinstance(reader, SshReader) or not isinstance(reader.hosts, RemoteHosts) or config.ssh is None:
+        raise TypeError("the reader is not of this platform")
+    return SshWriter(reader, RemoteWriters(reader.hosts, config.ssh.sudo))
+
+
+ADAPTER = PlatformAdapter("ssh", KINDS, open_reader, open_writer)

@@ -1,0 +1,57 @@
+"""What `doctor` says of an environment of hosts: reach, identity, proxies, rights and clock, host by host."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from adapters.ssh.site import Site
+from control.errors import ControlError
+from control.ports import Check
+from control.text import clean
+
+if TYPE_CHECKING:
+    from adapters.ssh.reader import SshReader
+
+CLOCK_SECONDS = 5.0
+
+
+async def check_hosts(reader: SshReader) -> list[Check]:
+    """The checks of every host, in the deck file's order."""
+    found = await asyncio.gather(*(_check_host(reader, name) for name in reader.hosts.names))
+    return [check for checks in found for check in checks]
+
+
+async def _check_host(reader: SshReader, name: str) -> list[Check]:
+    shown = clean(name)
+    try:
+        probe = await (await reader.hosts.reader(name)).probe()
+        sites = await reader.sites(name)
+    except ControlError as error:
+        return [Check(f"reach {shown}", "fail", error.message, error.hint or "")]
+    checks = [Check(f"reach {shown}", "ok", f"{probe.user} on {probe.hostname}")]
+    offset = probe.clock - probe.read_at
+    if abs(offset) > CLOCK_SECONDS:
+        checks.append(Check(f"clock {shown}", "warn", f"{offset:+.0f} s against ours", "set its clock: ages are wrong"))
+    if not sites:
+        hint = "name its `proxies` in the deck file"
+        checks.append(Check(f"proxies {shown}", "warn", "neither nginx nor HAProxy runs there", hint))
+    for site in sites:
+        checks += await _check_site(site)
+    return checks
+
+
+async def _check_site(site: Site) -> list[Check]:
+    what = f"{site.kind} on {clean(site.host.host)}"
+    try:
+        state = await site.read()
+        missing = await site.host.may_write(state.facts.proxy, state.tree.main)
+    except ControlError as error:
+        return [Check(f"read {what}", "fail", error.message, error.hint or "")]
+    amount = f"{len(state.routes)} routes and {len(state.limits)} limits in {len(state.tree.files)} files"
+    checks = [Check(f"read {what}", "ok", f"version {state.facts.version or 'unknown'}, {amount}")]
+    if state.runtime.why_not:
+        checks.append(Check(f"runtime {what}", "warn", state.runtime.why_not, "running values and health stay unknown"))
+    checks += [Check(f"read {what}", "warn", f"{clean(path)}: {why}") for path, why in state.tree.unreadable.items()]
+    rights = Check(f"write {what}", "warn", missing) if missing else Check(f"write {what}", "ok", "files and reload")
+    return [*checks, rights]

@@ -1,0 +1,286 @@
+"""Reads one environment of hosts: every proxy on every host, side by side; equal rows of several hosts become one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from adapters.ssh.counting import fold
+from adapters.ssh.doctor import check_hosts
+from adapters.ssh.proxies import driver_for
+from adapters.ssh.seam import Step, object_name
+from adapters.ssh.site import Site, State
+from adapters.ssh.sources import Hosts
+from adapters.ssh.watching import watch
+from control.deckfile import EnvironmentConfig, ProxyConfig
+from control.edit import Change
+from control.errors import AuthError, ControlError, NotFound, Unreachable
+from control.grouping import with_group_rows
+from control.model import (
+    Access,
+    AccessState,
+    Counted,
+    Environment,
+    Limit,
+    Platform,
+    Reach,
+    ReachState,
+    Route,
+    Snapshot,
+)
+from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
+from control.ref import Ref
+from control.text import clean
+
+HOST_DEADLINE = 25.0
+"""Seconds that one host may take for one read; every wait inside is shorter."""
+_KINDS = ("nginx", "haproxy")
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Read:
+    """What came of reading all hosts."""
+
+    states: list[State] = field(default_factory=list)
+    errors: dict[str, ControlError] = field(default_factory=dict)
+    """Host (or `host proxy`) -> why it is not here."""
+
+
+class SshReader:
+    """`control.ports.Reader` of one environment of hosts. Holds no way to write."""
+
+    def __init__(self, config: EnvironmentConfig, hosts: Hosts, sudo: bool = False) -> None:
+        self.name = config.name
+        self.config = config
+        self.hosts = hosts
+        self._sudo = sudo
+        self._sites: dict[str, list[Site]] = {}
+
+    # --- reading
+
+    async def read(self) -> Snapshot:
+        found = _Read()
+        for host, outcome in zip(
+            self.hosts.names, await _settle([self._host(n) for n in self.hosts.names]), strict=True
+        ):
+            states, errors = outcome if isinstance(outcome, tuple) else ([], {host: outcome})
+            found.states += states
+            found.errors.update(errors)
+        if not found.states and found.errors:
+            raise self._nothing(found.errors)
+        snapshot = Snapshot(
+            environment=await self._environment(found),
+            routes=tuple(route for state in found.states for route in state.routes),
+            limits=tuple(limit for state in found.states for limit in state.limits),
+            read_at=min((state.facts.read_at for state in found.states), default=time.time()),
+        )
+        return with_group_rows(snapshot, self.config)
+
+    async def _host(self, name: str) -> tuple[list[State], dict[str, ControlError]]:
+        """Every proxy of one host; one that cannot be read costs only itself."""
+        states: list[State] = []
+        errors: dict[str, ControlError] = {}
+        for site in await self.sites(name):
+            try:
+                states.append(await site.read())
+            except (Unreachable, AuthError):
+                raise
+            except ControlError as error:
+                errors[f"{name} {site.kind}"] = error
+        return states, errors
+
+    async def sites(self, name: str) -> list[Site]:
+        """The proxies of a host: those of the deck file, else those that run there."""
+        if name not in self._sites:
+            reader = await self.hosts.reader(name)
+            proxies = [p for p in self.config.proxies if p.kind in _KINDS and (p.hosts is None or name in p.hosts)]
+            if not self.config.proxies:
+                running = {process.kind for process in (await reader.probe()).processes}
+                proxies = [ProxyConfig(kind) for kind in _KINDS if kind in running]
+            self._sites[name] = [
+                Site(self.name, reader, proxy, driver_for(proxy.kind), self._siblings(proxy), self._sudo)
+                for proxy in proxies
+            ]
+        return self._sites[name]
+
+    def _siblings(self, proxy: ProxyConfig) -> int:
+        return len([name for name in self.hosts.names if proxy.hosts is None or name in proxy.hosts])
+
+    def _nothing(self, errors: dict[str, ControlError]) -> ControlError:
+        first = next(iter(errors.values()))
+        if len(errors) == 1:
+            return first
+        kind = type(first) if len({type(error) for error in errors.values()}) == 1 else Unreachable
+        return kind("; ".join(error.message for error in errors.values()), hint=first.hint)
+
+    async def _environment(self, found: _Read) -> Environment:
+        reach = Reach()
+        if found.errors:
+            why = "; ".join(f"{clean(name)}: {error.message}" for name, error in found.errors.items())
+            reach = Reach(ReachState.DEGRADED, why)
+        users = dict.fromkeys([state.facts.discovered.get("user", "") for state in found.states])
+        return Environment(
+            name=self.name,
+            platform=Platform.SSH,
+            labels=tuple(sorted(self.config.labels.items())),
+            production=self.config.production,
+            code=self.config.code,
+            identity=", ".join(users),
+            reach=reach,
+            access=_access(found.states),
+        )
+
+    async def read_object(self, object: str) -> Snapshot:
+        _, state, _ = await self._object(object)
+        return Snapshot(
+            environment=Environment(self.name, Platform.SSH, production=self.config.production, code=self.config.code),
+            routes=tuple(route for route in state.routes if route.object == object),
+            limits=tuple(limit for limit in state.limits if limit.object == object),
+            read_at=state.facts.read_at,
+        )
+
+    async def _object(self, object: str) -> tuple[Site, State, str]:
+        """The site that holds a native object, read anew, and the object's path."""
+        ref = Ref.parse(object)
+        for site in await self._known_sites(ref.scope):
+            state = await _bounded(site.read())
+            if ref.name in state.tree.files and object_name(state.facts, ref.name) == object:
+                return site, state, ref.name
+        raise NotFound(f"there is no {object}", ref=object)
+
+    async def _known_sites(self, host: str) -> list[Site]:
+        if host not in self.hosts.names:
+            raise NotFound(f"environment {clean(self.name)} has no host '{clean(host)}'")
+        return await self.sites(host)
+
+    # --- planning and proof
+
+    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+        by_site: dict[int, tuple[Site, list[Change]]] = {}
+        for change in changes:
+            site = await self._site_of(change.ref)
+            by_site.setdefault(id(site), (site, []))[1].append(change)
+        prepared: list[Prepared] = []
+        for site, of_site in by_site.values():
+            state = site.state if site.state is not None and not fresh else await _bounded(site.read())
+            prepared += site.prepare(state, of_site)
+        return prepared
+
+    async def _site_of(self, ref: Ref) -> Site:
+        if ref.is_group and len(self.hosts.names) == 1:
+            ref = ref.on(self.hosts.names[0])
+        candidates = [site for site in await self._known_sites(ref.scope) if site.holds(ref.kind)]
+        if len(candidates) > 1:
+            for site in candidates:
+                state = site.state or await _bounded(site.read())
+                if any(row.ref == ref for row in _rows(state)):
+                    return site
+        if not candidates:
+            raise NotFound(f"there is no {ref}", ref=str(ref))
+        return candidates[0]
+
+    async def loaded(self, step: Prepared) -> ProofPart:
+        payload = step.payload
+        if not isinstance(payload, Step):
+            return ProofPart(ProofState.UNKNOWN, "the step was not prepared here")
+        site = await self.site_of_step(payload)
+        return await _bounded(site.driver.loaded(site.host, payload))
+
+    async def site_of_step(self, step: Step) -> Site:
+        """The site that a step is for."""
+        for site in await self._known_sites(step.facts.host):
+            if site.kind == step.facts.proxy.kind and site.proxy.config in (None, step.facts.proxy.config):
+                return site
+        raise NotFound(f"host {clean(step.facts.host)} has no such proxy")
+
+    async def native(self, ref: Ref) -> NativeText:
+        if ref.is_group:
+            ref = await self._first_member(ref)
+        site = await self._site_of(ref)
+        state = await _bounded(site.read())
+        row = next((row for row in _rows(state) if row.ref == ref), None)
+        if row is None:
+            raise NotFound(f"there is no {ref}", ref=str(ref))
+        return site.native(state, row.object, Ref.parse(row.object).name)
+
+    async def _first_member(self, ref: Ref) -> Ref:
+        for name in self.hosts.names:
+            for site in self._sites.get(name, ()):
+                if site.state is not None and any(row.ref == ref.on(name) for row in _rows(site.state)):
+                    return ref.on(name)
+        return ref.on(self.hosts.names[0])
+
+    # --- what is measured, and how we stand
+
+    async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
+        calls = [self._count(site, site.state) for site in self._read_sites() if site.state is not None]
+        counted = [one for outcome in await _settle(calls) if isinstance(outcome, list) for one in outcome]
+        counted = fold(counted) if len(self.hosts.names) > 1 else counted
+        wanted = None if refs is None else set(refs)
+        return [one for one in counted if wanted is None or one.ref in wanted]
+
+    async def _count(self, site: Site, state: State) -> list[Counted]:
+        return await site.driver.count(site.host, state.facts, state.tree, state.routes)
+
+    def _read_sites(self) -> list[Site]:
+        return [site for name in self.hosts.names for site in self._sites.get(name, ())]
+
+    async def access(self) -> Access:
+        if not any(site.state for site in self._read_sites()):
+            await self.read()
+        calls = [site.host.may_write(s.facts.proxy, s.tree.main) for site in self._read_sites() if (s := site.state)]
+        outcomes = await _settle(calls)
+        missing = [outcome.message if isinstance(outcome, ControlError) else outcome for outcome in outcomes if outcome]
+        if missing:
+            return Access(AccessState.READ_ONLY_BY_ROLE, "; ".join(str(why) for why in missing))
+        return Access(AccessState.WRITABLE if calls else AccessState.UNKNOWN)
+
+    async def check(self) -> list[Check]:
+        return await check_hosts(self)
+
+    def watch(self) -> AsyncIterator[None]:
+        return watch(lambda: self._read_sites(), len(self.hosts.names))
+
+    async def close(self) -> None:
+        await self.hosts.close()
+
+
+def _rows(state: State) -> tuple[Route | Limit, ...]:
+    return (*state.routes, *state.limits)
+
+
+def _access(states: Sequence[State]) -> Access:
+    """From the files that were seen; the reload's right is asked by `access()`."""
+    closed = [
+        f"{clean(state.facts.host)}: {clean(path)}"
+        for state in states
+        for path, facts in state.tree.facts.items()
+        if not facts.writable
+    ]
+    if not states:
+        return Access()
+    if closed:
+        return Access(AccessState.READ_ONLY_BY_ROLE, f"this user may not replace {', '.join(closed[:3])}")
+    return Access(AccessState.WRITABLE)
+
+
+async def _bounded(work: Coroutine[Any, Any, _T]) -> _T:
+    try:
+        return await asyncio.wait_for(work, HOST_DEADLINE)
+    except TimeoutError as error:
+        raise Unreachable(f"no answer within {HOST_DEADLINE:.0f} s") from error
+
+
+async def _settle(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T | ControlError]:
+    """Do all side by side; an expected failure is a value."""
+    outcomes = await asyncio.gather(*(_bounded(one) for one in work), return_exceptions=True)
+    settled: list[_T | ControlError] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, ControlError):
+            raise outcome
+        settled.append(outcome)
+    return settled

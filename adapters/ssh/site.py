@@ -1,0 +1,149 @@
+"""One proxy on one host: read it, and turn changes into steps on it."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adapters.ssh import discovery
+from adapters.ssh.seam import (
+    ConfigTree,
+    Driver,
+    HostFacts,
+    HostReader,
+    NativeEdit,
+    Probe,
+    Runtime,
+    Step,
+    Workers,
+    object_name,
+)
+from control.deckfile import ProxyConfig
+from control.edit import Change
+from control.model import Limit, Route
+from control.ports import NativeText, Prepared
+from control.text import clean
+
+_PROBE_AGE = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was read of a site."""
+
+    facts: HostFacts
+    tree: ConfigTree
+    runtime: Runtime
+    routes: tuple[Route, ...]
+    limits: tuple[Limit, ...]
+
+
+class Site:
+    """One proxy on one host, with what was last read of it."""
+
+    def __init__(
+        self, environment: str, host: HostReader, proxy: ProxyConfig, driver: Driver, siblings: int, sudo: bool
+    ) -> None:
+        self.environment = environment
+        self.host = host
+        self.proxy = proxy
+        self.driver = driver
+        self._siblings = siblings
+        self._sudo = sudo
+        self._probe: Probe | None = None
+        self.state: State | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.proxy.kind
+
+    def holds(self, kind: str) -> bool:
+        """Is `NginxUpstream` and the like something of this proxy?"""
+        return kind in self.driver.codec.kinds
+
+    async def read(self) -> State:
+        """Read everything of this proxy anew."""
+        codec = self.driver.codec
+        probe = await self._probed()
+        proxy = discovery.settle(self.proxy, probe)
+        tree = await self.host.config_tree(proxy, codec.includes)
+        if proxy.kind == "haproxy" and not proxy.socket:
+            socket = discovery.stats_socket(tree.files[path] for path in tree.main)
+            proxy = replace(proxy, socket=socket)
+        facts = self._facts(proxy, probe)
+        runtime = await self.driver.runtime(self.host, facts, tree)
+        facts = replace(facts, workers=runtime.workers)
+        routes, limits = codec.read(tree, runtime, facts)
+        self.state = State(facts, tree, runtime, tuple(routes), tuple(limits))
+        return self.state
+
+    async def _probed(self) -> Probe:
+        if self._probe is None or time.time() - self._probe.read_at > _PROBE_AGE:
+            self._probe = await self.host.probe()
+        return self._probe
+
+    def _facts(self, proxy: ProxyConfig, probe: Probe) -> HostFacts:
+        hosts = "1 host" if self._siblings == 1 else f"{self._siblings} hosts"
+        return HostFacts(
+            environment=self.environment,
+            host=self.host.host,
+            read_at=time.time(),
+            proxy=proxy,
+            proxies_in_environment=self._siblings,
+            proxies_source=f"deck file: {hosts}",
+            workers=Workers(),
+            version=probe.versions.get(proxy.kind, ""),
+            sudo=self._sudo,
+            access_log=proxy.access_log,
+            clock_offset=probe.clock - probe.read_at,
+            discovered={"hostname": probe.hostname, "user": probe.user},
+        )
+
+    def prepare(self, state: State, changes: Sequence[Change]) -> list[Prepared]:
+        """Steps for changes of this proxy, one per file, on what was read."""
+        edits = self.driver.codec.edit(state.tree, changes, state.facts, state.runtime)
+        return [self._prepared(state, edit) for edit in edits]
+
+    def _prepared(self, state: State, edit: NativeEdit) -> Prepared:
+        codec = self.driver.codec
+        name = object_name(state.facts, edit.path)
+        tree, runtime = codec.after(state.tree, edit, state.runtime)
+        routes, limits = codec.read(tree, runtime, state.facts)
+        return Prepared(
+            object=name,
+            environment=self.environment,
+            changes=edit.changes,
+            diff=self._diff(state, edit),
+            base=codec.base(state.tree, edit.path, state.runtime),
+            routes_after=tuple(route for route in routes if route.object == name),
+            limits_after=tuple(limit for limit in limits if limit.object == name),
+            loses=edit.loses,
+            warnings=edit.warnings + self._rights(state, edit),
+            deadline_seconds=self.driver.deadline_seconds,
+            payload=Step(state.facts, state.tree, state.runtime, edit),
+        )
+
+    def _rights(self, state: State, edit: NativeEdit) -> tuple[str, ...]:
+        known = state.tree.facts.get(edit.path)
+        if edit.data is None or known is None or known.writable:
+            return ()
+        user = clean(state.facts.discovered.get("user", "this user"))
+        return (f"{user} may not replace {clean(edit.path)} on {clean(self.host.host)}: applying this will be refused",)
+
+    def _diff(self, state: State, edit: NativeEdit) -> str:
+        where = f"{clean(self.host.host)}:"
+        lines: list[str] = []
+        for path, data in (((edit.path, edit.data),) if edit.data is not None else ()) + tuple(edit.also.items()):
+            before = self.driver.codec.mask(path, state.tree.files.get(path, b""))
+            after = self.driver.codec.mask(path, data)
+            name = where + clean(path)
+            lines += difflib.unified_diff(before.split("\n"), after.split("\n"), name, name, lineterm="")
+        lines += [f"{where}{clean(state.facts.proxy.socket or '')} > {clean(command)}" for command in edit.commands]
+        return "\n".join(lines)
+
+    def native(self, state: State, object: str, path: str) -> NativeText:
+        """One file as text, masked."""
+        codec = self.driver.codec
+        return NativeText(object, codec.language, codec.mask(path, state.tree.files[path]))

@@ -1,0 +1,62 @@
+"""Seeing what others change on hosts: files, workers and HAProxy's running values, asked about once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import PurePosixPath
+
+from adapters.ssh.site import Site
+from control.errors import ControlError
+
+INTERVAL = 1.0
+HOSTS_A_SECOND = 50
+"""More hosts than this are asked less often, so that watching stays under 5 % of a core."""
+_FIELDS = ("be_name", "srv_name", "srv_admin_state", "srv_uweight", "srv_op_state")
+
+
+async def watch(sites: Callable[[], Sequence[Site]], hosts: int) -> AsyncIterator[None]:
+    """Yield each time a host that was read has changed, was lost or came back."""
+    interval = max(INTERVAL, hosts / HOSTS_A_SECOND)
+    seen: dict[int, bytes] = {}
+    while True:
+        await asyncio.sleep(interval)
+        known = [site for site in sites() if site.state is not None]
+        now = dict(zip(map(id, known), await asyncio.gather(*map(_look, known)), strict=True))
+        changed = any(seen.get(key, value) != value for key, value in now.items())
+        seen = now
+        if changed:
+            yield
+
+
+async def _look(site: Site) -> bytes:
+    """What the site looks like; the same for every way of not being reachable."""
+    state = site.state
+    assert state is not None
+    files = [path for path in state.tree.files if path.startswith("/")]
+    folders = {str(PurePosixPath(path).parent) for path in (*files, *state.tree.expanded)}
+    masters = [state.runtime.workers.master] if state.runtime.workers.master else []
+    try:
+        look = await site.host.fingerprint([*files, *sorted(f for f in folders if "*" not in f)], masters)
+        return look + await _running(site, state.facts.proxy.socket)
+    except ControlError:
+        return b"unreachable"
+
+
+async def _running(site: Site, socket: str | None) -> bytes:
+    """HAProxy's own values; what it counts and when is left out."""
+    if site.kind != "haproxy" or not socket:
+        return b""
+    try:
+        answer = await site.host.haproxy_show(socket, "servers state")
+    except ControlError:
+        return b"closed"
+    lines = [line for line in answer.splitlines() if line.strip()]
+    head = next((line for line in lines if line.startswith("# ")), "# ")[2:].split(" ")
+    rows = csv.DictReader([line for line in lines if not line.startswith("#")][1:], head, delimiter=" ")
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr([row.get(name) for name in _FIELDS]).encode())
+    return digest.digest()

@@ -1,0 +1,40 @@
+"""Writes one environment of hosts: each step by its proxy's driver, on what the step was prepared on."""
+
+from __future__ import annotations
+
+from adapters.ssh.reader import SshReader
+from adapters.ssh.seam import HostWriter, Step
+from adapters.ssh.sources import WritableHosts
+from control.errors import PlatformError, Stale
+from control.ports import Prepared
+
+
+class SshWriter:
+    """`control.ports.Writer` of one environment of hosts."""
+
+    def __init__(self, reader: SshReader, hosts: WritableHosts) -> None:
+        self._reader = reader
+        self._hosts = hosts
+        self._writers: dict[str, HostWriter] = {}
+
+    async def write(self, step: Prepared) -> str:
+        payload = step.payload
+        if not isinstance(payload, Step):
+            raise PlatformError("the step was not prepared by this reader")
+        site = await self._reader.site_of_step(payload)
+        state = await site.read()
+        codec = site.driver.codec
+        if payload.edit.path not in state.tree.files:
+            raise Stale(f"{step.object} is gone", ref=step.object)
+        if codec.base(state.tree, payload.edit.path, state.runtime) != step.base:
+            raise Stale(f"{step.object} was changed since the plan was made; nothing was written", ref=step.object)
+        return await site.driver.write(site.host, await self._writer(payload.facts.host), payload)
+
+    async def _writer(self, host: str) -> HostWriter:
+        if host not in self._writers:
+            self._writers[host] = await self._hosts.writer(host)
+        return self._writers[host]
+
+    async def close(self) -> None:
+        for writer in self._writers.values():
+            await writer.close()
