@@ -7,7 +7,7 @@ change. Times are whole minutes; the newest one is left out because it is still 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -42,15 +42,18 @@ class _Asked:
 class Metrics:
     """The counters of one account and region. `uses` holds what is known of each function's concurrency."""
 
-    def __init__(self, cloud: Cloud, keep_seconds: float = KEEP_SECONDS) -> None:
+    def __init__(
+        self, cloud: Cloud, keep_seconds: float = KEEP_SECONDS, clock: Callable[[], float] = time.time
+    ) -> None:
         self._cloud = cloud
         self._keep = keep_seconds
+        self._clock = clock
         self._kept: dict[Ref, tuple[float, str, Counted]] = {}
         self.uses: dict[str, Use] = {}
 
     async def count(self, items: Sequence[Item]) -> list[Counted]:
         """The counts of these aliases. One that cannot be counted is absent; CloudWatch out of reach is no error."""
-        now = time.time()
+        now = self._clock()
         due = [item for item in items if not self._fresh(item, now)]
         if due:
             try:

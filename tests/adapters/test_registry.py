@@ -1,0 +1,75 @@
+"""The registry: lazy, complete, and not hurt by a third party's broken adapter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from adapters import registry
+from control.ports import PlatformAdapter
+
+HEAVY = ("boto3", "botocore", "paramiko", "httpx", "kubernetes", "msgspec", "textual")
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def test_importing_the_registry_imports_no_platform() -> None:
+    code = "import sys, adapters.registry; print(*[m for m in sys.modules if m.startswith('adapters.')])"
+    assert run(code).split() == ["adapters.registry"]
+
+
+def test_asking_for_platforms_imports_nothing_heavy() -> None:
+    code = f"""
+import sys, adapters.registry as registry
+from control.deckfile import AwsConfig, EnvironmentConfig
+from control.ports import Secrets
+registry.open_reader(EnvironmentConfig("fn", aws=AwsConfig("eu-central-1"), section="aws"), Secrets(lambda a, b: None))
+print(*[m for m in {HEAVY} if m in sys.modules])
+"""
+    assert run(code).split() == []
+
+
+def test_platforms_and_kinds() -> None:
+    registry.platforms.cache_clear()
+    found = registry.platforms()
+    assert {"kubernetes", "ssh", "aws"} <= set(found)
+    assert all(adapter.section == section for section, adapter in found.items())
+    assert {"HTTPRoute", "NginxUpstream", "HAProxyBackend", "LambdaAlias", "LambdaConcurrency"} <= set(registry.kinds())
+
+
+THIRD_PARTY = PlatformAdapter("cloudrun", {"CloudRunService": "traffic of a service"}, None, None)  # type: ignore[arg-type]
+NOT_ONE = object()
+
+
+def entries(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str]) -> None:
+    made = [EntryPoint(name, value, registry.GROUP) for name, value in pairs]
+    monkeypatch.setattr(registry, "entry_points", lambda group: made if group == registry.GROUP else [])
+    registry.platforms.cache_clear()
+
+
+def test_a_third_party_adds_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries(monkeypatch, ("cloudrun", f"{__name__}:THIRD_PARTY"))
+    assert registry.platforms()["cloudrun"] is THIRD_PARTY
+    registry.platforms.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("no_such_module_anywhere:ADAPTER", "ModuleNotFoundError"),
+        (f"{__name__}:NOT_ONE", "not a PlatformAdapter"),
+        ("adapters.serverless.adapter:ADAPTER", "taken"),
+    ],
+)
+def test_a_broken_third_party_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch, value: str, says: str) -> None:
+    entries(monkeypatch, ("broken\x1b[31m", value))
+    with pytest.warns(RuntimeWarning, match=says) as caught:
+        found = registry.platforms()
+    assert "\x1b" not in str(caught[0].message)
+    assert set(found) == {"kubernetes", "ssh", "aws"}
+    registry.platforms.cache_clear()
