@@ -81,6 +81,4 @@ def _notes(runtime: Runtime | None, running: Running) -> tuple[str, ...]:
     if not running.known:
         why = clean(runtime.why_not) if runtime and runtime.why_not else "no stats socket"
         notes.append(f"running values are not known ({why}): these are the file's")
-    if runtime and runtime.pending:
-        notes.append(f"changed on disk and not yet loaded: {', '.join(map(clean, runtime.pending))}")
     return tuple(notes)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from adapters.ssh.codecs import nginx_limit_conn, nginx_limit_req, nginx_upstream
 from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secret
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
+from adapters.ssh.codecs.nginx_log import logs
 from adapters.ssh.codecs.nginx_places import matches_of, places
 from adapters.ssh.codecs.nginx_tree import NginxTree, include_globs
 from adapters.ssh.codecs.spans import FileEdit, apply_edits, text
@@ -38,6 +39,9 @@ class NginxCodec:
         routes = nginx_upstream.read(parsed, tree, facts, matches_of(found), workers)
         limits = nginx_limit_req.read(parsed, tree, facts, found) + nginx_limit_conn.read(parsed, tree, facts, found)
         extra = _notes(parsed, runtime)
+        if not logs(parsed, facts.access_log or facts.proxy.access_log):
+            unseen = "not observable: no access log with $upstream_addr in its format"
+            routes = [replace(route, notes=(*route.notes, unseen)) for route in routes]
         if extra:
             routes = [replace(route, notes=route.notes + extra) for route in routes]
             limits = [replace(limit, notes=limit.notes + extra) for limit in limits]

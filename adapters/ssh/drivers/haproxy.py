@@ -1,0 +1,215 @@
+"""The HAProxy driver: the file first, then the running process, then read back. It reloads only where it must."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from adapters.ssh.codecs import haproxy_runtime
+from adapters.ssh.codecs.haproxy import HAProxyCodec
+from adapters.ssh.codecs.haproxy_config import Config
+from adapters.ssh.codecs.haproxy_reach import led_to
+from adapters.ssh.drivers import haproxy_proof
+from adapters.ssh.drivers.nginx import pending_files
+from adapters.ssh.seam import (
+    ConfigTree,
+    FileChange,
+    FileReplacement,
+    HostFacts,
+    HostReader,
+    HostWriter,
+    Runtime,
+    Step,
+    Workers,
+)
+from control.errors import ControlError, PlatformError, Stale
+from control.model import Counted, Route, TargetCount
+from control.ports import ProofPart, ProofState
+from control.text import clean
+
+_ALWAYS = ("stat", "servers state", "info")
+
+
+class HAProxyDriver:
+    """See `adapters.ssh.seam.Driver`."""
+
+    deadline_seconds = 15.0
+
+    def __init__(self) -> None:
+        self.codec = HAProxyCodec()
+        self._denied: dict[tuple[str, str, str], tuple[float, dict[str, int]]] = {}
+
+    async def runtime(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> Runtime:
+        """What the stats socket says, with the maps of the configuration; why not, where it cannot be asked."""
+        workers, pending, why_not = Workers(), tuple[str, ...](), ""
+        try:
+            workers = await host.workers(facts.proxy)
+            pending = await pending_files(host, tree, workers)
+        except ControlError as error:
+            why_not = error.message
+        answers: dict[str, str] = {}
+        socket = facts.proxy.socket
+        if not socket:
+            why_not = "no stats socket is known"
+        else:
+            try:
+                for what in [*_ALWAYS, *(f"map {name}" for name in Config(tree).maps())]:
+                    answers[what] = await host.haproxy_show(socket, what)
+            except ControlError as error:
+                why_not, answers = error.message, {}
+        if answers and socket:
+            answers["denied"] = self._denied_rates((facts.environment, facts.host, socket), answers["stat"])
+        return Runtime(time.time(), workers, answers, pending, why_not)
+
+    def _denied_rates(self, key: tuple[str, str, str], stat: str) -> str:
+        """Refusals a second of each frontend since the last look, one `name rate` on a line."""
+        now = time.time()
+        rows = [row for row in haproxy_runtime.rows(stat) if row.get("svname") == "FRONTEND"]
+        counts = {row["pxname"]: haproxy_runtime.whole(row.get("dreq")) or 0 for row in rows}
+        before_at, before = self._denied.get(key, (0.0, {}))
+        self._denied[key] = (now, counts)
+        passed = Fraction(now - before_at).limit_denominator(1000)
+        if not before or passed <= 0:
+            return ""
+        grown = {name: max(count - before.get(name, count), 0) for name, count in counts.items()}
+        return "\n".join(f"{name} {Fraction(count) / passed}" for name, count in grown.items())
+
+    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
+        """Compare what runs, replace the file, give the commands, read back; take the file back where they fail."""
+        edit, socket = step.edit, step.facts.proxy.socket
+        await self._unchanged(reader, step)
+        said = []
+        files = _files(step)
+        if files:
+            replacement = FileReplacement(
+                step.facts.proxy, files, reload=edit.needs_reload, adoption_seconds=self.deadline_seconds
+            )
+            said.append(await writer.replace_files(replacement))
+        if not edit.commands:
+            return "; ".join(said)
+        if not socket:
+            raise PlatformError("no stats socket is known: the running values were not changed")
+        try:
+            await writer.haproxy_set(socket, edit.commands)
+            running = await self.runtime(reader, step.facts, step.tree)
+            wrong = haproxy_proof.differences(self.codec, step, running)
+        except PlatformError as error:
+            raise PlatformError(f"{error.message}: {await _take_back(writer, step, files)}") from error
+        if wrong:
+            raise PlatformError(f"{wrong[0]}: {await _take_back(writer, step, files)}")
+        said.append(f"{len(edit.commands)} runtime {'command' if len(edit.commands) == 1 else 'commands'}, read back")
+        return "; ".join(filter(None, said))
+
+    async def _unchanged(self, reader: HostReader, step: Step) -> None:
+        """Refuse where the running values are no longer what the step was made on."""
+        if step.runtime is None or not step.runtime.answers:
+            return
+        now = await self.runtime(reader, step.facts, step.tree)
+        if self.codec.base(step.tree, step.edit.path, now) != self.codec.base(step.tree, step.edit.path, step.runtime):
+            raise Stale(
+                "the running values were changed since the plan was made: nothing was written", hint="plan again"
+            )
+
+    async def loaded(self, host: HostReader, step: Step) -> ProofPart:
+        """Yes, when the running process says the new values; for thresholds in rules, when a new process answers."""
+        edit = step.edit
+        if edit.data is not None:
+            facts = (await host.file_facts([edit.path])).get(edit.path)
+            if facts is None or facts.sha256 != hashlib.sha256(edit.data).hexdigest():
+                return ProofPart(ProofState.NO, f"{clean(edit.path)} is not what was written")
+        now = await self.runtime(host, step.facts, step.tree)
+        if edit.needs_reload and not haproxy_proof.reloaded(step, now):
+            return ProofPart(ProofState.PENDING, "the former process still answers")
+        if not now.answers:
+            if edit.needs_reload:
+                return ProofPart(ProofState.YES, "a new process serves; its values cannot be asked")
+            return ProofPart(ProofState.UNKNOWN, clean(now.why_not))
+        wrong = haproxy_proof.differences(self.codec, step, now)
+        if wrong:
+            return ProofPart(ProofState.PENDING if edit.needs_reload else ProofState.NO, wrong[0])
+        return ProofPart(ProofState.YES, haproxy_proof.told(step))
+
+    async def count(
+        self, host: HostReader, facts: HostFacts, tree: ConfigTree, routes: Sequence[Route]
+    ) -> list[Counted]:
+        """HAProxy's own counters: `lbtot` of each server is what was sent to it."""
+        socket = facts.proxy.socket
+        if not socket:
+            return []
+        rows = haproxy_runtime.rows(await host.haproxy_show(socket, "stat"))
+        now = time.time()
+        by_name = {(row["pxname"], row.get("svname", "")): row for row in rows}
+        alone = _frontends_of_one(Config(tree))
+        return [_counted(route, by_name, alone.get(route.ref.name, ()), now) for route in routes]
+
+
+def _files(step: Step) -> tuple[FileChange, ...]:
+    wanted: dict[str, bytes] = dict(step.edit.also)
+    if step.edit.data is not None and step.edit.data != step.tree.files.get(step.edit.path):
+        wanted[step.edit.path] = step.edit.data
+    return tuple(FileChange(path, step.tree.sha256(path), data) for path, data in wanted.items())
+
+
+async def _take_back(writer: HostWriter, step: Step, files: Sequence[FileChange]) -> str:
+    """Put the former file and running values back after a refused command; says what came of it."""
+    back = tuple(
+        FileChange(file.path, hashlib.sha256(file.data).hexdigest(), step.tree.files.get(file.path, b""))
+        for file in files
+    )
+    try:
+        if back:
+            await writer.replace_files(FileReplacement(step.facts.proxy, back, reload=step.edit.needs_reload))
+        former = haproxy_proof.former_commands(step)
+        if former and step.facts.proxy.socket:
+            await writer.haproxy_set(step.facts.proxy.socket, former)
+    except ControlError as error:
+        return f"taking it back failed too: {error.message}"
+    return "rolled back, the former values are in force"
+
+
+def _frontends_of_one(config: Config) -> dict[str, tuple[str, ...]]:
+    """Backend -> the frontends that lead to it alone, whose refusals are its own."""
+    found: dict[str, tuple[str, ...]] = {}
+    for section in config.sections:
+        if section.keyword == "frontend":
+            names = {name for name, _ in led_to(section, config.map_data)}
+            if len(names) == 1:
+                name = names.pop()
+                found[name] = (*found.get(name, ()), section.name)
+    return found
+
+
+def _counted(
+    route: Route, rows: Mapping[tuple[str, str], Mapping[str, str]], frontends: Sequence[str], now: float
+) -> Counted:
+    name = route.ref.name
+    targets = []
+    for target in route.targets:
+        row = rows.get((name, target.name), {})
+        errors = haproxy_runtime.whole(row.get("hrsp_5xx"))
+        targets.append(
+            (
+                target.name,
+                TargetCount(
+                    Fraction(haproxy_runtime.whole(row.get("lbtot")) or 0),
+                    None if errors is None else Fraction(errors),
+                ),
+            )
+        )
+    backend = rows.get((name, "BACKEND"), {})
+    denied = _sum(backend, "dreq") + sum((_sum(rows.get((f, "FRONTEND"), {}), "dreq") for f in frontends), Fraction(0))
+    return Counted(
+        ref=route.ref,
+        at=now,
+        targets=tuple(targets),
+        total=_sum(backend, "req_tot" if backend.get("req_tot") else "stot") + denied,
+        errors=_sum(backend, "hrsp_5xx"),
+        throttled=denied,
+        source="HAProxy counters",
+    )
+
+
+def _sum(row: Mapping[str, str], column: str) -> Fraction:
+    return Fraction(haproxy_runtime.whole(row.get(column)) or 0)

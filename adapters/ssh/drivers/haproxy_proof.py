@@ -1,0 +1,101 @@
+"""Does a running HAProxy hold what a step wrote? Compared with what its answers should be after the step."""
+
+from __future__ import annotations
+
+from adapters.ssh.codecs import haproxy_map
+from adapters.ssh.codecs.haproxy import HAProxyCodec
+from adapters.ssh.codecs.haproxy_backend import KIND as BACKEND
+from adapters.ssh.codecs.haproxy_maxconn import KIND as MAXCONN
+from adapters.ssh.codecs.haproxy_runtime import Running, info, parse
+from adapters.ssh.seam import Runtime, Step
+from control.edit import split_field
+from control.model import TargetState
+from control.text import clean
+
+_STATE_WORDS = {TargetState.ACTIVE: "ready", TargetState.DRAINING: "drain", TargetState.MAINTENANCE: "maint"}
+
+
+def servers_of(step: Step) -> dict[tuple[str, str], set[str]]:
+    """The servers that a step changes, each with the fields: `weight`, `state`, `amount`."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for change in step.edit.changes:
+        target, what = split_field(change.field)
+        if change.ref.kind == BACKEND and target is not None:
+            found.setdefault((change.ref.name, target), set()).add(what)
+        elif change.ref.kind == MAXCONN:
+            backend, _, server = change.ref.name.rpartition("/")
+            found.setdefault((backend, server), set()).add("amount")
+    return found
+
+
+def differences(codec: HAProxyCodec, step: Step, now: Runtime) -> list[str]:
+    """Where the running values are not what the step meant, in words; empty when all are."""
+    if step.runtime is None or not step.runtime.answers:
+        return []
+    _, meant = codec.after(step.tree, step.edit, step.runtime)
+    wanted, running = parse(meant), parse(now)
+    found = [note for name, fields in servers_of(step).items() for note in _server(name, fields, wanted, running)]
+    for command in step.edit.commands:
+        words = command.split(" ")
+        if words[1] == "map":
+            entries = haproxy_map.running(now.answers.get(f"map {words[2]}")) or {}
+            if entries.get(words[3]) != words[4]:
+                found.append(f"map {clean(words[2])}: {clean(words[3])} runs with {clean(entries.get(words[3], '?'))}")
+    return found
+
+
+def _server(name: tuple[str, str], fields: set[str], wanted: Running, running: Running) -> list[str]:
+    meant, now, shown = wanted.servers.get(name), running.servers.get(name), "/".join(map(clean, name))
+    if meant is None or now is None:
+        return [f"{shown} does not run"]
+    found = []
+    if "weight" in fields and now.weight != meant.weight:
+        found.append(f"{shown} runs with weight {now.weight}, not {meant.weight}")
+    if "state" in fields and now.state is not meant.state:
+        found.append(f"{shown} runs as {now.state}, not {meant.state}")
+    if "amount" in fields and now.maxconn != meant.maxconn:
+        found.append(f"{shown} runs with maxconn {now.maxconn}, not {meant.maxconn}")
+    return found
+
+
+def reloaded(step: Step, now: Runtime) -> bool:
+    """True when another process answers or serves than before the step."""
+    if step.runtime is None:
+        return True
+    before, after = (info(runtime.answers.get("info", "")).get("Pid") for runtime in (step.runtime, now))
+    if before and after:
+        return before != after
+    return bool(now.workers.serving) and not now.workers.serving & step.runtime.workers.serving
+
+
+def former_commands(step: Step) -> list[str]:
+    """The runtime commands that bring back what ran before the step."""
+    running = parse(step.runtime)
+    found = []
+    for name, fields in servers_of(step).items():
+        now, address = running.servers.get(name), "/".join(name)
+        if now is None:
+            continue
+        if "weight" in fields and now.weight is not None:
+            found.append(f"set server {address} weight {now.weight}")
+        if "state" in fields and now.state is not None:
+            found.append(f"set server {address} state {_STATE_WORDS[now.state]}")
+        if "amount" in fields and now.maxconn is not None:
+            found.append(f"set maxconn server {address} {now.maxconn}")
+    answers = step.runtime.answers if step.runtime else {}
+    for command in step.edit.commands:
+        words = command.split(" ")
+        if words[:2] == ["set", "map"]:
+            former = (haproxy_map.running(answers.get(f"map {words[2]}")) or {}).get(words[3])
+            if former is not None:
+                found.append(f"set map {words[2]} {words[3]} {former}")
+        elif words[:2] == ["add", "map"]:
+            found.append(f"del map {words[2]} {words[3]}")
+    return found
+
+
+def told(step: Step) -> str:
+    """What was proved, in words."""
+    if step.edit.needs_reload:
+        return "a new process answers"
+    return "the running process says so"
