@@ -1,4 +1,4 @@
-"""A platform in memory or in one file, which can fail, hang, answer late, lose writes, and apply but answer an error."""
+"""A platform in memory or in one file, which can fail, hang, answer late, lose writes, or apply and answer an error."""
 
 from __future__ import annotations
 
@@ -187,11 +187,11 @@ class FakeReader:
 
     def snapshot(self, native: Native, only: str | None = None) -> Snapshot:
         routes, limits = [], []
-        for object, one in native.items():
-            if only is not None and object != only:
+        for name, one in native.items():
+            if only is not None and name != only:
                 continue
-            routes += [self._route(object, one["version"], ref, r) for ref, r in one.get("routes", {}).items()]
-            limits += [self._limit(object, one["version"], ref, r) for ref, r in one.get("limits", {}).items()]
+            routes += [self._route(name, one["version"], ref, r) for ref, r in one.get("routes", {}).items()]
+            limits += [self._limit(name, one["version"], ref, r) for ref, r in one.get("limits", {}).items()]
         environment = Environment(self.name, Platform.SSH if self.config.ssh else Platform.KUBERNETES)
         return Snapshot(environment, tuple(routes), tuple(limits), time.time())
 
@@ -222,13 +222,13 @@ class FakeReader:
         by_object: dict[str, list[Change]] = {}
         for change in changes:
             by_object.setdefault(self._object_of(native, change), []).append(change)
-        return [self._prepared(native, object, own) for object, own in by_object.items()]
+        return [self._prepared(native, name, own) for name, own in by_object.items()]
 
     @staticmethod
     def _object_of(native: Native, change: Change) -> str:
-        for object, one in native.items():
+        for name, one in native.items():
             if str(change.ref) in one.get("routes", {}) or str(change.ref) in one.get("limits", {}):
-                return object
+                return name
         raise NotFound(f"there is no {change.ref}")
 
     def _prepared(self, native: Native, object: str, changes: list[Change]) -> Prepared:

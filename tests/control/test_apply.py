@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from control.plan import ResultOutcome, StepOutcome, Verdict
-from tests.control.worlds import A, VM, shares, world
+from tests.control.worlds import VM, A, shares, world
 
 
 async def test_plan_apply_history_undo(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from control.deckfile import DeckConfig, EnvironmentConfig, GuardConfig, Kuberne
 from control.edit import LimitEdit, Share, SharesEdit
 from control.plane import ControlPlane
 from control.ref import Ref
-from tests.control.fake_adapter import Faults, FakeReader, FakeWriter, Native, Store, limit, route
+from tests.control.fake_adapter import FakeReader, FakeWriter, Faults, Native, Store, limit, route
 
 A = Ref.parse("k8s/HTTPRoute/inference/llama")
 B = Ref.parse("k8s/HTTPRoute/inference/mistral")
