@@ -1,0 +1,278 @@
+"""The one registry of what a person can do. Keys, palette, help, footer, `:` commands and the read-only test use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from control.errors import DeckError
+
+RESERVED = frozenset(
+    {"ctrl+i", "ctrl+m", "ctrl+h", "ctrl+j", "ctrl+left_square_bracket", "ctrl+z", "ctrl+q", "ctrl+s", "ctrl+k"}
+    | {"ctrl+a", "ctrl+b", "ctrl+at", "ctrl+backslash", "ctrl+w", "ctrl+n", "ctrl+t"}
+)
+"""Keys that terminals, multiplexers or habits own: nothing that edits may sit on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is true at this moment, as far as it decides whether an action makes sense."""
+
+    scope: str = "deck"
+    view: str = "routes"
+    ready: bool = True
+    """There is something on the screen to act on: the first read has come."""
+    can_arm: bool = True
+    armed: bool = False
+    row: str = ""
+    """`route`, `limit`, `change`, `service`, `environment`, or nothing."""
+    target: bool = False
+    """A target of the route is under the cursor (the detail has the focus), or is obvious."""
+    fixed: str = ""
+    """Why the thing under the cursor cannot be edited; empty where it can."""
+    staged: int = 0
+    staged_here: bool = False
+    marks: int = 0
+    in_flight: bool = False
+    depth: int = 0
+
+
+Why = Callable[[Situation], str]
+
+
+def _always(_: Situation) -> str:
+    return ""
+
+
+def _ready(now: Situation) -> str:
+    return "" if now.ready else "nothing has been read yet"
+
+
+def _row(now: Situation) -> str:
+    return _ready(now) or ("" if now.row else "nothing is selected")
+
+
+def _native(now: Situation) -> str:
+    return _row(now) or ("" if now.row in ("route", "limit") else "only routes and limits have native text")
+
+
+def _route(now: Situation) -> str:
+    return _row(now) or ("" if now.row == "route" else "only routes have weights") or now.fixed
+
+
+def _target(now: Situation) -> str:
+    return _route(now) or ("" if now.target else "open the route (enter) and choose a target")
+
+
+def _value(now: Situation) -> str:
+    missing = "" if now.row in ("route", "limit") else "only routes and limits can be edited"
+    return _row(now) or missing or now.fixed
+
+
+def _staged(now: Situation) -> str:
+    return "" if now.staged else "nothing is staged"
+
+
+def _staged_here(now: Situation) -> str:
+    return _row(now) or ("" if now.staged_here else "nothing is staged here")
+
+
+def _undo(now: Situation) -> str:
+    return _ready(now) or ("a change is being applied" if now.in_flight else "")
+
+
+def _arm(now: Situation) -> str:
+    return _ready(now) or ("" if now.can_arm else "read-only: start trafficdeck without --read-only")
+
+
+def _disarm(now: Situation) -> str:
+    return "" if now.armed else "nothing is armed for a time"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that can be done. `keys` are defaults in Textual's names; `command` is the word after `:`."""
+
+    id: str
+    title: str
+    group: str
+    scopes: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    command: str = ""
+    edits: bool = False
+    """Stages something, or leads to a write: absent from the on-call view."""
+    writes: bool = False
+    """May send a write by itself, after its confirmation."""
+    danger: str = ""
+    """What to know before; empty for harmless ones."""
+    repeat: bool = False
+    """Harmless when a burst of keys repeats it: moving."""
+    unavailable: Why = field(default=_always)
+    short: str = ""
+    """One word for the footer; empty where it is not shown there."""
+
+
+DECK, ONCALL, PLAN, SHEET = "deck", "oncall", "plan", "sheet"
+_LISTS = (DECK, ONCALL)
+_ALL = (DECK, ONCALL, PLAN, SHEET)
+
+
+def _moves() -> list[Action]:
+    rows: list[tuple[str, str, tuple[str, ...]]] = [
+        ("move.down", "Down", ("j", "down")),
+        ("move.up", "Up", ("k", "up")),
+        ("move.top", "First", ("g", "home")),
+        ("move.bottom", "Last", ("G", "end")),
+        ("move.half_down", "Half a page down", ("ctrl+d",)),
+        ("move.half_up", "Half a page up", ("ctrl+u",)),
+        ("move.page_down", "Page down", ("pagedown", "ctrl+f")),
+        ("move.page_up", "Page up", ("pageup",)),
+    ]
+    moves = [Action(id_, title, "move", _ALL, keys, repeat=True) for id_, title, keys in rows]
+    panes = [
+        Action("move.left", "Left pane", "move", (DECK,), ("h", "left"), repeat=True),
+        Action("move.right", "Right pane", "move", (DECK,), ("l", "right"), repeat=True),
+        Action("pane.next", "Next pane", "move", (DECK,), ("tab",), repeat=True),
+        Action("pane.previous", "Previous pane", "move", (DECK,), ("shift+tab",), repeat=True),
+    ]
+    return moves + panes
+
+
+def _look() -> list[Action]:
+    return [
+        Action("open", "Open what is selected", "look", _LISTS, ("enter",), unavailable=_row, short="open"),
+        Action("back", "Back one level; quit at the root", "look", _ALL, ("escape", "q"), "q"),
+        Action("view.last", "The view before", "look", (DECK,), ("backspace",), "back"),
+        Action("view.routes", "Routes", "look", (DECK,), ("1",), "routes"),
+        Action("view.limits", "Limits", "look", (DECK,), ("2",), "limits"),
+        Action("view.changes", "Changes", "look", (DECK,), ("3",), "changes"),
+        Action("view.pulse", "Pulse: services and environments", "look", (DECK,), ("4",), "pulse"),
+        Action("filter", "Filter rows", "find", _LISTS, ("/",), "filter", short="filter"),
+        Action("filter.clear", "Clear the filter", "find", _LISTS, (), "nofilter"),
+        Action("problems", "Only problems", "find", _LISTS, ("!", "exclamation_mark"), "problems"),
+        Action("sort", "Sort by the next column", "find", (DECK,), ("s",), "sort"),
+        Action("sort.reverse", "Reverse the order", "find", (DECK,), ("S",), "reverse"),
+        Action("mark", "Mark or unmark the row", "find", (DECK,), ("space",), unavailable=_row),
+        Action("mark.range", "Mark from the last mark to here", "find", (DECK,), ("v",), unavailable=_row),
+        Action("mark.clear", "Clear all marks", "find", (DECK,), ("V",), "unmark"),
+        Action("native", "Native text", "look", _LISTS, ("y",), "native", unavailable=_native, short="native"),
+        Action("describe", "Describe", "look", _LISTS, ("d",), "describe", unavailable=_row),
+        Action("copy", "Copy: the reference, or the summary", "look", _ALL, ("c",), "copy"),
+        Action("refresh", "Read everything now", "look", _LISTS, ("r",), "refresh", unavailable=_ready),
+        Action("pause", "Pause or resume live updates", "look", _LISTS, ("p",), "pause"),
+        Action("theme", "Next theme, or the one named", "deck", _ALL, ("T",), "theme"),
+        Action("help", "Help with reasons", "deck", _ALL, ("?", "question_mark"), "help", short="help"),
+        Action("palette", "Command palette", "deck", _LISTS, ("ctrl+p",), "palette"),
+        Action("command", "Command line", "deck", _LISTS, (":", "colon"), short="command"),
+        Action("cancel", "Stop what is running, or say how to leave", "deck", _ALL, ("ctrl+c",)),
+        Action("suspend", "Suspend", "deck", _LISTS, ("ctrl+z",)),
+        Action("dump", "Save the screen as text and SVG", "deck", _LISTS, (), "dump"),
+        Action("quit", "Quit", "deck", _LISTS, (), "quit"),
+    ]
+
+
+def _edit() -> list[Action]:
+    rows: list[tuple[str, str, tuple[str, ...], str, Why, str]] = [
+        ("edit", "Edit the value", ("e",), "edit", _value, "edit"),
+        ("weight.more", "10 points more", ("+", "plus"), "", _target, ""),
+        ("weight.less", "10 points less", ("-", "minus"), "", _target, ""),
+        ("weight.one_more", "1 point more", (">", "greater_than_sign"), "", _target, ""),
+        ("weight.one_less", "1 point less", ("<", "less_than_sign"), "", _target, ""),
+        ("weight.lock", "Lock or unlock a share", ("L",), "lock", _target, ""),
+        ("weight.all", "Send everything here", (), "all-here", _target, ""),
+        ("weight.even", "Even split", (), "even", _route, ""),
+        ("target.drain", "Drain: no new work", ("D",), "drain", _target, ""),
+        ("target.active", "Bring back", ("B",), "bring-back", _target, ""),
+        ("target.maintenance", "Take out at once", (), "maintenance", _target, ""),
+        ("unstage", "Unstage this row", ("x",), "unstage", _staged_here, ""),
+        ("unstage.all", "Discard all that is staged (asks)", ("X",), "discard", _staged, ""),
+        ("plan", "Open the plan of what is staged", ("a",), "plan", _staged, "plan"),
+        ("save", "Save the plan to a file", (), "w", _staged, ""),
+        ("load", "Open a saved plan", (), "open", _ready, ""),
+        ("undo", "Undo a change, as a plan", ("u",), "undo", _undo, "undo"),
+        ("arm", "Arm production for a time", (), "arm", _arm, ""),
+        ("disarm", "Disarm production", (), "disarm", _disarm, ""),
+        ("resolve", "State the truth about interrupted changes", (), "resolve", _arm, ""),
+    ]
+    return [
+        Action(id_, title, "edit", (DECK,), keys, command, edits=True, unavailable=why, short=short)
+        for id_, title, keys, command, why, short in rows
+    ]
+
+
+def _sheets() -> list[Action]:
+    note = "sends the plan; production is typed, not pressed"
+    return [
+        Action("plan.apply", "Apply", "plan", (PLAN,), ("y",), edits=True, writes=True, danger=note, short="apply"),
+        Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"),
+        Action("plan.edit", "Back to editing", "plan", (PLAN,), ("e",), edits=True, short="edit"),
+        Action("plan.save", "Save the plan to a file", "plan", (PLAN,), ("w",), edits=True, short="save"),
+        Action("plan.native", "Native diff, whole", "plan", (PLAN,), ("v",), short="diff"),
+        Action("plan.override", "Override a guard", "plan", (PLAN,), ("O",), edits=True, danger="needs a reason"),
+        Action("apply.undo", "Undo what was applied", "plan", (PLAN,), ("u",), edits=True, short="undo"),
+    ]
+
+
+ACTIONS: tuple[Action, ...] = (*_moves(), *_look(), *_edit(), *_sheets())
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+COMMANDS: Mapping[str, Action] = {action.command: action for action in ACTIONS if action.command}
+
+
+class Keymap:
+    """Which key does what in which scope, with the user's own keys on top of the defaults."""
+
+    def __init__(self, own: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Raises `DeckError` for an unknown action, a reserved key, a clash, or a way out that is gone."""
+        self.keys: dict[str, tuple[str, ...]] = {action.id: action.keys for action in ACTIONS}
+        problems = []
+        for id_, keys in (own or {}).items():
+            if id_ not in BY_ID:
+                problems.append(f"keys.{id_}: there is no such action")
+            elif BY_ID[id_].edits and set(keys) & RESERVED:
+                problems.append(f"keys.{id_}: {', '.join(sorted(set(keys) & RESERVED))} is reserved")
+            else:
+                self.keys[id_] = tuple(keys)
+        problems += self._clashes()
+        if not self.keys["back"] or not self.keys["plan.cancel"]:
+            problems.append("keys: back and plan.cancel must have a key")
+        if problems:
+            raise DeckError("; ".join(problems), hint="ids and keys are listed by '?' in the deck")
+        self._by_key = {
+            (scope, key): action for action in ACTIONS for scope in action.scopes for key in self.keys[action.id]
+        }
+
+    def _clashes(self) -> list[str]:
+        taken: dict[tuple[str, str], str] = {}
+        problems = []
+        for action in ACTIONS:
+            for scope in action.scopes:
+                for key in self.keys[action.id]:
+                    first = taken.setdefault((scope, key), action.id)
+                    if first != action.id:
+                        problems.append(f"key {key}: both {first} and {action.id} in {scope}")
+        return sorted(set(problems))
+
+    def action(self, scope: str, key: str, character: str | None) -> Action | None:
+        """The action of a key press, by its name or its character."""
+        found = self._by_key.get((scope, key))
+        if found is None and character is not None:
+            found = self._by_key.get((scope, character))
+        return found
+
+    def shown(self, action: Action) -> str:
+        """The first key of an action as people write it."""
+        keys = self.keys[action.id]
+        return _SHOWN.get(keys[0], keys[0]) if keys else (f":{action.command}" if action.command else "")
+
+
+_SHOWN = {"escape": "esc", "exclamation_mark": "!", "question_mark": "?", "backspace": "bksp", "pagedown": "PgDn"}
+
+
+def in_scope(scope: str) -> list[Action]:
+    """The actions of a scope in the order of the registry."""
+    return [action for action in ACTIONS if scope in action.scopes]
+
+
+def method_name(action: Action) -> str:
+    """The method of a screen that does this action."""
+    return "do_" + action.id.replace(".", "_")

@@ -1,0 +1,77 @@
+"""Text measured in terminal cells. Everything that is drawn passes `fit` or `safe`."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+
+from control.text import clean
+from tui.look import Line, Span
+
+
+def safe(text: str) -> str:
+    """`text` as one line without control characters: the last door before the screen."""
+    return clean(text)
+
+
+def width(text: str) -> int:
+    """Cells that `text` takes; wide characters take two, combining marks none."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def fit(text: str, cells: int, *, right: bool = False, ellipsis: str = "…") -> str:
+    """`text` in exactly `cells` cells: padded, or cut in the middle so that both ends of a name stay."""
+    text = safe(text)
+    if cells <= 0:
+        return ""
+    missing = cells - width(text)
+    if missing >= 0:
+        return " " * missing + text if right else text + " " * missing
+    if cells < 4:
+        return set_cell_size(text, cells)
+    head = (cells - 1) // 2
+    tail = cells - 1 - head
+    return set_cell_size(text, head) + ellipsis + _tail(text, tail)
+
+
+def _tail(text: str, cells: int) -> str:
+    kept = ""
+    for character in reversed(text):
+        if width(character + kept) > cells:
+            break
+        kept = character + kept
+    return " " * (cells - width(kept)) + kept
+
+
+def line_width(line: Line) -> int:
+    """Cells that a line takes."""
+    return sum(width(text) for text, _ in line)
+
+
+def plain(line: Line) -> str:
+    """The text of a line without its roles."""
+    return "".join(text for text, _ in line)
+
+
+def spans(*parts: Span) -> Line:
+    """A line of these parts, each made safe, empty ones left out."""
+    return tuple((safe(text), role) for text, role in parts if text)
+
+
+def wrap(text: str, cells: int) -> list[str]:
+    """`text` broken at spaces into lines of at most `cells` cells; longer words are cut."""
+    lines: list[str] = []
+    line = ""
+    for word in safe(text).split(" "):
+        while width(word) > cells > 0:
+            room = set_cell_size(word, cells)
+            if line:
+                lines.append(line)
+                line = ""
+            lines.append(room)
+            word = word[len(room.rstrip()) or 1 :]
+        if line and width(line) + 1 + width(word) > cells:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line] if line or not lines else lines

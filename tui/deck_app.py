@@ -1,0 +1,282 @@
+"""The Textual app: one loop, one store, one timer. It paints first; the control plane is made after the first frame."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import traceback
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import events
+from textual.app import App
+from textual.theme import Theme
+
+from control.errors import ControlError
+from control.plane import ControlPlane
+from tui import staging as drafts
+from tui.actions import Keymap, Situation
+from tui.app import DeckMode
+from tui.arming import Arming
+from tui.look import ASCII, UNICODE, Look, ThemeColors
+from tui.screens.base import BaseScreen
+from tui.session import MakeSession, Session
+from tui.staging import Staging
+from tui.store import Store
+from tui.themes import DEFAULT, load_theme, theme_names
+from tui.widgets.canvas import Canvas
+from tui.widgets.header import HeaderState
+
+RATE_HERE, RATE_SSH, RATE_BLURRED = 4.0, 2.0, 1.0
+
+
+class DeckApp(App[int], inherit_bindings=False):
+    """See the module. Screens draw; this holds what they share."""
+
+    CSS_PATH = "styles/deck.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[Any]] = []
+    HORIZONTAL_BREAKPOINTS = [(0, "-one"), (100, "-two"), (160, "-three")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-tall")]
+
+    def __init__(
+        self,
+        make_session: MakeSession,
+        *,
+        mode: DeckMode = "deck",
+        read_only: bool = False,
+        ascii: bool = False,
+        theme: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.make_session = make_session
+        self.mode = mode
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self._chosen_theme = theme
+        self.look = Look(load_theme("mono" if self.no_color else self._first_theme(theme)), ASCII if ascii else UNICODE)
+        self.store, self.staging, self.arming = Store(), Staging(), Arming()
+        self.keymap = Keymap()
+        self.head = HeaderState(mode=mode, read_only=read_only or mode == "oncall")
+        self.session: Session | None = None
+        self.failure: ControlError | None = None
+        self.in_flight = 0
+        self._dirty = False
+        self._focused = True
+        self._ticks = 0
+        self._crash: Path | None = None
+
+    def _first_theme(self, theme: str | None) -> str:
+        return theme if theme is not None and theme in theme_names() else DEFAULT
+
+    # --- start
+
+    def on_mount(self) -> None:
+        self._apply_look()
+        if self.mode == "oncall":
+            from tui.screens.oncall import OncallScreen as First
+        else:
+            from tui.screens.deck import DeckScreen as First  # type: ignore[assignment]
+        self.push_screen(First())
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        rate = RATE_SSH if os.environ.get("SSH_CONNECTION") else RATE_HERE
+        self.set_interval(1 / rate, self._tick)
+        self.run_worker(self._open(), name="session", group="session", exit_on_error=False)
+        loop = asyncio.get_running_loop()
+        for name in ("SIGHUP", "SIGTERM"):
+            loop.add_signal_handler(getattr(signal, name), lambda: self.exit(1))
+
+    async def _open(self) -> None:
+        try:
+            session = await self.make_session()
+            self.keymap = Keymap(session.deck.keys)
+        except ControlError as error:
+            self.failure = error
+            self._redraw()
+            return
+        except Exception as error:
+            self.log_failure(error)
+            self.failure = ControlError(f"could not start: {type(error).__name__}", hint=f"see {self._crash}")
+            self._redraw()
+            return
+        self.session = session
+        self.head.demo = session.deck.path is None
+        self.arming.start(session)
+        self._choose_theme(self._chosen_theme or session.deck.theme)
+        if self.mode == "deck":
+            self.staging.draft_file = session.state_folder / "draft.json"
+            if drafts.load_draft(self.staging.draft_file, self.staging):
+                self.say(f"{len(self.staging)} staged edits restored from the draft", "staged")
+        await self._follow(session.reader_plane)
+
+    async def _follow(self, plane: ControlPlane) -> None:
+        self.take(plane)
+        while True:
+            try:
+                async for _ in plane.watch():
+                    self.take(plane)
+                return
+            except ControlError as error:
+                self.say(str(error), "bad")
+            except Exception as error:
+                self.log_failure(error)
+                self.say(f"updates stopped: {type(error).__name__}; starting again", "bad")
+            await asyncio.sleep(5)
+
+    def take(self, plane: ControlPlane) -> None:
+        """Remember that there is a newer inventory; the timer takes it into the store."""
+        if not self.head.paused:
+            self._dirty = True
+
+    # --- the timer
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if not self._focused and self._ticks % 4:
+            return
+        if self.arming.expire():
+            self.say("disarmed: the time is over", "warn")
+        changed = False
+        if self._dirty and self.session is not None:
+            self._dirty = False
+            self.store.update(self.session.reader_plane.inventory)
+            if self._ticks % 20 == 0 or not self.store.changes:
+                self.read_history()
+            changed = True
+        self.head.loading = not self.store.loaded
+        if isinstance(self.screen, BaseScreen):
+            self.screen.tick(changed)
+
+    def read_history(self) -> None:
+        """Bring the list of changes up to date."""
+        if self.session is None:
+            return
+        try:
+            self.store.set_history(self.session.reader_plane.history())
+        except ControlError as error:
+            self.say(str(error), "bad")
+
+    def on_app_blur(self) -> None:
+        self._focused = False
+
+    def on_app_focus(self) -> None:
+        self._focused = True
+
+    # --- what screens use
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The plane that reads. Raises `ControlError` before the start is over."""
+        if self.session is None:
+            raise ControlError("nothing has been read yet")
+        return self.session.reader_plane
+
+    def situation(self, scope: str) -> Situation:
+        return Situation(
+            scope=scope,
+            ready=self.session is not None and self.store.loaded,
+            can_arm=self.arming.can_arm and not self.head.read_only,
+            armed=bool(self.arming.timed),
+            staged=len(self.staging),
+            in_flight=self.in_flight > 0,
+            depth=len(self.screen_stack),
+        )
+
+    def say(self, text: str, role: str = "info") -> None:
+        """Show one message on the screen that is on top."""
+        if isinstance(self.screen, BaseScreen):
+            self.screen.say(text, role)
+
+    def _redraw(self) -> None:
+        if isinstance(self.screen, BaseScreen):
+            self.screen.render_all()
+            self.screen.render_foot()
+
+    # --- looks
+
+    def _choose_theme(self, name: str | None) -> None:
+        if name is None or self.no_color:
+            return
+        try:
+            self.set_theme(load_theme(name, self.session.config_folder if self.session else None))
+        except ControlError as error:
+            self.say(str(error), "bad")
+
+    def set_theme(self, theme: ThemeColors) -> None:
+        """Change the look of everything that is on the screen, live."""
+        self.look.theme = theme
+        self.look.forget()
+        self._apply_look()
+        for screen in self.screen_stack:
+            for canvas in screen.query(Canvas):
+                canvas.repaint_all()
+
+    def _apply_look(self) -> None:
+        theme = self.look.theme
+        ground = theme.grounds["ground"]
+        name = f"deck-{theme.name}-{time.monotonic_ns()}"
+        text = theme.roles["text"].split()[-1]
+        self.register_theme(Theme(name, primary=text, background=ground, surface=ground, dark=theme.dark))
+        self.theme = name
+
+    def do_theme(self, name: str = "") -> None:
+        if self.no_color:
+            self.say("NO_COLOR is set: the theme is mono", "warn")
+            return
+        folder = self.session.config_folder if self.session else None
+        names = theme_names(folder)
+        at = names.index(self.look.theme.name) if self.look.theme.name in names else -1
+        self.set_theme(load_theme(name or names[(at + 1) % len(names)], folder))
+        self.say(f"theme {self.look.theme.name}")
+
+    # --- leaving
+
+    async def action_quit(self) -> None:
+        self.exit(0)
+
+    def do_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.screen.situation() if isinstance(self.screen, BaseScreen) else Situation()))
+
+    def do_suspend(self) -> None:
+        if self.in_flight:
+            self.say("a change is being applied: not now", "warn")
+            return
+        self.action_suspend_process()
+
+    def do_cancel(self) -> None:
+        self.say("q leaves a screen, and the deck at its root; :q quits", "info")
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._redraw)
+
+    # --- failures
+
+    def log_failure(self, error: BaseException) -> None:
+        """Write where an unexpected failure came from, without any value of it."""
+        folder = self.session.state_folder if self.session else None
+        if folder is None:
+            return
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{time.strftime('%F %T')} {type(error).__name__}"]
+        lines += [f"  {Path(f.filename).name}:{f.lineno} {f.name}" for f in frames]
+        self._crash = folder / "crash.log"
+        try:
+            with self._crash.open("a", encoding="utf-8") as log:
+                log.write("\n".join(lines) + "\n")
+        except OSError:
+            self._crash = None
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.log_failure(error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Leave without a traceback of locals: they may hold what nobody should read on a screen."""
+        where = f"; where it happened is in {self._crash}" if self._crash else ""
+        self._exit_renderables.append(f"trafficdeck stopped on an unexpected failure{where}. No change was cut short.")
+        self._close_messages_no_wait()

@@ -1,0 +1,83 @@
+"""How things look: roles ("bad", "staged", "series_a") to terminal styles, and the marks of a character set.
+
+Widgets draw lines of spans and name roles only; the theme file says what a role is. Nothing here parses markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.style import Style
+
+Span = tuple[str, str]
+"""(text that is already safe to draw, role)."""
+Line = tuple[Span, ...]
+
+SERIES = ("series_a", "series_b", "series_c", "series_d", "series_e", "series_f")
+ROLES = (
+    "text", "strong", "muted", "faint", "accent", "key", "title", "good", "warn", "bad", "info", "staged", "stale",
+    "added", "removed", "production", "safe", "armed", "readonly", *SERIES,
+)  # fmt: skip
+GROUNDS = ("ground", "raised", "cursor", "marked")
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters that differ between a Unicode and an ASCII terminal."""
+
+    fills: str
+    """One fill per target of a weight bar: telling without colour."""
+    empty: str
+    eighths: str
+    """A cell filled from 1/8 to 7/8, left to right; empty in ASCII."""
+    full: str
+    tick: str
+    levels: str
+    """Eight (or five) heights of a sparkline."""
+    arrow: str
+    rule: str
+    bar: str
+    dot: str
+    ellipsis: str
+    pointer: str
+
+
+UNICODE = Glyphs("█▓▒░▚▞", "·", "▏▎▍▌▋▊▉", "█", "│", "▁▂▃▄▅▆▇█", "→", "─", "│", "·", "…", "▸")
+ASCII = Glyphs("ABCDEF", ".", "", "#", "|", "._-=#", ">", "-", "|", "-", "~", ">")
+
+
+@dataclass(frozen=True)
+class ThemeColors:
+    """One theme file, checked."""
+
+    name: str
+    dark: bool
+    grounds: Mapping[str, str]
+    roles: Mapping[str, str]
+
+
+@dataclass
+class Look:
+    """A theme and a character set, with the styles made so far."""
+
+    theme: ThemeColors
+    glyphs: Glyphs = UNICODE
+    _styles: dict[tuple[str, str], Style] = field(default_factory=dict, repr=False)
+
+    def style(self, role: str, ground: str = "ground") -> Style:
+        """The style of `role` on `ground`; a role with a ground of its own keeps it."""
+        found = self._styles.get((role, ground))
+        if found is None:
+            back = Style(bgcolor=self.theme.grounds.get(ground, self.theme.grounds["ground"]))
+            found = back + Style.parse(self.theme.roles.get(role, self.theme.roles["text"]))
+            self._styles[(role, ground)] = found
+        return found
+
+    def forget(self) -> None:
+        """The theme changed: make the styles anew."""
+        self._styles.clear()
+
+    @property
+    def ascii(self) -> bool:
+        return self.glyphs is ASCII

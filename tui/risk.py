@@ -1,0 +1,126 @@
+"""What is wrong with a row, in words, and how much it matters. The order of the lists comes from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from control.model import Health, Limit, ReachState, Route, Special, StatusState, TargetState
+from control.plane import EnvironmentView, Seen
+from tui import figures
+
+STALE_SECONDS = 150.0
+"""Older than one full re-read (two minutes) and its time: shown as stale."""
+ERRORS = Fraction(1, 100)
+THROTTLED = Fraction(1, 100)
+FULL = Fraction(9, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. From 400 on it is broken (`!`); below it only deserves a look."""
+
+    score: int
+    text: str
+    short: str = ""
+
+
+def is_broken(problems: tuple[Problem, ...]) -> bool:
+    """True where somebody should do something."""
+    return any(problem.score >= 400 for problem in problems)
+
+
+def risk(problems: tuple[Problem, ...]) -> int:
+    """One number to sort by: the worst problem, then the others a little."""
+    scores = sorted((problem.score for problem in problems), reverse=True)
+    return scores[0] * 10 + sum(scores[1:]) if scores else 0
+
+
+def reach_problem(view: EnvironmentView | None) -> Problem | None:
+    """Why the figures of an environment cannot be trusted, or None."""
+    if view is None or view.environment.reach.state is ReachState.OK:
+        return None
+    reach = view.environment.reach
+    if reach.state is ReachState.DEGRADED:
+        return None
+    return Problem(300, f"{view.environment.name} unreachable: {reach.why}", "down")
+
+
+def route_problems(route: Route, seen: Seen | None, view: EnvironmentView | None) -> tuple[Problem, ...]:
+    """Everything wrong with a route, worst first."""
+    found = [reach_problem(view), _status(route), *_health(route)]
+    if seen is not None:
+        found += _traffic(seen)
+        found.append(_gap(route, seen))
+    return tuple(sorted((p for p in found if p is not None), key=lambda p: -p.score))
+
+
+def _status(route: Route) -> Problem | None:
+    if route.status.state is StatusState.ERROR:
+        return Problem(600, f"{route.kind} reports: {route.status.detail}", "status")
+    if route.status.state is StatusState.WARNING:
+        return Problem(120, f"{route.kind} reports: {route.status.detail}", "status")
+    return None
+
+
+def _health(route: Route) -> list[Problem | None]:
+    live = [t for t in route.targets if t.state is TargetState.ACTIVE and (t.share is None or t.share > 0)]
+    if route.targets and not live:
+        return [Problem(500, "no target takes traffic: weights are zero or all are drained", "empty")]
+    down = [t for t in live if t.health is Health.DOWN]
+    if down and len(down) == len(live):
+        return [Problem(1000, "every live target is down", "down")]
+    problems: list[Problem | None] = []
+    for target in down:
+        share = f" with {figures.ratio(target.share)} of the traffic" if target.share else ""
+        problems.append(Problem(550, f"{target.name} is down{share} {target.health_detail}".rstrip(), "down"))
+    return problems
+
+
+def _traffic(seen: Seen) -> list[Problem | None]:
+    problems: list[Problem | None] = []
+    errors, throttled = seen.traffic.error_ratio, seen.traffic.throttled_ratio
+    if errors is not None and errors >= ERRORS:
+        score = 400 + min(int(errors * 1000), 500)
+        problems.append(
+            Problem(score, f"{figures.ratio(errors)} of requests fail (5xx)", f"5xx {figures.ratio(errors)}")
+        )
+    if throttled is not None and throttled >= THROTTLED:
+        score = (400 if throttled >= Fraction(1, 20) else 200) + min(int(throttled * 500), 190)
+        text = f"{figures.ratio(throttled)} of requests are throttled (429)"
+        problems.append(Problem(score, text, f"429 {figures.ratio(throttled)}"))
+    return problems
+
+
+def _gap(route: Route, seen: Seen) -> Problem | None:
+    worst: tuple[Fraction, str] | None = None
+    for target in route.targets:
+        share = seen.shares.get(target.name)
+        if share is None or target.share is None or not seen.significant.get(target.name):
+            continue
+        gap = abs(share - target.share)
+        if worst is None or gap > worst[0]:
+            text = f"{target.name} is set to {figures.ratio(target.share)} and gets {figures.ratio(share)}"
+            worst = (gap, text)
+    return Problem(200 + min(int(worst[0] * 100), 99), worst[1], "gap") if worst else None
+
+
+def limit_problems(limit: Limit, view: EnvironmentView | None) -> tuple[Problem, ...]:
+    """Everything wrong with a limit, worst first."""
+    found = [reach_problem(view)]
+    rejected = limit.use.rejected_per_second
+    if limit.amount is Special.BLOCKED:
+        found.append(Problem(420, "blocked: nothing passes", "blocked"))
+    if rejected:
+        found.append(Problem(450 + min(int(rejected), 300), f"rejects {figures.count(rejected)}/s", "biting"))
+    full = used_ratio(limit)
+    if full is not None and full >= FULL:
+        found.append(Problem(350 + min(int(full * 40), 49), f"{figures.ratio(full)} in use", "full"))
+    return tuple(sorted((p for p in found if p is not None), key=lambda p: -p.score))
+
+
+def used_ratio(limit: Limit) -> Fraction | None:
+    """How full a limit is, as part of its amount in one window; None where unknown."""
+    if limit.use.current is None or isinstance(limit.amount, Special) or not limit.amount:
+        return None
+    return limit.use.current / limit.amount

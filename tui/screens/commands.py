@@ -1,0 +1,236 @@
+"""The `:` line: the registry's commands, and the command line's own verbs on what is selected."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from control.errors import ControlError, InvalidValue, UsageError
+from control.expressions import parse_limit, parse_shares, parse_states
+from control.ref import Ref
+from tui.actions import BY_ID, COMMANDS
+from tui.cells import safe
+from tui.screens.parts import DeckParts
+from tui.store import ChangeRow, LimitRow, RouteRow
+from tui.widgets.line_input import LineInput
+
+_MINUTES = re.compile(r"(\d+)(m|min|h)?")
+ALIASES = {"quit!": "quit", "exit": "quit", "history": "changes", "throttles": "limits", "?": "help", "s": "sort"}
+
+
+class Commands(DeckParts):
+    """The part of the main screen that reads commands."""
+
+    _typed_before: list[str]
+
+    def do_command(self) -> None:
+        if not hasattr(self, "_typed_before"):
+            self._typed_before = []
+        line = LineInput(":", self.command, history=self._typed_before)
+        line.complete = self._completions
+        line.check = self._about
+        self.ask(line)
+
+    def _completions(self, text: str) -> list[str]:
+        if not text or " " in text:
+            return []
+        verbs = [*COMMANDS, "set", "get", *(self.deck.session.demo_verbs or {} if self.deck.session else {})]
+        return sorted(verb for verb in verbs if verb.startswith(text))
+
+    def _about(self, text: str) -> tuple[str, str]:
+        action = COMMANDS.get(text.split(" ")[0])
+        if action is None:
+            return "", "muted"
+        why = action.unavailable(self.situation())
+        return (why or action.title), ("warn" if why else "faint")
+
+    def command(self, text: str) -> None:
+        """Do one command line."""
+        if not text:
+            return
+        if hasattr(self, "_typed_before"):
+            self._typed_before.append(text)
+        verb, _, rest = text.partition(" ")
+        verb, rest = ALIASES.get(verb, verb), rest.strip()
+        try:
+            self._command(verb, rest)
+        except ControlError as error:
+            self.fail(error)
+
+    def _command(self, verb: str, rest: str) -> None:
+        session = self.deck.session
+        if verb == "set":
+            self._set(rest)
+        elif verb == "get":
+            self._get(rest)
+        elif session is not None and session.demo_verbs and verb in session.demo_verbs:
+            job = session.demo_verbs[verb]
+
+            async def tell() -> None:
+                self.say(await job(rest))
+
+            self.work(tell(), verb)
+        elif verb in COMMANDS:
+            self.perform(COMMANDS[verb], rest)
+        else:
+            near = [command for command in COMMANDS if command.startswith(verb[:2])]
+            raise UsageError(
+                f"there is no command '{safe(verb)}'", hint=f"near: {', '.join(near)}" if near else "? lists"
+            )
+
+    def _get(self, rest: str) -> None:
+        what, _, words = rest.partition(" ")
+        views = {"routes": 0, "limits": 1, "services": 3, "environments": 3}
+        if what not in views:
+            raise UsageError("get what?", hint="routes, limits, services, environments, then filter words")
+        self.show_view(views[what])
+        if words:
+            self.perform(BY_ID["filter"], words)
+
+    # --- set
+
+    def _set(self, rest: str) -> None:
+        """`set shares [REF] a=70 b=30`, `set limit [REF] rate=50/s`, `set state [REF] a=draining`: stages only."""
+        words = rest.split()
+        if len(words) < 2 or words[0] not in ("shares", "limit", "state"):
+            raise UsageError(
+                "set what?", hint="set shares [REF] a=70 b=30, set limit [REF] rate=50/s, set state [REF] a=draining"
+            )
+        here = "=" in words[1].split("/")[0]
+        ref = self._ref_here() if here else Ref.parse(words[1])
+        items = words[1:] if here else words[2:]
+        store, staging = self.deck.store, self.deck.staging
+        if words[0] == "limit":
+            if ref not in store.limits:
+                raise InvalidValue(f"{safe(str(ref))} is no limit")
+            staging.stage_limit(parse_limit(ref, items))
+        else:
+            if ref not in store.routes:
+                raise InvalidValue(f"{safe(str(ref))} is no route")
+            self._set_route(words[0], ref, items)
+        self.refresh_rows()
+        self.render_head()
+        self.render_side()
+        self.say(f"staged, not sent: {safe(str(ref))}; a plans it", "staged")
+
+    def _set_route(self, what: str, ref: Ref, items: list[str]) -> None:
+        route, staging = self.deck.store.routes[ref].route, self.deck.staging
+        if what == "state":
+            for name, state in parse_states(ref, items).states:
+                if route.target(name) is None:
+                    raise InvalidValue(f"there is no target '{safe(name)}'")
+                staging.stage_state(route, name, state)
+            return
+        from tui.views.preview import shares_after
+
+        edit = parse_shares(ref, items)
+        staging.stage_typed(route, dict(edit.shares), shares_after(route, edit))
+
+    def _ref_here(self) -> Ref:
+        row = self.selected
+        if not isinstance(row, RouteRow | LimitRow):
+            raise UsageError("nothing is selected", hint="give a REF")
+        return row.ref
+
+    # --- arming
+
+    def do_arm(self, argument: str = "") -> object:
+        found = argument.split(maxsplit=1)
+        minutes = _MINUTES.fullmatch(found[0]) if found else None
+        if minutes is None or len(found) < 2:
+            raise UsageError("arming takes minutes and a reason", hint=":arm 15m REASON")
+        count = float(minutes.group(1)) * (60 if minutes.group(2) == "h" else 1)
+        return self._arm(count, found[1])
+
+    async def _arm(self, minutes: float, reason: str) -> None:
+        deck = self.deck
+        if deck.session is None:
+            return
+        production = frozenset(e.name for e in deck.session.deck.environments if e.production)
+        wanted = (production or deck.session.armable()) & deck.session.armable()
+        deck.head.job = "asking for rights…"
+        self.render_head()
+        try:
+            await deck.arming.arm(wanted, minutes, reason)
+        finally:
+            deck.head.job = ""
+        self.render_head()
+        self.say(f"armed {', '.join(sorted(wanted))} for {minutes:g} minutes: {safe(reason)}", "armed")
+
+    def do_disarm(self) -> None:
+        self.deck.arming.disarm()
+        self.render_head()
+        self.say("disarmed")
+
+    def do_resolve(self) -> object:
+        return self._resolve()
+
+    async def _resolve(self) -> None:
+        results = await self.deck.plane.resolve()
+        self.deck.read_history()
+        told = ", ".join(f"{r.change}: {r.outcome.value.replace('_', ' ')}" for r in results)
+        self.say(told or "no change was interrupted")
+
+    # --- looking
+
+    def do_native(self) -> None:
+        from tui.screens.sheet import NativeScreen
+
+        row = self.selected
+        if isinstance(row, RouteRow | LimitRow):
+            self.app.push_screen(NativeScreen(row.ref))
+
+    def do_describe(self) -> None:
+        if not self.in_detail:
+            self.perform(BY_ID["open"])
+
+    def do_palette(self) -> None:
+        from tui.screens.help import PaletteScreen
+
+        self.app.push_screen(PaletteScreen(self.situation(), self.perform))
+
+    def do_copy(self) -> None:
+        row = self.selected
+        if isinstance(row, RouteRow | LimitRow):
+            text = str(row.ref)
+        elif isinstance(row, ChangeRow):
+            text = row.item.change if row.item else row.what
+        else:
+            return
+        self.app.copy_to_clipboard(text)
+        self.say(f"copied by the terminal: {safe(text)}")
+
+    # --- files
+
+    def do_save(self, name: str = "") -> object:
+        if not name:
+            raise UsageError("save to which file?", hint=":w FILE")
+        return self._save(Path(name).expanduser())
+
+    async def _save(self, path: Path) -> None:
+        from tui.planfiles import write_plan
+
+        deck = self.deck
+        plan = await deck.plane.plan(deck.staging.edits())
+        write_plan(path, plan)
+        self.say(f"saved {path}; 'trafficdeck apply {path}' or :open does it")
+
+    def do_load(self, name: str = "") -> None:
+        from tui.planfiles import read_plan_file
+        from tui.screens.plan import PlanScreen
+
+        if not name:
+            raise UsageError("open which file?", hint=":open FILE")
+        plan = read_plan_file(Path(name).expanduser())
+
+        async def ready(_options: object) -> object:
+            return plan
+
+        self.app.push_screen(PlanScreen("file", ready))  # type: ignore[arg-type]
+
+    def do_dump(self) -> None:
+        deck = self.deck
+        if deck.session is None:
+            return
+        path = Path(self.app.save_screenshot(path=str(deck.session.state_folder)))
+        self.say(f"saved {path}")

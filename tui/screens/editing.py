@@ -1,0 +1,231 @@
+"""Staging edits: inline values, steps, locks, drains; and the way to the plan. Nothing here sends anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from control.edit import LimitEdit
+from control.errors import ControlError, InvalidValue
+from control.expressions import limit_expression
+from control.model import Route, TargetState
+from tui.cells import safe
+from tui.screens.parts import DeckParts
+from tui.staging import even, shares_now
+from tui.store import ChangeRow, LimitRow, RouteRow
+from tui.views.limits import amount_text, staged_text
+from tui.weight_expression import weigh
+from tui.widgets.bars import percent
+from tui.widgets.line_input import LineInput
+
+STEP, ONE = Fraction(10, 100), Fraction(1, 100)
+
+
+class Editing(DeckParts):
+    """The part of the main screen that stages."""
+
+    def _staged(self, text: str = "") -> None:
+        self.refresh_rows()
+        self.render_head()
+        self.render_side()
+        if text:
+            self.say(text, "staged")
+        else:
+            self.render_foot()
+
+    # --- weights
+
+    def _route(self) -> tuple[Route, str]:
+        row, name = self.selected, self.route_target()
+        if not isinstance(row, RouteRow) or name is None:
+            raise InvalidValue("choose a target of a route")
+        return row.route, name
+
+    def _step(self, by: Fraction) -> None:
+        route, name = self._route()
+        self.deck.staging.stage_step(route, name, by)
+        self._staged(self._words(route))
+
+    def _words(self, route: Route) -> str:
+        draft = self.deck.staging.routes.get(route.ref)
+        if draft is None:
+            return f"{route.name}: back to what is set"
+        arrow = self.deck.look.glyphs.arrow
+        now = shares_now(route)
+        moved = [
+            f"{name} {percent(now.get(name))}{arrow}{percent(after)}"
+            for name, after in draft.after.items()
+            if after != now.get(name)
+        ]
+        states = [f"{name} {arrow} {state.value}" for name, state in draft.states.items()]
+        return f"staged, not sent: {safe(route.name)} {', '.join([*moved, *states])}   a plans it, x unstages"
+
+    def do_weight_more(self) -> None:
+        self._step(STEP)
+
+    def do_weight_less(self) -> None:
+        self._step(-STEP)
+
+    def do_weight_one_more(self) -> None:
+        self._step(ONE)
+
+    def do_weight_one_less(self) -> None:
+        self._step(-ONE)
+
+    def do_weight_all(self) -> None:
+        self._step(Fraction(1))
+
+    def do_weight_even(self) -> None:
+        row = self.selected
+        if isinstance(row, RouteRow):
+            self.deck.staging.stage_shares(row.route, even(row.route))
+            self._staged(self._words(row.route))
+
+    def do_weight_lock(self) -> None:
+        route, name = self._route()
+        locked = self.deck.staging.toggle_lock(route.ref, name)
+        self._staged(f"{safe(name)} is {'locked' if locked else 'free'}")
+
+    # --- states
+
+    def _stage_state(self, state: TargetState) -> None:
+        route, name = self._route()
+        if state is TargetState.DRAINING and state not in route.states and not route.grid.zero:
+            if TargetState.MAINTENANCE in route.states:
+                raise InvalidValue(f"{route.kind} cannot drain", hint=":maintenance stages the nearest, out at once")
+            raise InvalidValue(f"{route.kind} cannot drain a target")
+        if state is TargetState.MAINTENANCE and state not in route.states:
+            raise InvalidValue(f"{route.kind} knows no maintenance", hint="D drains")
+        self.deck.staging.stage_state(route, name, state)
+        self._staged(self._words(route))
+
+    def do_target_drain(self) -> None:
+        self._stage_state(TargetState.DRAINING)
+
+    def do_target_active(self) -> None:
+        self._stage_state(TargetState.ACTIVE)
+
+    def do_target_maintenance(self) -> None:
+        self._stage_state(TargetState.MAINTENANCE)
+
+    # --- inline values
+
+    def do_edit(self, text: str = "") -> None:
+        rows = self.marked_rows()
+        kinds = {type(row) for row in rows}
+        if len(kinds) != 1:
+            raise InvalidValue("one expression is for routes or for limits, not for both")
+        first = rows[0]
+        apply = self._apply_to(rows)
+        if text:
+            apply(text)
+            return
+        if isinstance(first, LimitRow):
+            label = f"{first.name} {amount_text(first.limit)}"
+        else:
+            name = self.route_target() if first is self.selected else first.route.targets[0].name
+            label = f"{first.name} {safe(name or '')} {percent(shares_now(first.route).get(name or ''))}%"
+        many = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        line = LineInput(f"{label}{many} =", apply)
+        line.check = lambda typed: self._preview(rows, typed)
+        self.ask(line)
+
+    def _targets_of(self, row: RouteRow) -> str:
+        name = self.route_target() if row is self.selected else None
+        return name or row.route.targets[0].name
+
+    def _apply_to(self, rows: list[RouteRow | LimitRow]) -> Callable[[str], None]:
+        def apply(text: str) -> None:
+            if not text:
+                return
+            try:
+                for row in rows:
+                    self._apply_one(row, text)
+            except ControlError as error:
+                self._staged()
+                self.fail(error)
+                return
+            first = rows[0]
+            words = self._words(first.route) if isinstance(first, RouteRow) else self._limit_words(first)
+            self._staged(words if len(rows) == 1 else f"staged on {len(rows)}, not sent; a plans them")
+
+        return apply
+
+    def _apply_one(self, row: RouteRow | LimitRow, text: str) -> None:
+        staging = self.deck.staging
+        if isinstance(row, LimitRow):
+            if not row.limit.editable.yes:
+                raise InvalidValue(f"{row.name}: {row.limit.editable.reason}")
+            staging.stage_limit(limit_expression(row.limit, text))
+            return
+        if not row.route.editable.yes:
+            raise InvalidValue(f"{row.name}: {row.route.editable.reason}")
+        name = self._targets_of(row)
+        draft = staging.routes.get(row.ref)
+        locked = {target for ref, target in staging.locked if ref == row.ref}
+        weighed = weigh(row.route, dict(draft.after) if draft else shares_now(row.route), name, text, locked)
+        if weighed.native is None:
+            staging.stage_shares(row.route, weighed.after)
+        else:
+            staging.stage_native(row.route, name, weighed.native, weighed.after)
+
+    def _limit_words(self, row: LimitRow) -> str:
+        edit = self.deck.staging.limits.get(row.ref) or LimitEdit(row.ref)
+        arrow = self.deck.look.glyphs.arrow
+        change = f"{amount_text(row.limit)}{arrow}{staged_text(row.limit, edit)}"
+        return f"staged, not sent: {row.name} {change}   a plans it, x unstages"
+
+    def _preview(self, rows: list[RouteRow | LimitRow], text: str) -> tuple[str, str]:
+        """What the text typed so far comes to on the first row."""
+        first = rows[0]
+        if not text:
+            example = (
+                "50/s  /2  *1.5  +10  -10%  unlimited" if isinstance(first, LimitRow) else "80  80%  +10  /2  *1.5"
+            )
+            return example, "faint"
+        try:
+            if isinstance(first, LimitRow):
+                edit = limit_expression(first.limit, text)
+                return f"{self.deck.look.glyphs.arrow} {staged_text(first.limit, edit)}", "staged"
+            name = self._targets_of(first)
+            weighed = weigh(first.route, shares_now(first.route), name, text, set())
+        except ControlError as error:
+            return str(error), "bad"
+        words = "  ".join(f"{safe(n)} {percent(s)}%" for n, s in weighed.after.items())
+        native = f" (native weight {weighed.native})" if weighed.native is not None else ""
+        return f"{self.deck.look.glyphs.arrow} {words}{native}", "staged"
+
+    # --- taking back, and on to the plan
+
+    def do_unstage(self) -> None:
+        for row in self.marked_rows():
+            self.deck.staging.unstage(row.ref)
+        self._staged("unstaged")
+
+    def do_unstage_all(self) -> None:
+        count = len(self.deck.staging)
+
+        def answered(text: str) -> None:
+            if text == "discard":
+                self.deck.staging.clear()
+                self._staged(f"discarded {count} staged edits")
+
+        self.ask(LineInput(f"type discard to drop {count} staged edits:", answered))
+
+    def do_plan(self) -> None:
+        from tui.screens.plan import PlanScreen
+
+        deck = self.deck
+        edits = deck.staging.edits()
+        self.app.push_screen(PlanScreen("staged", lambda options: deck.plane.plan(edits, options)))
+
+    def do_undo(self, change: str = "") -> None:
+        from tui.screens.plan import PlanScreen
+
+        deck, row = self.deck, self.selected
+        named = change or None
+        if not change and isinstance(row, ChangeRow):
+            if row.item is None:
+                raise InvalidValue("that change was made by somebody else", hint="stage the edit that takes it back")
+            named = row.item.change
+        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named)))

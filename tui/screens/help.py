@@ -1,0 +1,131 @@
+"""Help and palette, both from the action registry: what there is, its keys, and why it is not available now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+
+from tui.actions import Action, Situation, in_scope
+from tui.cells import fit
+from tui.look import Line
+from tui.screens.sheet import SheetScreen
+from tui.widgets.canvas import Painted
+from tui.widgets.line_input import LineInput
+
+GROUPS = {
+    "move": "moving",
+    "look": "looking",
+    "find": "finding",
+    "edit": "changing",
+    "plan": "the plan sheet",
+    "deck": "the deck",
+}
+MARKS = (
+    ("!", "bad", "broken: somebody should do something"),
+    ("~", "staged", "staged here, not sent"),
+    ("?", "stale", "old, or its environment does not answer"),
+    ("*", "info", "its weights changed a moment ago"),
+    ("#", "key", "this share is locked"),
+    ("--", "faint", "unknown; never shown as 0"),
+)
+
+
+class HelpScreen(SheetScreen):
+    """Every action of the screen below, with its keys, its command, and the reason where it does nothing now."""
+
+    def __init__(self, now: Situation) -> None:
+        super().__init__()
+        self.now = now
+
+    def heading(self) -> Line:
+        return ((" HELP ", "strong"), (" greyed: not available now, with the reason", "muted"))
+
+    def lines(self, width: int) -> list[Line]:
+        lines: list[Line] = []
+        keymap = self.deck.keymap
+        for group, title in GROUPS.items():
+            actions = [a for a in in_scope(self.now.scope) if a.group == group]
+            if actions:
+                lines += [(), ((f" {title}", "title"),)]
+            for action in actions:
+                keys = " ".join(dict.fromkeys(k for k in keymap.keys[action.id] if len(k) < 12 and "_" not in k))
+                why = action.unavailable(self.now)
+                command = f":{action.command}" if action.command else ""
+                role = "faint" if why else "text"
+                lines.append(
+                    (
+                        (f"   {fit(keys, 14)}", "faint" if why else "key"),
+                        (fit(command, 14), "faint" if why else "muted"),
+                        (fit(action.title + (f"  ({why})" if why else ""), max(width - 33, 20)).rstrip(), role),
+                    )
+                )
+        lines += [(), ((" marks", "title"),)]
+        lines += [((f"   {mark:14}", role), (words, "text")) for mark, role, words in MARKS]
+        text = "name words, /regex, !word, -l key=value, rps:>100, 5xx:>1, gap:>5, owner:argocd"
+        return [*lines, (), ((" filter ", "title"), (text, "muted"))]
+
+
+class PaletteScreen(SheetScreen):
+    """Type to find an action; Enter does it."""
+
+    SCOPE: ClassVar[str] = "sheet"
+
+    def __init__(self, now: Situation, perform: Callable[[Action], None]) -> None:
+        super().__init__()
+        self.now, self.do = now, perform
+        self.at = 0
+        self.actions: list[Action] = []
+
+    def on_mount(self) -> None:
+        self.input = LineInput("do", self._chosen, changed=self._changed, cancelled=lambda: self.do_back())
+        self._changed("")
+        super().on_mount()
+
+    def heading(self) -> Line:
+        return ((" PALETTE ", "strong"), (f" {len(self.actions)} actions", "muted"))
+
+    def _changed(self, text: str) -> None:
+        words = text.lower().split()
+        known = [a for a in in_scope(self.now.scope) if a.group != "move"]
+        self.actions = [a for a in known if all(w in f"{a.title} {a.command} {a.id}".lower() for w in words)]
+        self.at = 0
+        self.render_all()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("down", "up", "ctrl+n", "ctrl+p"):
+            event.stop()
+            by = 1 if event.key in ("down", "ctrl+n") else -1
+            self.at = max(0, min(self.at + by, len(self.actions) - 1))
+            self.render_all()
+            return
+        super().on_key(event)
+
+    def render_all(self) -> None:
+        super().render_all()
+        if not self.is_mounted or self.too_small():
+            return
+        height = self.body.size.height or self.size.height - 2
+        top = max(0, self.at - height + 1)
+        painted: list[Painted] = []
+        for index, line in enumerate(self.lines(self.size.width)[top : top + height], top):
+            painted.append(("cursor" if index == self.at else "ground", line))
+        self.body.paint(painted)
+
+    def lines(self, width: int) -> list[Line]:
+        drawn: list[Line] = []
+        for action in self.actions:
+            why = action.unavailable(self.now)
+            role = "faint" if why else "text"
+            title = fit(action.title + (f"  ({why})" if why else ""), max(width - 34, 20))
+            drawn.append(
+                ((f" {title}", role), (fit(self.deck.keymap.shown(action), 8), "key"), (fit(action.id, 20), "faint"))
+            )
+        return drawn
+
+    def _chosen(self, _text: str) -> None:
+        chosen = self.actions[self.at] if self.at < len(self.actions) else None
+        self.app.pop_screen()
+        if chosen is not None:
+            self.app.call_after_refresh(self.do, chosen)

@@ -1,0 +1,140 @@
+"""On call: one screen that answers without a key press. Readers only; there is no key here that edits."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from tui import figures
+from tui.look import Line
+from tui.screens.base import SMALLEST, BaseScreen
+from tui.views.oncall_lines import oncall_lines, summary
+from tui.views.states import state_lines
+from tui.widgets.canvas import Canvas
+from tui.widgets.footer import hint_line
+from tui.widgets.header import top_line
+from tui.widgets.line_input import LineInput
+
+
+class OncallScreen(BaseScreen):
+    """See the module."""
+
+    SCOPE: ClassVar[str] = "oncall"
+
+    def __init__(self) -> None:
+        super().__init__()
+        look = self.deck.look
+        self.head = Canvas(look, ground="raised", id="title")
+        self.body = Canvas(look, id="oncall")
+        self.foot = Canvas(look, ground="raised", id="hints")
+        self.top = 0
+
+    def compose(self) -> ComposeResult:
+        yield self.head
+        yield self.body
+        yield self.foot
+
+    def on_mount(self) -> None:
+        self.render_all()
+
+    def render_all(self) -> None:
+        if not self.is_mounted or not self.size.width:
+            return
+        deck, cells = self.deck, self.size.width
+        if self.too_small():
+            self.head.show([((f"need {SMALLEST[0]}x{SMALLEST[1]}", "warn"),)])
+            self.body.show([])
+            self.foot.show([])
+            return
+        self.head.show([top_line(deck.head, deck.store, deck.staging, deck.arming, deck.look, cells)])
+        lines = state_lines(deck.store, deck.failure, cells, deck.look) or self._answers(cells)
+        self.top = max(0, min(self.top, len(lines) - self.body.size.height))
+        self.body.show(lines[self.top : self.top + self.body.size.height])
+        self.render_foot()
+
+    def _answers(self, cells: int) -> list[Line]:
+        """As many lines as there are to scroll to; unscrolled, what fits is chosen."""
+        height = self.body.size.height if not self.top else 10_000
+        return oncall_lines(self.deck.store, self.deck.look, cells, height)
+
+    def tick(self, changed: bool) -> None:
+        super().tick(True)
+
+    def render_foot(self) -> None:
+        if not self.is_mounted or self.too_small():
+            return
+        cells = self.size.width
+        line = self.input.line(cells) if self.input else hint_line(self.deck.keymap, self.situation(), cells, self.note)
+        self.foot.show([line])
+
+    def _scroll(self, by: int) -> None:
+        self.top = max(self.top + by, 0)
+        self.render_all()
+
+    def do_move_down(self) -> None:
+        self._scroll(1)
+
+    def do_move_up(self) -> None:
+        self._scroll(-1)
+
+    def do_move_top(self) -> None:
+        self._scroll(-1_000_000)
+
+    def do_move_bottom(self) -> None:
+        self._scroll(1_000_000)
+
+    def do_move_page_down(self) -> None:
+        self._scroll(self.body.size.height - 1)
+
+    def do_move_page_up(self) -> None:
+        self._scroll(1 - self.body.size.height)
+
+    do_move_half_down = do_move_page_down
+    do_move_half_up = do_move_page_up
+
+    def do_copy(self) -> None:
+        self.app.copy_to_clipboard(summary(self.deck.store))
+        self.say("the hand-over summary (Markdown) was copied by the terminal")
+
+    def do_refresh(self) -> object:
+        return self._refresh()
+
+    async def _refresh(self) -> None:
+        await self.deck.plane.refresh()
+        self.deck.take(self.deck.plane)
+        self.say("read everything")
+
+    def do_pause(self) -> None:
+        head = self.deck.head
+        head.paused = not head.paused
+        self.say("live updates are paused" if head.paused else "live updates resumed")
+
+    def do_command(self) -> None:
+        def typed(text: str) -> None:
+            verb, _, rest = text.partition(" ")
+            if verb in ("q", "quit"):
+                self.app.exit(0)
+            elif verb == "theme":
+                self.perform("theme", rest)
+            elif verb in ("help", "copy", "refresh", "pause"):
+                self.perform(verb)
+            elif verb:
+                self.say("here: quit, theme, help, copy, refresh, pause; on call nothing is edited", "warn")
+
+        self.ask(LineInput(":", typed))
+
+    def do_back(self) -> None:
+        if self.top:
+            self._scroll(-1_000_000)
+        else:
+            self.app.exit(0)
+
+    def do_quit(self) -> None:
+        self.app.exit(0)
+
+    def clock(self) -> str:
+        """The time of the last read, for dumps."""
+        inventory = self.deck.store.inventory
+        times = [v.read_at for v in inventory.environments.values() if v.read_at] if inventory else []
+        return figures.clock(max(times)) if times else figures.UNKNOWN

@@ -1,0 +1,303 @@
+"""The plan sheet: read it, confirm it, watch it happen. Enter never confirms, nor does the key that opened it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import ClassVar
+
+from control.errors import ControlError, UsageError
+from control.options import ApplyOptions, PlanOptions
+from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
+from tui.danger import Assessment, Danger, assess
+from tui.look import Line
+from tui.screens.sheet import SheetScreen
+from tui.views.apply_lines import OUTCOME, progress_lines, result_words
+from tui.views.plan_lines import plan_body, plan_title, refused
+from tui.widgets.line_input import LineInput
+
+MakePlan = Callable[[PlanOptions], Awaitable[Plan]]
+GUARD_SECONDS = 0.4
+"""The sheet ignores confirmations until it has been on the screen for so long."""
+
+
+class PlanScreen(SheetScreen):
+    """Phases: planning, ready, applying, done (or failed to plan)."""
+
+    SCOPE: ClassVar[str] = "plan"
+
+    def __init__(self, source: str, make: MakePlan) -> None:
+        """`source` is `staged`, `undo` or `file`: what the plan was made from."""
+        super().__init__()
+        self.source, self.make = source, make
+        self.plan: Plan | None = None
+        self.danger = Assessment(Danger.LOCAL, (), ())
+        self.problem: ControlError | None = None
+        self.result: Result | None = None
+        self.applying: asyncio.Task[None] | None = None
+        self.reached: dict[int, str] = {}
+        self.overrides: tuple[str, ...] = ()
+        self.reason = ""
+        self.whole_diff = False
+        self.ready_at = 0.0
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.work(self._plan(), "plan")
+
+    async def _plan(self) -> None:
+        self.plan = self.problem = None
+        self.render_all()
+        try:
+            plan = await self.make(PlanOptions(overrides=self.overrides, reason=self.reason))
+        except ControlError as error:
+            self.problem = error
+        else:
+            self.plan = plan
+            self.danger = self._assess(plan)
+            self.reason = self.reason or plan.reason
+        self.ready_at = time.monotonic()
+        self.render_all()
+
+    def _assess(self, plan: Plan) -> Assessment:
+        inventory = self.deck.plane.inventory
+        return assess(plan, inventory.routes, inventory.limits, inventory.environments)
+
+    # --- drawing
+
+    def heading(self) -> Line:
+        store, cells = self.deck.store, self.size.width
+        if self.result is not None:
+            words, role = OUTCOME[self.result.outcome]
+            return ((" DONE  ", "strong"), (words, role), (f"   change {self.result.change or '-'}", "muted"))
+        if self.applying is not None:
+            return ((" APPLYING ", "armed"), (" one step after the other; ctrl+c stops before the next", "muted"))
+        if self.plan is None:
+            return (
+                (" PLAN ", "strong"),
+                ("  cannot be made" if self.problem else "  reading what is there now", "muted"),
+            )
+        return plan_title(self.plan, store, self.source, cells)
+
+    def lines(self, width: int) -> list[Line]:
+        store, look = self.deck.store, self.deck.look
+        if self.problem is not None:
+            lines: list[Line] = [(), ((f" {self.problem.message}", "bad"),)]
+            if self.problem.hint:
+                lines += [(), ((f" {self.problem.hint}", "text"),)]
+            return [*lines, (), ((" n goes back; what is staged stays", "muted"),)]
+        if self.plan is None:
+            return [(), ((" reading every object of the plan anew", "info"),)]
+        if self.applying is not None or self.result is not None:
+            lines = progress_lines(self.plan, self.reached, self.result, store, look, width)
+            return [*lines, (), *self._after()] if self.result is not None else lines
+        return [*plan_body(self.plan, self.danger, store, look, width, self.whole_diff), (), *self._confirm()]
+
+    def _confirm(self) -> list[Line]:
+        """What it takes to send this, or why it cannot be sent."""
+        plan = self.plan
+        if plan is None or not plan.steps:
+            return []
+        names = refused(plan)
+        if names:
+            return [
+                ((" refused by ", "bad"), (", ".join(names), "bad")),
+                ((" e back to editing   O overrides a guard, with a reason   w saves it for somebody else", "muted"),),
+            ]
+        why = self._cannot_send()
+        if why:
+            return [((f" what if: {why}", "warn"),), ((" w saves the plan for somebody who may apply it", "muted"),)]
+        if not self.danger.words:
+            return [((" y", "key"), (" applies   ", "text"), ("n", "key"), (" cancels", "text"))]
+        first = ", then ".join(f"type {word.text}" for word in self.danger.words)
+        why = "; ".join(word.why for word in self.danger.words)
+        return [((" y", "key"), (f" then {first} and Enter  ", "strong"), (why, "muted"))]
+
+    def _after(self) -> list[Line]:
+        result = self.result
+        lines: list[Line] = []
+        if result is not None and result.head:
+            lines.append(((f" journal head {result.head[:16]}", "faint"),))
+        done = result is not None and any(s.outcome is StepOutcome.APPLIED for s in result.steps)
+        undo = (("u", "key"), (" undoes this   ", "text")) if done else ()
+        return [
+            *lines,
+            ((" ", "text"), *undo, ("c", "key"), (" copies the outcome   ", "text"), ("q", "key"), (" closes", "text")),
+        ]
+
+    # --- confirming
+
+    def _cannot_send(self) -> str:
+        deck, plan = self.deck, self.plan
+        if plan is None:
+            return "there is no plan yet"
+        if deck.head.read_only or not deck.arming.can_arm:
+            return "this session is read-only"
+        missing = sorted({step.environment for step in plan.steps} - deck.arming.armed())
+        return f"{', '.join(missing)} disarmed; :arm 15m REASON in the deck" if missing else ""
+
+    def do_plan_apply(self) -> None:
+        if self.plan is None or self.applying is not None or self.result is not None or not self.plan.steps:
+            return
+        if time.monotonic() - self.ready_at < GUARD_SECONDS:
+            return
+        if refused(self.plan) or self.plan.verdict is Verdict.REFUSE:
+            self.say("a guard refuses this plan; e goes back to editing", "bad")
+            return
+        why = self._cannot_send()
+        if why:
+            self.say(why, "warn")
+            return
+        self._ask_words(0, frozenset())
+
+    def _ask_words(self, index: int, codes: frozenset[str]) -> None:
+        """Ask for each word in turn, then for a reason where one is needed, then go."""
+        if index < len(self.danger.words):
+            word = self.danger.words[index]
+
+            def typed(text: str) -> None:
+                if text != word.text:
+                    self.say(f"not applied: '{word.text}' was not typed", "warn")
+                else:
+                    self._ask_words(index + 1, codes | ({word.text} if word.code else frozenset()))
+
+            self.ask(LineInput(f"{word.why}: type {word.text} to apply:", typed))
+            return
+        self.reason = self.reason or self.deck.arming.reason
+        if (codes or self.overrides) and not self.reason:
+            self.ask(LineInput("reason:", lambda text: self._with_reason(text, codes)))
+            return
+        self._go(codes)
+
+    def _with_reason(self, text: str, codes: frozenset[str]) -> None:
+        if not text:
+            self.say("not applied: production needs a reason", "warn")
+            return
+        self.reason = text
+        self._go(codes)
+
+    def _go(self, codes: frozenset[str]) -> None:
+        self.applying = asyncio.create_task(self._apply(codes))
+        self.deck.in_flight += 1
+        self.deck.head.job = "applying"
+        self.render_all()
+
+    async def _apply(self, codes: frozenset[str]) -> None:
+        plan, deck = self.plan, self.deck
+        try:
+            if plan is None:
+                return
+            plane = await deck.arming.writer_plane(frozenset(step.environment for step in plan.steps))
+            options = ApplyOptions(reason=self.reason, confirmed=codes, overrides=self.overrides)
+            self.result = await plane.apply(plan, options, self._progress)
+            self._settle(plan, self.result)
+        except ControlError as error:
+            self.applying = None
+            self.say(str(error), "bad")
+        except asyncio.CancelledError:
+            self.applying = None
+            self.say("stopped before the next step; 3 shows what was done", "warn")
+        except Exception as error:
+            deck.log_failure(error)
+            self.applying = None
+            self.say(f"unexpected: {type(error).__name__}; 3 shows what was journaled", "bad")
+        finally:
+            deck.in_flight -= 1
+            deck.head.job = ""
+            deck.take(deck.plane)
+            deck.read_history()
+            if self.is_attached:
+                self.render_all()
+
+    def _settle(self, plan: Plan, result: Result) -> None:
+        """What was sent is no longer staged."""
+        if result.outcome in (ResultOutcome.REFUSED, ResultOutcome.ROLLED_BACK):
+            return
+        sent = {step.object for step in result.steps if step.outcome in (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS)}
+        for step in plan.steps:
+            if step.object in sent or result.outcome is ResultOutcome.NO_CHANGE:
+                for change in step.changes:
+                    self.deck.staging.unstage(change.ref)
+                    self.deck.staging.unstage(change.ref.on("*"))
+        if self.source == "staged" and result.outcome is ResultOutcome.NO_CHANGE:
+            self.deck.staging.clear()
+
+    async def _progress(self, progress: Progress) -> None:
+        self.reached[progress.step] = progress.stage
+        self.render_all()
+
+    # --- other keys
+
+    def do_cancel(self) -> None:
+        if self.applying is not None and self.result is None:
+            self.applying.cancel()
+        else:
+            self.say("n or q goes back")
+
+    def do_back(self) -> None:
+        if self.applying is not None and self.result is None:
+            self.say("being applied: ctrl+c stops before the next step", "warn")
+            return
+        self.app.pop_screen()
+        self.deck._redraw()
+
+    def do_plan_edit(self) -> None:
+        self.do_back()
+
+    def do_plan_native(self) -> None:
+        self.whole_diff = not self.whole_diff
+        self.render_all()
+
+    def do_plan_save(self, name: str = "") -> None:
+        if self.plan is None:
+            return
+        plan = self.plan
+
+        def save(text: str) -> None:
+            from tui.planfiles import write_plan
+
+            if not text:
+                return
+            try:
+                write_plan(Path(text).expanduser(), plan)
+            except UsageError as error:
+                self.fail(error)
+            else:
+                self.say(f"saved {text}; 'trafficdeck apply {text}' does it")
+
+        self.ask(LineInput("save the plan to file:", save, f"plan-{plan.plan}.json"))
+
+    def do_plan_override(self) -> None:
+        names = refused(self.plan) if self.plan is not None else []
+        if not names:
+            self.say("no guard refuses this plan")
+            return
+
+        def typed(text: str) -> None:
+            name, _, reason = text.partition(" ")
+            if name not in names or not reason.strip():
+                self.say("nothing overridden: the guard's name and a reason are needed", "warn")
+                return
+            self.overrides, self.reason = (*self.overrides, name), reason.strip()
+            self.work(self._plan(), "plan")
+
+        self.ask(LineInput(f"override ({', '.join(names)}) GUARD REASON:", typed))
+
+    def do_apply_undo(self) -> None:
+        result, deck = self.result, self.deck
+        if result is None or result.change is None:
+            return
+        change = result.change
+        self.app.switch_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(change)))
+
+    def do_copy(self) -> None:
+        if self.plan is None:
+            return
+        if self.result is not None:
+            self.app.copy_to_clipboard(result_words(self.result, self.plan))
+            self.say("the outcome was copied by the terminal")
+        else:
+            self.app.copy_to_clipboard("\n".join(step.diff for step in self.plan.steps))
+            self.say("the native diff was copied by the terminal")

@@ -1,0 +1,267 @@
+"""What is staged: edits that were typed and not sent. Kept as a draft file, so that a crash loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from control.edit import Edit, LimitEdit, Share, SharesEdit, StateEdit
+from control.errors import InvalidValue
+from control.model import Route, Special, TargetState, Weight
+from control.ref import Ref
+
+HUNDRED = Fraction(100)
+
+
+@dataclass(slots=True)
+class RouteDraft:
+    """The staged edits of one route. `after` is the share of each target that they lead to, for the bars."""
+
+    after: dict[str, Fraction]
+    weights: dict[str, Weight | Share] = field(default_factory=dict)
+    states: dict[str, TargetState] = field(default_factory=dict)
+
+
+def shares_now(route: Route) -> dict[str, Fraction]:
+    """The share of each target as set; unknown counts as 0."""
+    return {target.name: target.share or Fraction(0) for target in route.targets}
+
+
+def step(
+    route: Route, base: dict[str, Fraction], name: str, by: Fraction, locked: Iterable[str]
+) -> dict[str, Fraction]:
+    """Move `by` (a share) to `name` from the only other target, or from the largest ones that are not locked.
+
+    Raises `InvalidValue` where nobody can give or take.
+    """
+    after = dict(base)
+    wanted = min(max(after[name] + by, Fraction(0)), Fraction(1)) - after[name]
+    locked = set(locked)
+    others = [
+        t.name for t in route.targets if t.name != name and t.name not in locked and t.state is TargetState.ACTIVE
+    ]
+    if name in locked:
+        raise InvalidValue(f"{name} is locked", hint="L unlocks it")
+    if not others:
+        raise InvalidValue("there is no other target to take from or give to", hint="L unlocks a target")
+    left = wanted
+    for other in sorted(others, key=lambda n: -after[n]):
+        change = min(left, after[other]) if left > 0 else left
+        after[other] -= change
+        after[name] += change
+        left -= change
+        if not left:
+            break
+    if after == base:
+        raise InvalidValue("nothing can be moved that way", hint="the others are locked or at their end")
+    return after
+
+
+def even(route: Route) -> dict[str, Fraction]:
+    """An even split over the active targets."""
+    live = [t.name for t in route.targets if t.state is TargetState.ACTIVE]
+    return {t.name: Fraction(1, len(live)) if t.name in live else Fraction(0) for t in route.targets}
+
+
+def as_weights(route: Route, after: dict[str, Fraction]) -> dict[str, Weight | Share]:
+    """What to ask for so that the shares become `after`: native weights where they count to 100, else percentages."""
+    now = shares_now(route)
+    changed = {name: share for name, share in after.items() if share != now.get(name)}
+    total = sum(
+        (t.weight for t in route.targets if t.weight is not None and t.state is TargetState.ACTIVE), Fraction(0)
+    )
+    points = all((share * 100).denominator == 1 for share in changed.values())
+    if total == HUNDRED and points and not route.grid.only_percent and route.grid.denominator is None:
+        return {name: int(share * 100) for name, share in changed.items()}
+    return {name: Share(share) for name, share in changed.items()}
+
+
+class Staging:
+    """All staged edits, by the route or limit they are for, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.routes: dict[Ref, RouteDraft] = {}
+        self.limits: dict[Ref, LimitEdit] = {}
+        self.locked: set[tuple[Ref, str]] = set()
+        self.version = 0
+        self.draft_file: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.routes) + len(self.limits)
+
+    def __contains__(self, ref: object) -> bool:
+        return ref in self.routes or ref in self.limits
+
+    def after(self, route: Route) -> list[Fraction | None] | None:
+        """The staged share of each target in order, or None where nothing is staged."""
+        draft = self.routes.get(route.ref)
+        return None if draft is None else [draft.after.get(t.name, t.share) for t in route.targets]
+
+    # --- making edits
+
+    def stage_step(self, route: Route, name: str, by: Fraction) -> None:
+        """Move points to or from a target."""
+        draft = self.routes.get(route.ref)
+        base = draft.after if draft else shares_now(route)
+        locked = {target for ref, target in self.locked if ref == route.ref}
+        self.stage_shares(route, step(route, base, name, by, locked))
+
+    def stage_shares(self, route: Route, after: dict[str, Fraction]) -> None:
+        """Stage these shares; back at what is set, the edit is gone."""
+        draft = self.routes.get(route.ref) or RouteDraft({})
+        draft.after, draft.weights = after, as_weights(route, after)
+        self._keep(route.ref, draft)
+
+    def stage_native(self, route: Route, name: str, weight: Weight, after: dict[str, Fraction]) -> None:
+        """Stage one native weight as it was typed."""
+        draft = self.routes.get(route.ref) or RouteDraft({})
+        draft.weights = {**draft.weights, name: weight}
+        draft.after = after
+        self._keep(route.ref, draft)
+
+    def stage_typed(self, route: Route, weights: dict[str, Weight | Share], after: dict[str, Fraction]) -> None:
+        """Stage several values as they were typed."""
+        draft = self.routes.get(route.ref) or RouteDraft({})
+        draft.weights, draft.after = weights, after
+        self._keep(route.ref, draft)
+
+    def stage_state(self, route: Route, name: str, state: TargetState) -> None:
+        """Stage a state, and show where the traffic of a drained target would go."""
+        draft = self.routes.get(route.ref) or RouteDraft(shares_now(route))
+        target = route.target(name)
+        if target is not None and target.state is state and name in draft.states:
+            del draft.states[name]
+        else:
+            draft.states[name] = state
+        out = {n for n, s in draft.states.items() if s is not TargetState.ACTIVE}
+        rest = sum((s for n, s in shares_now(route).items() if n not in out), Fraction(0))
+        if not draft.weights:
+            draft.after = {
+                n: Fraction(0) if n in out else (s / rest if rest else Fraction(0))
+                for n, s in shares_now(route).items()
+            }
+        self._keep(route.ref, draft)
+
+    def _keep(self, ref: Ref, draft: RouteDraft) -> None:
+        if draft.weights or draft.states:
+            self.routes[ref] = draft
+        else:
+            self.routes.pop(ref, None)
+        self._changed()
+
+    def stage_limit(self, edit: LimitEdit) -> None:
+        self.limits[edit.ref] = edit
+        self._changed()
+
+    def unstage(self, ref: Ref) -> bool:
+        """Forget what is staged for one route or limit."""
+        had = self.routes.pop(ref, None) is not None or self.limits.pop(ref, None) is not None
+        if had:
+            self._changed()
+        return had
+
+    def clear(self) -> None:
+        self.routes.clear()
+        self.limits.clear()
+        self._changed()
+
+    def toggle_lock(self, ref: Ref, name: str) -> bool:
+        """Lock or unlock a target's share; returns whether it is locked now."""
+        self.locked ^= {(ref, name)}
+        self.version += 1
+        return (ref, name) in self.locked
+
+    # --- handing over
+
+    def edits(self) -> list[Edit]:
+        """Everything staged, as control takes it."""
+        edits: list[Edit] = []
+        for ref, draft in self.routes.items():
+            if draft.weights:
+                edits.append(SharesEdit(ref, tuple(draft.weights.items())))
+            if draft.states:
+                edits.append(StateEdit(ref, tuple(draft.states.items())))
+        return [*edits, *self.limits.values()]
+
+    def _changed(self) -> None:
+        self.version += 1
+        if self.draft_file is not None:
+            save_draft(self.draft_file, self)
+
+
+def save_draft(path: Path, staging: Staging) -> None:
+    """Write the draft beside and rename, so that it is whole or not there. Failing to keep a draft stops nobody."""
+    try:
+        if not len(staging):
+            path.unlink(missing_ok=True)
+            return
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(_to_json(staging), indent=1), "utf-8")
+        beside.chmod(0o600)
+        os.replace(beside, path)
+    except OSError:
+        return
+
+
+def load_draft(path: Path, staging: Staging) -> int:
+    """Stage what a draft file holds; returns how many. A file that cannot be read is left alone."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        for ref, item in data["routes"].items():
+            staging.routes[Ref.parse(ref)] = RouteDraft(
+                {name: Fraction(share) for name, share in item["after"].items()},
+                {name: _weight(text) for name, text in item["weights"].items()},
+                {name: TargetState(state) for name, state in item["states"].items()},
+            )
+        for item in data["limits"]:
+            staging.limits[Ref.parse(item["ref"])] = _limit(item)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+    staging.version += 1
+    return len(staging)
+
+
+def _to_json(staging: Staging) -> dict[str, Any]:
+    routes = {
+        str(ref): {
+            "after": {name: str(share) for name, share in draft.after.items()},
+            "weights": {n: f"{w.value * 100}%" if isinstance(w, Share) else str(w) for n, w in draft.weights.items()},
+            "states": {name: state.value for name, state in draft.states.items()},
+        }
+        for ref, draft in staging.routes.items()
+    }
+    return {"routes": routes, "limits": [_limit_json(edit) for edit in staging.limits.values()]}
+
+
+def _limit_json(edit: LimitEdit) -> dict[str, Any]:
+    return {
+        "ref": str(edit.ref),
+        "amount": None if edit.amount is None else str(edit.amount),
+        "window_seconds": None if edit.window_seconds is None else str(edit.window_seconds),
+        "burst": edit.burst,
+        "factor": None if edit.factor is None else str(edit.factor),
+    }
+
+
+def _limit(item: dict[str, Any]) -> LimitEdit:
+    amount = item["amount"]
+    special = amount in {s.value for s in Special}
+    return LimitEdit(
+        Ref.parse(item["ref"]),
+        None if amount is None else Special(amount) if special else Fraction(amount),
+        None if item["window_seconds"] is None else Fraction(item["window_seconds"]),
+        item["burst"],
+        None if item["factor"] is None else Fraction(item["factor"]),
+    )
+
+
+def _weight(text: str) -> Weight | Share:
+    if text.endswith("%"):
+        return Share(Fraction(text[:-1]) / 100)
+    value = Fraction(text)
+    return value.numerator if value.denominator == 1 else value

@@ -1,0 +1,230 @@
+"""What the lists show, derived from the inventory in batches. A row is derived anew only when its sources changed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from control.model import Limit, Outside, Platform, Route
+from control.plan import HistoryItem
+from control.plane import EnvironmentView, Inventory, Seen, ServiceView
+from control.ref import Ref
+from tui.cells import safe
+from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems
+
+AT = {Platform.KUBERNETES: "k8s", Platform.SSH: "vm", Platform.SERVERLESS: "fn"}
+HISTORY = 60
+"""Samples kept for a sparkline: five minutes at one in five seconds."""
+SAMPLE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """A route with what was measured of it. `serial` grows whenever anything drawn of it changed."""
+
+    route: Route
+    seen: Seen | None
+    service: str
+    name: str
+    problems: tuple[Problem, ...]
+    risk: int
+    broken: bool
+    changed: int
+    """Of the batch in which its weights last changed; drawn as `*` for two batches."""
+    serial: int
+
+    @property
+    def ref(self) -> Ref:
+        return self.route.ref
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    limit: Limit
+    service: str
+    name: str
+    problems: tuple[Problem, ...]
+    risk: int
+    broken: bool
+    serial: int
+
+    @property
+    def ref(self) -> Ref:
+        return self.limit.ref
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One line of the Changes view: ours (`item`) or somebody else's (`outside`)."""
+
+    at: float
+    who: str
+    what: str
+    outcome: str
+    item: HistoryItem | None = None
+    outside: Outside | None = None
+
+
+Sample = tuple[int, int, int]
+"""(requests per second × 10, errors in permille, throttled in permille), -1 for unknown."""
+
+
+class Store:
+    """See the module. Only `update` writes; views read."""
+
+    def __init__(self) -> None:
+        self.inventory: Inventory | None = None
+        self.batch = 0
+        self.routes: dict[Ref, RouteRow] = {}
+        self.limits: dict[Ref, LimitRow] = {}
+        self.changes: list[ChangeRow] = []
+        self.samples: dict[Ref | str, deque[Sample]] = {}
+        self.loaded = False
+        self._sampled = 0.0
+
+    def update(self, inventory: Inventory) -> bool:
+        """Take a new inventory. Returns whether any row changed."""
+        self.batch += 1
+        before, self.inventory = self.inventory, inventory
+        environments = inventory.environments
+        moved = before is None or before.environments != environments
+        routes = {ref: self._route(ref, route, inventory, moved) for ref, route in inventory.routes.items()}
+        limits = {ref: self._limit(ref, limit, inventory, moved) for ref, limit in inventory.limits.items()}
+        changed = moved or routes != self.routes or limits != self.limits
+        self.routes, self.limits = routes, limits
+        self.loaded = self.loaded or bool(routes or limits or inventory.unreached) or self._all_read()
+        self._sample()
+        return changed
+
+    def _all_read(self) -> bool:
+        views = self.inventory.environments.values() if self.inventory else ()
+        return bool(views) and all(view.read_at is not None for view in views)
+
+    def _route(self, ref: Ref, route: Route, inventory: Inventory, moved: bool) -> RouteRow:
+        old, seen = self.routes.get(ref), inventory.seen.get(ref)
+        service = inventory.service_of.get(ref, "")
+        if old is not None and not moved and old.route is route and old.seen is seen and old.service == service:
+            return old
+        problems = route_problems(route, seen, inventory.environments.get(ref.environment))
+        if old is not None and _weights(old.route) != _weights(route):
+            changed = self.batch
+        else:
+            changed = old.changed if old else -10
+        name = safe(route.name)
+        return RouteRow(route, seen, service, name, problems, risk(problems), is_broken(problems), changed, self.batch)
+
+    def _limit(self, ref: Ref, limit: Limit, inventory: Inventory, moved: bool) -> LimitRow:
+        old = self.limits.get(ref)
+        if old is not None and not moved and old.limit is limit:
+            return old
+        problems = limit_problems(limit, inventory.environments.get(ref.environment))
+        service = next((inventory.service_of[r] for r in self._bound(limit) if r in inventory.service_of), "")
+        name = safe(limit.name)
+        return LimitRow(limit, service, name, problems, risk(problems), is_broken(problems), self.batch)
+
+    def _bound(self, limit: Limit) -> list[Ref]:
+        refs: list[Ref] = []
+        for binding in limit.bindings:
+            path, _, part = binding.on.partition("#")
+            if path.count("/") == 3 and all(path.split("/")):
+                refs.append(Ref.parse(f"{path}#{part}" if part else path))
+        return refs
+
+    def routes_of(self, limit: Limit) -> list[RouteRow]:
+        """The routes that a limit is bound to, as far as they are known."""
+        return [self.routes[ref] for ref in self._bound(limit) if ref in self.routes]
+
+    def set_history(self, items: list[HistoryItem]) -> None:
+        """Take the journal's list; changes made without us come from the inventory."""
+        rows = [_ours(item) for item in items]
+        if self.inventory is not None:
+            rows += [_outside(change) for change in self.inventory.outside]
+        self.changes = sorted(rows, key=lambda row: -row.at)
+
+    def _sample(self) -> None:
+        now = time.monotonic()
+        if self.inventory is None or now - self._sampled < SAMPLE_SECONDS:
+            return
+        self._sampled = now
+        totals: dict[str, list[Fraction]] = {}
+        for ref, seen in self.inventory.seen.items():
+            traffic = seen.traffic
+            sample = (
+                _scaled(traffic.rps, 10),
+                _scaled(traffic.error_ratio, 1000),
+                _scaled(traffic.throttled_ratio, 1000),
+            )
+            self.samples.setdefault(ref, deque(maxlen=HISTORY)).append(sample)
+            service = self.inventory.service_of.get(ref)
+            if service and traffic.rps is not None:
+                sums = totals.setdefault(service, [Fraction(0), Fraction(0), Fraction(0)])
+                sums[0] += traffic.rps
+                sums[1] += traffic.rps * (traffic.error_ratio or 0)
+                sums[2] += traffic.rps * (traffic.throttled_ratio or 0)
+        for service, (rps, errors, throttled) in totals.items():
+            sample = (
+                _scaled(rps, 10),
+                _scaled(errors / rps if rps else None, 1000),
+                _scaled(throttled / rps if rps else None, 1000),
+            )
+            self.samples.setdefault(service, deque(maxlen=HISTORY)).append(sample)
+
+    # --- questions
+
+    def environment(self, name: str) -> EnvironmentView | None:
+        return self.inventory.environments.get(name) if self.inventory else None
+
+    def services(self) -> Mapping[str, ServiceView]:
+        return self.inventory.services if self.inventory else {}
+
+    def age(self, environment: str, read_at: float | None = None) -> float | None:
+        """Seconds since the figures of an environment were read; None where they never were."""
+        view = self.environment(environment)
+        at = (view.read_at if view else None) or read_at
+        return None if not at else max(time.time() - at, 0.0)
+
+    def stale(self, environment: str, read_at: float | None = None) -> bool:
+        """Old values look old: never read, read long ago, or of an environment out of reach."""
+        seconds = self.age(environment, read_at)
+        view = self.environment(environment)
+        unreachable = view is not None and view.environment.reach.state.value == "unreachable"
+        return seconds is None or seconds > STALE_SECONDS or unreachable
+
+    def alerts(self) -> int:
+        """How many rows are broken."""
+        return sum(row.broken for row in self.routes.values()) + sum(row.broken for row in self.limits.values())
+
+
+def _weights(route: Route) -> tuple[object, ...]:
+    return tuple((target.name, target.weight, target.share, target.state) for target in route.targets)
+
+
+def _scaled(value: Fraction | None, by: int) -> int:
+    return -1 if value is None else int(value * by)
+
+
+def _ours(item: HistoryItem) -> ChangeRow:
+    objects = [step.object.rsplit("/", 1)[-1] for step in item.steps]
+    what = describe_changes(item)
+    more = f" +{len(objects) - 1}" if len(objects) > 1 else ""
+    outcome = f"undone by {item.undone_by}" if item.undone_by else item.outcome.value.replace("_", " ")
+    name = safe(objects[0]) if objects else ""
+    return ChangeRow(item.at, safe(item.actor.split("@")[0]), f"{name}{more} {what}", outcome, item=item)
+
+
+def describe_changes(item: HistoryItem) -> str:
+    """The fields of the first step: `A80→70 B20→30`, in names."""
+    parts = [
+        f"{change.field.replace('targets/', '').replace('/weight', '').replace('/share', '')} {change.before}→{change.after}"
+        for step in item.steps[:1]
+        for change in step.changes[:3]
+    ]
+    return safe(" ".join(parts))
+
+
+def _outside(change: Outside) -> ChangeRow:
+    name = change.object.rsplit("/", 1)[-1]
+    return ChangeRow(change.at, safe(change.who), safe(f"{name} {change.what}"), "outside", outside=change)

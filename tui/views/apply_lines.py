@@ -1,0 +1,122 @@
+"""Apply as it happens: each step with its stages, then its three proofs; and the outcome in words to paste."""
+
+from __future__ import annotations
+
+from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
+from control.ports import ProofPart, ProofState
+from tui.cells import fit, wrap
+from tui.look import Line, Look
+from tui.store import Store
+from tui.views.plan_lines import value_words
+
+STAGES = ("journaled", "written", "read_back", "loaded", "observed")
+STAGE_WORDS = {"read_back": "read back"}
+OUTCOME = {
+    ResultOutcome.APPLIED: ("applied and proved", "good"),
+    ResultOutcome.APPLIED_UNPROVEN: ("applied, not proved", "warn"),
+    ResultOutcome.ROLLED_BACK: ("failed, and rolled back: everything is as it was", "bad"),
+    ResultOutcome.PARTLY_APPLIED: ("partly applied: look at each step", "bad"),
+    ResultOutcome.REFUSED: ("refused: nothing was written", "bad"),
+    ResultOutcome.NO_CHANGE: ("nothing to change", "muted"),
+    ResultOutcome.IN_PROGRESS: ("written, still on its way", "warn"),
+    ResultOutcome.INTERRUPTED: ("interrupted: :resolve states what is true", "bad"),
+}
+PROOF = {
+    ProofState.YES: ("yes", "good"),
+    ProofState.NO: ("no", "bad"),
+    ProofState.UNKNOWN: ("unknown", "muted"),
+    ProofState.PENDING: ("pending", "warn"),
+    ProofState.WAITING_FOR_TRAFFIC: ("waiting for traffic", "warn"),
+}
+
+
+def progress_lines(
+    plan: Plan, reached: dict[int, str], result: Result | None, store: Store, look: Look, width: int
+) -> list[Line]:
+    """The steps with how far each has come; with a result, its proofs."""
+    lines: list[Line] = []
+    results = {step.object: step for step in result.steps} if result else {}
+    for number, step in enumerate(plan.steps):
+        name = fit(step.object, max(width - 6, 10), ellipsis=look.glyphs.ellipsis).rstrip()
+        lines += [(), ((f" {number + 1}  ", "key"), (name, "title"))]
+        words = ", ".join(
+            f"{c.field.removeprefix('targets/').rpartition('/')[0] or c.field} {value_words(c.before)}{look.glyphs.arrow}{value_words(c.after)}"
+            for c in step.changes[:4]
+        )
+        lines.append((("    ", "text"), (fit(words, width - 5).rstrip(), "text")))
+        done = results.get(step.object)
+        lines += _proofs(done, width) if done is not None else [_stages(reached.get(number, ""), look)]
+        if done is not None and step.changes:
+            lines += _seen(step.changes[0].ref, store, look)
+    return lines
+
+
+def _stages(reached: str, look: Look) -> Line:
+    at = STAGES.index(reached) if reached in STAGES else -1
+    line: list[tuple[str, str]] = [("    ", "text")]
+    for index, stage in enumerate(STAGES):
+        word = STAGE_WORDS.get(stage, stage)
+        role = "good" if index <= at else "info" if index == at + 1 else "faint"
+        sign = "ok " if index <= at else ".. " if index == at + 1 else "   "
+        line += [(sign, role), (word + "  ", role)]
+    return tuple(line)
+
+
+def _proofs(done: StepResult, width: int) -> list[Line]:
+    role = (
+        "good" if done.outcome is StepOutcome.APPLIED else "warn" if done.outcome is StepOutcome.IN_PROGRESS else "bad"
+    )
+    lines: list[Line] = [(("    ", "text"), (done.outcome.value.replace("_", " "), role))]
+    if done.reason is not None:
+        lines += [(("    ", "text"), (part, "bad")) for part in wrap(done.reason.message, width - 6)]
+    if done.proof is not None:
+        for label, part in (
+            ("accepted", done.proof.accepted),
+            ("loaded", done.proof.loaded),
+            ("observed", done.proof.observed),
+        ):
+            lines.append(_proof(label, part, width))
+    return lines
+
+
+def _proof(label: str, part: ProofPart, width: int) -> Line:
+    word, role = PROOF[part.state]
+    after = f" after {part.seconds:.1f}s" if part.seconds is not None else ""
+    return (
+        (f"      {label:9}", "muted"),
+        (word + after, role),
+        (fit(f"  {part.detail}", max(width - 20 - len(word) - len(after), 4)).rstrip(), "muted"),
+    )
+
+
+def _seen(ref: object, store: Store, look: Look) -> list[Line]:
+    from control.ref import Ref
+    from tui.views.routes import set_and_seen
+
+    row = store.routes.get(ref) if isinstance(ref, Ref) else None
+    if row is None and isinstance(ref, Ref):
+        row = store.routes.get(ref.on("*"))
+    if row is None:
+        return []
+    return [(("      seen     ", "muted"), (set_and_seen(row)[0], "text"), ("  of the last minute", "faint"))]
+
+
+def result_words(result: Result, plan: Plan) -> str:
+    """The outcome in words that can be pasted into an incident channel."""
+    outcome = OUTCOME[result.outcome][0]
+    lines = [f"trafficdeck change {result.change or '-'}: {outcome}"]
+    if plan.reason:
+        lines.append(f"reason: {plan.reason}")
+    for step in plan.steps:
+        for change in step.changes:
+            lines.append(f"- {change.ref} {change.field}: {value_words(change.before)} -> {value_words(change.after)}")
+    for done in result.steps:
+        proof = done.proof
+        if proof is not None:
+            parts = (("accepted", proof.accepted), ("loaded", proof.loaded), ("observed", proof.observed))
+            lines.append(f"  {done.object}: " + ", ".join(f"{n} {PROOF[p.state][0]}" for n, p in parts))
+        elif done.reason is not None:
+            lines.append(f"  {done.object}: {done.reason.message}")
+    if result.change and result.outcome in (ResultOutcome.APPLIED, ResultOutcome.APPLIED_UNPROVEN):
+        lines.append(f"undo: trafficdeck undo {result.change} --apply")
+    return "\n".join(lines)

@@ -1,0 +1,82 @@
+"""What every list view is: columns, rows from the store, and how one row is drawn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tui import figures
+from tui.cells import fit
+from tui.look import Look, Span
+from tui.staging import Staging
+from tui.store import Store
+from tui.widgets.line_table import Cells, Column, TableRow
+
+Drawn = list[tuple[str, list[Span]]]
+
+
+@dataclass(slots=True)
+class Choice:
+    """What the user chose for one view: filter, order, only problems. Kept per view."""
+
+    words: str = ""
+    test: Callable[[Any], bool] | None = None
+    sort: str = "risk"
+    reverse: bool = False
+    problems: bool = False
+
+
+class ListView(ABC):
+    """One of the numbered views."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    columns: ClassVar[Sequence[Column]]
+    sorts: ClassVar[Sequence[str]] = ("risk",)
+
+    def __init__(self, store: Store, staging: Staging, look: Look) -> None:
+        self.store = store
+        self.staging = staging
+        self.look = look
+        self.choice = Choice(sort=self.sorts[0])
+
+    @abstractmethod
+    def rows(self) -> list[TableRow]:
+        """The rows to show, filtered and in order."""
+
+    @abstractmethod
+    def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
+        """One cell, exactly `width` wide."""
+
+    def volatile(self, row: TableRow) -> Hashable:
+        """What a row shows that its version does not know."""
+        return None
+
+    def total(self) -> int:
+        """How many rows there are without the filter."""
+        return len(self.rows())
+
+    def draw(self, row: TableRow, cells: Cells) -> Drawn:
+        if row.heading:
+            return [("", self.heading(row, sum(cells.values()) + len(cells) - 1))]
+        return [(key, self.cells(row, key, width)) for key, width in cells.items()]
+
+    def heading(self, row: TableRow, width: int) -> list[Span]:
+        """A line between groups."""
+        return [(self.fit(str(row.data), width), "title")]
+
+    def fit(self, text: str, cells: int, right: bool = False) -> str:
+        return fit(text, cells, right=right, ellipsis=self.look.glyphs.ellipsis)
+
+    def age_cell(self, environment: str, read_at: float | None, width: int) -> list[Span]:
+        """How old, and old values look old."""
+        seconds = self.store.age(environment, read_at)
+        role = "stale" if self.store.stale(environment, read_at) else "faint"
+        return [(self.fit(figures.age(seconds), width, True), role)]
+
+    def environment_cell(self, environment: str, width: int) -> list[Span]:
+        view = self.store.environment(environment)
+        production = view is not None and view.environment.production
+        return [(self.fit(environment, width), "muted" if not production else "accent")]

@@ -1,0 +1,172 @@
+"""Limits: what bites first, then what is nearly full; the number as it is set, and what callers really get."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from fractions import Fraction
+
+from control.edit import LimitEdit
+from control.model import Effective, Interval, Limit, Special
+from tui import figures
+from tui.look import Span
+from tui.risk import used_ratio
+from tui.store import LimitRow
+from tui.views.base import ListView
+from tui.widgets.bars import limit_bar
+from tui.widgets.line_table import Column, TableRow
+
+_PER = {Fraction(1): "/s", Fraction(60): "/min", Fraction(3600): "/h", Fraction(86400): "/d"}
+
+
+def per(window: Fraction | None) -> str:
+    """`/s`, `/min`, `/10s`; nothing for concurrency."""
+    return "" if window is None else _PER.get(window, f"/{figures.count(window)}s")
+
+
+def exact(value: Fraction) -> str:
+    """A number without loss: `50`, `0.5`, `1/3`."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    if not 10**6 % value.denominator:
+        return f"{float(value):g}"
+    return str(value)
+
+
+def amount_text(limit: Limit) -> str:
+    """The amount as it is set, exact: `100/s`, `64`, `unlimited`."""
+    if isinstance(limit.amount, Special):
+        return limit.amount.value
+    window = limit.window
+    suffix = (
+        per(window.seconds)
+        if window and window.seconds
+        else f"/{window.calendar}"
+        if window and window.calendar
+        else ""
+    )
+    return f"{exact(limit.amount)}{suffix}"
+
+
+def staged_text(limit: Limit, edit: LimitEdit) -> str:
+    """What is staged: the new amount, and the burst where it changes."""
+    amount = limit.amount if edit.amount is None else edit.amount
+    if edit.factor is not None and isinstance(amount, Fraction):
+        amount = amount * edit.factor
+    if isinstance(amount, Special):
+        return amount.value
+    window = edit.window_seconds or (limit.window.seconds if limit.window else None)
+    burst = f" burst {edit.burst}" if edit.burst is not None else ""
+    return f"{exact(amount)}{per(window)}{burst}"
+
+
+def interval_text(interval: Interval | Effective | None, seconds: Fraction | None = None) -> str:
+    """`50/s`, `50–100/s`; `--` where nothing is known, `…` for an open end."""
+    if interval is None or (interval.low is None and interval.high is None):
+        return figures.UNKNOWN
+    low = figures.UNKNOWN if interval.low is None else figures.count(interval.low)
+    high = "?" if interval.high is None else figures.count(interval.high)
+    text = low if low == high else f"{low}-{high}"
+    return text + per(seconds)
+
+
+class LimitsView(ListView):
+    name = "limits"
+    title = "Limits"
+    sorts = ("risk", "name", "at", "used", "rejected", "age")
+    columns = (
+        Column("name", "LIMIT", 15, keep=100, grow=3, most=40),
+        Column("at", "AT", 8, keep=90, grow=1, most=16),
+        Column("set", "SET", 13, right=True, keep=98, grow=1, most=24),
+        Column("bar", "USED", 10, keep=70, grow=1, most=20),
+        Column("used", "NOW", 5, right=True, keep=80),
+        Column("effective", "CALLER GETS", 11, right=True, keep=85, grow=1, most=16),
+        Column("rejected", "REJ/s", 5, right=True, keep=88),
+        Column("age", "AGE", 4, right=True, keep=50),
+        Column("key", "PER", 12, keep=20, grow=1, most=24),
+        Column("kind", "KIND", 14, keep=15, grow=1, most=20),
+    )
+
+    def total(self) -> int:
+        return len(self.store.limits)
+
+    def rows(self) -> list[TableRow]:
+        rows = list(self.store.limits.values())
+        if self.choice.test is not None:
+            rows = [row for row in rows if self.choice.test(row.limit)]
+        if self.choice.problems:
+            rows = [row for row in rows if row.problems or row.ref in self.staging]
+        downward = self.choice.sort in ("used", "rejected", "age")
+        rows.sort(key=self._sort_key, reverse=self.choice.reverse ^ downward)
+        return [TableRow(row.ref, row.serial, row, *self._mark(row)) for row in rows]
+
+    def _sort_key(self, row: LimitRow) -> tuple[object, ...]:
+        if self.choice.sort == "risk":
+            return (-row.risk, -(used_ratio(row.limit) or 0), row.name, row.ref)
+        value: object = {
+            "name": row.name.lower(),
+            "at": row.limit.environment,
+            "used": used_ratio(row.limit) or Fraction(-1),
+            "rejected": row.limit.use.rejected_per_second or Fraction(-1),
+            "age": self.store.age(row.limit.environment, row.limit.read_at) or 0.0,
+        }.get(self.choice.sort, row.name)
+        return (value, row.name, row.ref)
+
+    def _mark(self, row: LimitRow) -> tuple[str, str]:
+        if row.broken:
+            return "!", "bad"
+        if row.ref in self.staging:
+            return "~", "staged"
+        return ("?", "stale") if self.store.stale(row.limit.environment, row.limit.read_at) else (" ", "muted")
+
+    def volatile(self, row: TableRow) -> Hashable:
+        data: LimitRow = row.data
+        age = figures.age(self.store.age(data.limit.environment, data.limit.read_at))
+        return age, self.staging.version, row.mark
+
+    def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
+        data: LimitRow = row.data
+        spans = self._cell(data, key, width)
+        if self.store.stale(data.limit.environment, data.limit.read_at):
+            return [(text, "stale" if role in ("text", "strong", "muted") else role) for text, role in spans]
+        return spans
+
+    def _cell(self, row: LimitRow, key: str, width: int) -> list[Span]:
+        limit = row.limit
+        if key == "name":
+            return [(self.fit(row.name, width), "strong" if row.broken else "text")]
+        if key == "at":
+            return self.environment_cell(limit.environment, width)
+        if key == "set":
+            return self._set_cell(limit, width)
+        if key == "bar":
+            amount = None if isinstance(limit.amount, Special) else limit.amount
+            burst = limit.burst.at_once if limit.burst and not limit.measure.is_level else None
+            if limit.use.current is None:
+                return [(self.fit(figures.UNKNOWN, width), "faint")]
+            return limit_bar(limit.use.current, amount, burst, width, self.look.glyphs)
+        if key == "age":
+            return self.age_cell(limit.environment, limit.read_at, width)
+        text, role = self._plain_cell(row, key)
+        return [(self.fit(text, width, key not in ("key", "kind")), role)]
+
+    def _set_cell(self, limit: Limit, width: int) -> list[Span]:
+        edit = self.staging.limits.get(limit.ref)
+        if edit is None:
+            return [(self.fit(amount_text(limit), width, True), "text")]
+        arrow = self.look.glyphs.arrow
+        return [(self.fit(f"{amount_text(limit)}{arrow}{staged_text(limit, edit)}", width, True), "staged")]
+
+    def _plain_cell(self, row: LimitRow, key: str) -> tuple[str, str]:
+        limit = row.limit
+        if key == "used":
+            used = used_ratio(limit)
+            return figures.ratio(used), "faint" if used is None else "bad" if used >= Fraction(9, 10) else "text"
+        if key == "rejected":
+            rejected = limit.use.rejected_per_second
+            return figures.count(rejected), "faint" if not rejected else "bad"
+        if key == "effective":
+            found = next((b.effective for b in limit.bindings if b.effective), None)
+            return interval_text(found, found.seconds if found else None), "text" if found else "faint"
+        if key == "key":
+            return ", ".join(limit.key) or "all callers", "muted"
+        return limit.kind, "muted"

@@ -1,0 +1,182 @@
+"""The on-call screen: what is broken, where traffic goes against intent, what is throttled, full, and changed."""
+
+from __future__ import annotations
+
+import time
+
+from control.model import ReachState
+from tui import figures
+from tui.cells import fit, safe
+from tui.look import Line, Look, Span
+from tui.risk import used_ratio
+from tui.store import RouteRow, Store
+from tui.views.limits import amount_text
+from tui.views.routes import set_and_seen
+from tui.widgets.bars import limit_bar, percent
+
+HOUR = 3600.0
+
+
+def _head(look: Look, title: str, count: int, width: int, role: str) -> Line:
+    text = f" {title} "
+    number = f"{count} " if count else "none "
+    return (
+        (text, "title"),
+        (number, role if count else "good"),
+        (look.glyphs.rule * max(width - len(text) - len(number), 0), "faint"),
+    )
+
+
+def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line]:
+    """Five answers in `height` lines; each section takes what it needs, the first ones first."""
+    broken = sorted((r for r in store.routes.values() if r.broken), key=lambda r: -r.risk)
+    gaps = [r for r in store.routes.values() if r.seen and any(r.seen.significant.values())]
+    biting = sorted(
+        (r for r in store.limits.values() if r.limit.use.rejected_per_second),
+        key=lambda r: -(r.limit.use.rejected_per_second or 0),
+    )
+    full = sorted(
+        (r for r in store.limits.values() if (used_ratio(r.limit) or 0) * 10 >= 8),
+        key=lambda r: -(used_ratio(r.limit) or 0),
+    )
+    down = _unreachable(store)
+    recent = [change for change in store.changes if time.time() - change.at < HOUR]
+    sections: list[tuple[str, str, list[Line]]] = [
+        ("broken", "bad", down + [_broken(row, look, width, store) for row in broken]),
+        (
+            "traffic not where it was meant",
+            "bad",
+            [_gap(row, look, width, store) for row in sorted(gaps, key=lambda r: -r.risk)],
+        ),
+        ("throttled", "bad", [_limit(row, look, width, store, rejects=True) for row in biting]),
+        ("nearly full", "warn", [_limit(row, look, width, store, rejects=False) for row in full]),
+        ("changed in the last hour", "info", [_change(c, width) for c in recent]),
+    ]
+    return _share_out(sections, look, width, height)
+
+
+def _share_out(sections: list[tuple[str, str, list[Line]]], look: Look, width: int, height: int) -> list[Line]:
+    room = height - len(sections)
+    given = [min(len(lines), 2) for _, _, lines in sections]
+    spare = room - sum(given)
+    for index, (_, _, lines) in enumerate(sections):
+        more = min(len(lines) - given[index], max(spare, 0))
+        given[index] += more
+        spare -= more
+    drawn: list[Line] = []
+    for (title, role, lines), count in zip(sections, given, strict=True):
+        hidden = len(lines) - count
+        drawn.append(_head(look, f"{title}" + (f", {hidden} more below" if hidden else ""), len(lines), width, role))
+        drawn += lines[:count]
+    return drawn
+
+
+def _unreachable(store: Store) -> list[Line]:
+    views = store.inventory.environments.values() if store.inventory else ()
+    return [
+        (
+            ("!! ", "bad"),
+            (safe(v.environment.name), "strong"),
+            (f" does not answer: {safe(v.environment.reach.why)}", "text"),
+            (f"  {v.routes} routes as of {figures.age(store.age(v.environment.name))} ago", "stale"),
+        )
+        for v in views
+        if v.environment.reach.state is ReachState.UNREACHABLE
+    ]
+
+
+def _age(store: Store, row: RouteRow) -> Span:
+    return (f" {figures.age(store.age(row.route.environment, row.route.read_at)):>4}", "faint")
+
+
+def _broken(row: RouteRow, look: Look, width: int, store: Store) -> Line:
+    name = f"{row.service or row.name} {row.route.environment}"
+    traffic = row.seen.traffic if row.seen else None
+    rps = f"{figures.count(traffic.rps)} rps" if traffic else figures.UNKNOWN
+    texts = "; ".join(problem.text for problem in row.problems[:2])
+    return (
+        ("!  ", "bad"),
+        (fit(name, 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (fit(texts, max(width - 44, 20), ellipsis=look.glyphs.ellipsis), "text"),
+        (fit(rps, 11, right=True), "muted"),
+        _age(store, row),
+    )
+
+
+def _gap(row: RouteRow, look: Look, width: int, store: Store) -> Line:
+    meant = "/".join(percent(t.share) for t in row.route.targets)
+    text = f"set {meant}  gets {set_and_seen(row)[0]}"
+    return (
+        ("   ", "text"),
+        (fit(f"{row.name} {row.route.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (fit(text, max(width - 33, 20)), "text"),
+        _age(store, row),
+    )
+
+
+def _limit(row: object, look: Look, width: int, store: Store, rejects: bool) -> Line:
+    from tui.store import LimitRow
+
+    if not isinstance(row, LimitRow):
+        return ()
+    limit = row.limit
+    amount = limit.amount if not isinstance(limit.amount, str) else None
+    whose = ", ".join(limit.key) or "all callers"
+    words = (
+        f"rejects {figures.count(limit.use.rejected_per_second)}/s per {whose}"
+        if rejects
+        else f"{figures.ratio(used_ratio(limit))} of {amount_text(limit)}"
+    )
+    bar = limit_bar(limit.use.current, amount, None, 10, look.glyphs) if limit.use.current is not None else []
+    return (
+        ("   ", "text"),
+        (fit(f"{row.name} {limit.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (fit(words, max(width - 54, 18)), "bad" if rejects else "text"),
+        (" ", "text"),
+        *bar,
+        (" " * (10 if not bar else 0), "text"),
+        (fit(f" {amount_text(limit)}", 10, right=True), "muted"),
+        (f" {figures.age(store.age(limit.environment, limit.read_at)):>4}", "faint"),
+    )
+
+
+def _change(change: object, width: int) -> Line:
+    from tui.store import ChangeRow
+
+    if not isinstance(change, ChangeRow):
+        return ()
+    return (
+        (f"   {figures.clock(change.at)} ", "muted"),
+        (fit(change.who, 10) + " ", "info" if change.outside else "accent"),
+        (fit(f"{change.what} ({change.outcome})", max(width - 22, 20)).rstrip(), "text"),
+    )
+
+
+def summary(store: Store) -> str:
+    """The hand-over in Markdown."""
+    lines = [f"## Traffic at {time.strftime('%F %H:%M %Z')}", ""]
+    broken = sorted((r for r in store.routes.values() if r.broken), key=lambda r: -r.risk)
+    lines += (
+        ["### Broken", *(f"- `{r.ref}`: {'; '.join(p.text for p in r.problems)}" for r in broken)]
+        if broken
+        else ["Nothing is broken."]
+    )
+    biting = [r for r in store.limits.values() if r.limit.use.rejected_per_second]
+    if biting:
+        lines += ["", "### Throttled"]
+        lines += [
+            f"- `{r.ref}` ({amount_text(r.limit)}) rejects {figures.count(r.limit.use.rejected_per_second)}/s"
+            for r in biting
+        ]
+    views = store.inventory.environments.values() if store.inventory else ()
+    down = [v for v in views if v.environment.reach.state is ReachState.UNREACHABLE]
+    if down:
+        lines += ["", "### Out of reach", *(f"- {v.environment.name}: {v.environment.reach.why}" for v in down)]
+    recent = [c for c in store.changes if time.time() - c.at < HOUR]
+    if recent:
+        lines += [
+            "",
+            "### Changed in the last hour",
+            *(f"- {figures.clock(c.at)} {c.who}: {c.what} ({c.outcome})" for c in recent),
+        ]
+    return "\n".join(lines) + "\n"

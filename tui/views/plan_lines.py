@@ -1,0 +1,178 @@
+"""The plan sheet as lines: what changes, what moves, who objects, what is lost, and the native diff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from control.edit import Change, split_field
+from control.model import Effective, Special
+from control.plan import EffectiveChange, Plan, Step, Verdict
+from control.ref import Ref
+from tui import figures
+from tui.cells import fit, safe, wrap
+from tui.danger import Assessment, Danger
+from tui.look import Line, Look, Span
+from tui.store import AT, Store
+from tui.views.detail import owner_forecast
+from tui.views.limits import exact, interval_text
+
+DIFF_LINES = 12
+VERDICTS = {Verdict.OK: ("ok", "good"), Verdict.WARN: ("!!", "warn"), Verdict.REFUSE: ("NO", "bad")}
+
+
+def value_words(value: object) -> str:
+    """A value of a change for people."""
+    if value is None:
+        return "none"
+    if isinstance(value, Fraction):
+        return exact(value)
+    return str(getattr(value, "value", value))
+
+
+def plan_title(plan: Plan, store: Store, what: str, cells: int) -> Line:
+    """`APPLY  2 changes · 2 objects · PROD eu`."""
+    changes = sum(len(step.changes) for step in plan.steps)
+    inventory = store.inventory
+    views = [inventory.environments.get(step.environment) for step in plan.steps] if inventory else []
+    production = sorted({v.environment.code or v.environment.name for v in views if v and v.environment.production})
+    objects = len(plan.steps)
+    words = f"  {changes} change{'s' * (changes != 1)} · {objects} object{'s' * (objects != 1)}  "
+    head: list[Span] = [(f" {'UNDO' if plan.undo_of else 'APPLY'} ", "strong"), (words, "text")]
+    head.append((f" PROD {' '.join(production)} ", "production") if production else (" not production ", "safe"))
+    used = sum(len(text) for text, _ in head)
+    verdict = VERDICTS[plan.verdict][1]
+    return (*head, (fit(f"{what} plan {plan.plan} ", max(cells - used, 0), right=True), verdict))
+
+
+def plan_body(plan: Plan, danger: Assessment, store: Store, look: Look, width: int, whole_diff: bool) -> list[Line]:
+    """Every step with what it means, then the headroom and the danger."""
+    lines: list[Line] = []
+    if not plan.steps:
+        return [(), ((" nothing would change: what is staged is what is set", "muted"),)]
+    for why in danger.why:
+        lines.append(((" ! ", "bad"), (fit(why, width - 4), "bad")))
+    for number, step in enumerate(plan.steps, 1):
+        lines += _step(number, step, store, look, width, whole_diff)
+    for text in plan.headroom:
+        lines += [((" headroom ", "muted"), (part, "info")) for part in wrap(text, width - 11)]
+    failure = "done steps go back in reverse" if plan.on_failure.value == "undo" else "stops, done steps stay"
+    lines.append(((" on failure ", "muted"), (failure, "text")))
+    return lines
+
+
+def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_diff: bool) -> list[Line]:
+    view = store.environment(step.environment)
+    at = AT[view.environment.platform] if view else ""
+    lines: list[Line] = [()]
+    name = fit(step.object, max(width - 8, 10), ellipsis=look.glyphs.ellipsis).rstrip()
+    lines.append(((f" {number} ", "key"), (f"{at:4}", "muted"), (name, "title")))
+    for ref in dict.fromkeys(change.ref for change in step.changes):
+        lines += _changes([c for c in step.changes if c.ref == ref], look, width)
+        lines += _moves(ref, [c for c in step.changes if c.ref == ref], store, width)
+    for owner in step.owners:
+        text = f"owner {owner.kind} {owner.name}: {owner_forecast(owner)}"
+        lines += [(("     ", "text"), (part, "warn")) for part in wrap(text, width - 6)]
+    for change in step.effective:
+        lines += _effective(change, look, width)
+    for guard in step.guards:
+        mark, role = VERDICTS[guard.verdict]
+        if guard.verdict is not Verdict.OK:
+            parts = wrap(f"{guard.name}: {guard.message}", width - 9)
+            lines += [((f"     {mark if i == 0 else '  '} ", role), (part, role)) for i, part in enumerate(parts)]
+    fine = [guard.name.replace("_", " ") for guard in step.guards if guard.verdict is Verdict.OK]
+    if fine:
+        lines += [(("     ok ", "good"), (part, "muted")) for part in wrap(", ".join(fine), width - 9)[:2]]
+    for loss in step.loses:
+        lines += [(("     also ", "warn"), (part, "warn")) for part in wrap(loss, width - 11)]
+    return lines + _diff(step, look, width, whole_diff)
+
+
+def _changes(changes: Sequence[Change], look: Look, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for change in changes:
+        name, what = split_field(change.field)
+        label = safe(f"{name} {what}" if name is not None else what)
+        lines.append(
+            (
+                ("     ", "text"),
+                (fit(label, min(max(width - 34, 14), 32), ellipsis=look.glyphs.ellipsis), "text"),
+                (f" {value_words(change.before)}", "removed"),
+                (f" {look.glyphs.arrow} ", "muted"),
+                (value_words(change.after), "added"),
+            )
+        )
+    return lines
+
+
+def _moves(ref: Ref, changes: Sequence[Change], store: Store, width: int) -> list[Line]:
+    """About how many requests a second go elsewhere: the weight that moves times what flows now."""
+    row = store.routes.get(ref) or store.routes.get(ref.on("*"))
+    if row is None or row.seen is None or row.seen.traffic.rps is None:
+        return []
+    weights = {t.name: t.weight if t.weight is not None else t.share for t in row.route.targets}
+    before = {name: Fraction(weight or 0) for name, weight in weights.items()}
+    after = dict(before)
+    for change in changes:
+        name, what = split_field(change.field)
+        if name is not None and what in ("weight", "share") and isinstance(change.after, int | Fraction):
+            after[name] = Fraction(change.after)
+    totals = sum(before.values()), sum(after.values())
+    if not all(totals):
+        return []
+    gains = {name: after[name] / totals[1] - before.get(name, Fraction(0)) / totals[0] for name in after}
+    to = {name: gain for name, gain in gains.items() if gain > 0}
+    if not to:
+        return []
+    moved = sum(to.values()) * row.seen.traffic.rps
+    text = f"moves about {figures.count(moved)} of {figures.count(row.seen.traffic.rps)} rps to {', '.join(sorted(to))}"
+    return [(("     ", "text"), (fit(text, width - 6).rstrip(), "info"))]
+
+
+def effective_words(effective: Effective | None) -> str:
+    """What a caller gets, in one phrase."""
+    if effective is None:
+        return "unknown"
+    at_once = interval_text(effective.at_once)
+    burst = f", {at_once} at once" if at_once != figures.UNKNOWN else ""
+    return f"{interval_text(effective, effective.seconds)} per {effective.per}{burst}"
+
+
+def _effective(change: EffectiveChange, look: Look, width: int) -> list[Line]:
+    before, after = effective_words(change.before), effective_words(change.after)
+    if before == after:
+        return [(("     caller gets ", "muted"), (fit(after, width - 18).rstrip(), "text"))]
+    text = f"{before} {look.glyphs.arrow} {after}"
+    return [
+        (("     caller gets " if index == 0 else "                 ", "muted"), (part, "strong"))
+        for index, part in enumerate(wrap(text, width - 18))
+    ]
+
+
+def _diff(step: Step, look: Look, width: int, whole: bool) -> list[Line]:
+    lines = [line for line in step.diff.split("\n") if line]
+    shown = lines if whole else [line for line in lines if not line.startswith(("---", "+++"))][:DIFF_LINES]
+    drawn: list[Line] = []
+    for line in shown:
+        role = {"+": "added", "-": "removed", "@": "info"}.get(line[:1], "muted")
+        drawn.append((("     ", "text"), (fit(line, width - 6, ellipsis=look.glyphs.ellipsis).rstrip(), role)))
+    if len(lines) > len(shown) and not whole:
+        drawn.append(((f"     {len(lines) - len(shown)} more lines of diff: v", "faint"),))
+    return drawn
+
+
+def refused(plan: Plan) -> list[str]:
+    """The guards that refuse."""
+    return sorted({g.name for step in plan.steps for g in step.guards if g.verdict is Verdict.REFUSE})
+
+
+def unlimited(value: object) -> bool:
+    """Whether a value means no limit."""
+    return value is Special.UNLIMITED
+
+
+def danger_words(danger: Assessment) -> str:
+    """What confirms this plan."""
+    if danger.level is Danger.SEVERE:
+        return f"type {danger.words[0].text}"
+    return f"type {danger.words[0].text}" if danger.words else "y applies"

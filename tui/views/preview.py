@@ -1,0 +1,28 @@
+"""What typed shares come to, for the bars; the plan says what is really written."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from control.edit import Share, SharesEdit
+from control.errors import InvalidValue
+from control.model import Route, Weight
+from control.shares import shares_of
+from tui.staging import shares_now
+
+
+def shares_after(route: Route, edit: SharesEdit) -> dict[str, Fraction]:
+    """The share of each target after an edit of native weights, of percentages, or of both."""
+    now = shares_now(route)
+    values = dict(edit.shares)
+    for name in values:
+        if route.target(name) is None and not route.grid.open_targets:
+            raise InvalidValue(f"there is no target '{name}'", hint=", ".join(t.name for t in route.targets))
+    if any(isinstance(value, Share) for value in values.values()):
+        return {**now, **{n: v.value if isinstance(v, Share) else Fraction(v) / 100 for n, v in values.items()}}
+    weights: list[Weight | None] = []
+    for target in route.targets:
+        value = values.get(target.name, target.weight)
+        weights.append(None if isinstance(value, Share) else value)
+    shares = shares_of(weights, [t.state for t in route.targets], route.semantics)
+    return {t.name: now[t.name] if s is None else s for t, s in zip(route.targets, shares, strict=True)}

@@ -1,0 +1,77 @@
+"""What is typed for a weight: `80`, `80%`, `+10`, `-10%`, `/2`, `*1.5`, checked against what the platform can hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from control.errors import InvalidValue
+from control.model import Route, TargetState, Weight
+from control.shares import shares_of
+from tui.staging import HUNDRED, shares_now, step
+
+_FORM = re.compile(r"\s*([-+*/]?)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What an expression comes to: the shares after it, and the native weight where one was typed as such."""
+
+    after: dict[str, Fraction]
+    native: Weight | None = None
+
+
+def counts_to_hundred(route: Route) -> bool:
+    """True where a weight and a percentage are the same number."""
+    grid = route.grid
+    if grid.only_percent or grid.denominator is not None:
+        return True
+    weights = [t.weight for t in route.targets if t.state is TargetState.ACTIVE]
+    return None not in weights and sum((w for w in weights if w is not None), Fraction(0)) == HUNDRED
+
+
+def weigh(route: Route, base: dict[str, Fraction], name: str, text: str, locked: set[str]) -> Weighed:
+    """Read an expression for the target `name`. Raises `InvalidValue` with what is wrong."""
+    found = _FORM.fullmatch(text)
+    target = route.target(name)
+    if found is None or target is None:
+        raise InvalidValue(f"'{text}' is no weight", hint="80, 80%, +10, -10%, /2, *1.5")
+    sign, number, points = found.group(1), Fraction(found.group(2)), bool(found.group(3))
+    if not sign and not points and not counts_to_hundred(route):
+        return _native(route, name, number)
+    wanted = _wanted(base[name], sign, number)
+    if not 0 <= wanted <= 1:
+        raise InvalidValue(f"{text} would be {float(wanted * 100):g}%", hint="0 to 100")
+    grid = route.grid
+    if grid.denominator and (wanted * grid.denominator).denominator != 1:
+        raise InvalidValue(f"shares come in steps of 1/{grid.denominator}")
+    if wanted == base[name]:
+        return Weighed(dict(base))
+    return Weighed(step(route, base, name, wanted - base[name], locked))
+
+
+def _wanted(now: Fraction, sign: str, number: Fraction) -> Fraction:
+    if sign == "+":
+        return now + number / 100
+    if sign == "-":
+        return now - number / 100
+    if sign == "*":
+        return now * number
+    if sign == "/":
+        if not number:
+            raise InvalidValue("nothing can be divided by 0")
+        return now / number
+    return number / 100
+
+
+def _native(route: Route, name: str, number: Fraction) -> Weighed:
+    grid = route.grid
+    if number.denominator != 1 or number > grid.maximum or (number < grid.minimum and not (number == 0 and grid.zero)):
+        low = 0 if grid.zero else grid.minimum
+        raise InvalidValue(f"{float(number):g} is no weight here", hint=f"whole numbers from {low} to {grid.maximum}")
+    weights = [int(number) if t.name == name else t.weight for t in route.targets]
+    shares = shares_of(weights, [t.state for t in route.targets], route.semantics)
+    now = shares_now(route)
+    after = {t.name: now[t.name] if s is None else s for t, s in zip(route.targets, shares, strict=True)}
+    return Weighed(after, int(number))

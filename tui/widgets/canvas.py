@@ -1,0 +1,74 @@
+"""A widget that draws lines of spans and repaints only those that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.cells import line_width
+from tui.look import Line, Look
+
+Painted = tuple[str, Line]
+"""(ground, line)."""
+
+
+class Canvas(Widget):
+    """Lines on a ground. The owner calls `show`; nothing is measured, parsed or laid out here."""
+
+    ALLOW_SELECT = False
+    can_focus = False
+
+    def __init__(self, look: Look, *, ground: str = "ground", id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.look = look
+        self.ground = ground
+        self._painted: list[Painted] = []
+        self._strips: dict[int, Strip] = {}
+
+    @property
+    def painted(self) -> Sequence[Painted]:
+        """What is shown now, for tests and dumps."""
+        return self._painted
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show these lines from the top on the widget's own ground."""
+        self.paint([(self.ground, line) for line in lines])
+
+    def paint(self, painted: list[Painted]) -> None:
+        """Show these lines, repainting those that differ from before."""
+        before, self._painted = self._painted, painted
+        changed = [
+            y
+            for y in range(max(len(before), len(painted)))
+            if y >= len(before) or y >= len(painted) or before[y] != painted[y]
+        ]
+        for y in changed:
+            self._strips.pop(y, None)
+        if not self.is_attached or not changed:
+            return
+        self.refresh(*(Region(0, y, self.size.width, 1) for y in changed if y < self.size.height))
+
+    def repaint_all(self) -> None:
+        """Draw everything anew: the theme changed."""
+        self._strips.clear()
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        found = self._strips.get(y)
+        if found is None or found.cell_length != self.size.width:
+            found = self._strips[y] = self._strip(y)
+        return found
+
+    def _strip(self, y: int) -> Strip:
+        ground, line = self._painted[y] if y < len(self._painted) else (self.ground, ())
+        look, cells = self.look, self.size.width
+        segments = [Segment(text, look.style(role, ground)) for text, role in line]
+        strip = Strip(segments, line_width(line))
+        return strip.adjust_cell_length(cells, look.style("text", ground))

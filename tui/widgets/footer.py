@@ -1,0 +1,57 @@
+"""The last two lines: the last change, then hints or what just happened. Draws text only; Textual's Footer leaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui import figures
+from tui.actions import Keymap, Situation, in_scope
+from tui.cells import fit, line_width
+from tui.look import Line, Look, Span
+from tui.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One message. Errors stay until the next key; others fade after `seconds`."""
+
+    text: str
+    role: str = "info"
+    seconds: float = 6.0
+
+
+def change_line(store: Store, look: Look, cells: int) -> Line:
+    """The last changes, ours and others', newest first."""
+    parts: list[Span] = [(" ", "muted")]
+    for row in store.changes[:4]:
+        role = "info" if row.outside else "text"
+        text = f"{row.who} {row.what} "
+        outcome = f"({row.outcome})"
+        size = 6 + len(text) + len(outcome) + 3
+        if line_width(tuple(parts)) + size > cells and len(parts) > 1:
+            break
+        parts += [
+            (figures.clock(row.at) + " ", "muted"),
+            (text, role),
+            (outcome, "muted"),
+            (f"  {look.glyphs.dot}  ", "faint"),
+        ]
+    if not store.changes:
+        return ((" no changes on record", "faint"),)
+    return tuple(parts[:-1])
+
+
+def hint_line(keymap: Keymap, now: Situation, cells: int, note: Note | None = None) -> Line:
+    """The keys that matter here; greyed where they do nothing now. A note takes their place."""
+    if note is not None:
+        return ((" " + fit(note.text, max(cells - 2, 1)), note.role),)
+    parts: list[Span] = []
+    for action in in_scope(now.scope):
+        if not action.short or (action.edits and not now.can_arm and now.scope == "oncall"):
+            continue
+        off = bool(action.unavailable(now))
+        key = f" {keymap.shown(action)} "
+        if line_width(tuple(parts)) + len(key) + len(action.short) + 1 > cells:
+            break
+        parts += [(key, "faint" if off else "key"), (action.short + " ", "faint" if off else "muted")]
+    return tuple(parts)

@@ -1,0 +1,119 @@
+"""The first two lines: where and how dangerous, can I trust it, what is broken, what is pending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from control.model import Platform, ReachState
+from tui import figures
+from tui.arming import Arming
+from tui.cells import fit, line_width
+from tui.look import Line, Look, Span
+from tui.risk import STALE_SECONDS
+from tui.staging import Staging
+from tui.store import AT, Store
+
+
+@dataclass(slots=True)
+class HeaderState:
+    """What the header says beyond the store."""
+
+    mode: str = "deck"
+    read_only: bool = False
+    demo: bool = False
+    paused: bool = False
+    job: str = ""
+    loading: bool = True
+    tabs: Sequence[tuple[str, bool]] = ()
+    words: str = ""
+    position: str = ""
+
+
+def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming, look: Look, cells: int) -> Line:
+    """The dangerous things first, in words; what does not fit is left out from the right."""
+    rule: Span = (f" {look.glyphs.bar} ", "faint")
+    blocks: list[list[Span]] = [_where(state, store, arming), _fresh(store, state, look)]
+    alerts = store.alerts()
+    word = f"{alerts} broken" if alerts else "nothing broken"
+    if store.loaded:
+        blocks.append([(word, "bad" if alerts else "good")])
+    staged = len(staging)
+    if staged:
+        blocks.append([(f"staged {staged}", "staged")])
+    if state.job:
+        blocks.append([(state.job, "info")])
+    if state.paused:
+        blocks.append([("paused", "warn")])
+    identity = _identity(store)
+    if identity:
+        blocks.append([(identity, "muted")])
+    parts: list[Span] = []
+    for block in blocks:
+        room = cells - line_width(tuple(parts)) - (3 if parts else 0)
+        if line_width(tuple(block)) <= room:
+            parts += [rule, *block] if parts else block
+    return tuple(parts)
+
+
+def _where(state: HeaderState, store: Store, arming: Arming) -> list[Span]:
+    environments = store.inventory.environments.values() if store.inventory else ()
+    codes = [v.environment.code or v.environment.name for v in environments if v.environment.production]
+    spans: list[Span] = []
+    if codes:
+        shown = " ".join(codes[:3]) + (f" +{len(codes) - 3}" if len(codes) > 3 else "")
+        spans.append((f" PROD {shown} ", "production"))
+    elif store.inventory:
+        spans.append((" no production ", "safe"))
+    if state.demo:
+        spans.append((" DEMO ", "safe"))
+    if state.read_only or state.mode == "oncall":
+        spans.append((" READ-ONLY ", "readonly"))
+    elif arming.timed:
+        spans.append((f" ARMED {figures.minutes(arming.seconds_left)} ", "armed"))
+    elif codes:
+        spans.append((" DISARMED ", "readonly"))
+    elif arming.always:
+        spans.append((" ARMED ", "armed"))
+    return spans or [(" trafficdeck ", "readonly")]
+
+
+def _fresh(store: Store, state: HeaderState, look: Look) -> list[Span]:
+    if store.inventory is None or not store.loaded:
+        return [("reading…" if not look.ascii else "reading...", "info")]
+    spans: list[Span] = [("fresh", "muted")]
+    for platform in Platform:
+        views = [v for v in store.inventory.environments.values() if v.environment.platform is platform]
+        if not views:
+            continue
+        down = sum(v.environment.reach.state is ReachState.UNREACHABLE for v in views)
+        ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
+        known = [age for age in ages if age is not None]
+        oldest = max(known, default=None)
+        old = oldest is None or oldest > STALE_SECONDS
+        spans += [(f" {AT[platform]} ", "muted"), (figures.age(oldest), "warn" if old else "text")]
+        if down:
+            spans.append((f" {down} down", "bad"))
+    return spans
+
+
+def _identity(store: Store) -> str:
+    names = {v.environment.identity for v in store.inventory.environments.values()} if store.inventory else set()
+    names.discard("")
+    return names.pop() if len(names) == 1 else ""
+
+
+def tab_line(state: HeaderState, cells: int) -> Line:
+    """The views, the filter as it stands, and the place in the list."""
+    parts: list[Span] = [(" ", "muted")]
+    for index, (title, active) in enumerate(state.tabs):
+        parts += [
+            (f"{index + 1} ", "key" if active else "faint"),
+            (title, "title" if active else "muted"),
+            ("  ", "muted"),
+        ]
+    if state.words:
+        parts.append((f" {state.words} ", "staged"))
+    used = line_width(tuple(parts))
+    parts.append((fit(state.position, max(cells - used - 1, 0), right=True), "muted"))
+    return tuple(parts)

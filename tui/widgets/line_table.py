@@ -1,0 +1,270 @@
+"""The main list: fixed columns, own drawing, selection by identity, repaint by row.
+
+Rows are handed over as data; a row is drawn only while it is visible, and again only when its version changed. The
+stock DataTable measures every cell and takes seconds at 10,000 rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from textual import events
+from textual.message import Message
+
+from tui.cells import fit
+from tui.look import Line, Look, Span
+from tui.widgets.canvas import Canvas, Painted
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of fixed width. Where the table is too narrow, the columns with the lowest `keep` go first."""
+
+    key: str
+    title: str
+    width: int
+    right: bool = False
+    keep: int = 100
+    grow: int = 0
+    """The share of left-over cells that it takes."""
+    most: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row. `key` is its identity; `version` changes with anything that is drawn of it."""
+
+    key: Hashable
+    version: Hashable
+    data: Any
+    mark: str = " "
+    mark_role: str = "muted"
+    heading: bool = False
+
+
+Cells = dict[str, int]
+"""Column key -> width, for the columns that are shown."""
+Draw = Callable[[TableRow, Cells], list[tuple[str, list[Span]]]]
+"""Row -> (column key, spans exactly as wide as the column); a heading returns one entry with the key ''."""
+
+
+def layout(columns: Sequence[Column], cells: int) -> Cells:
+    """Which columns fit in `cells`, and how wide each is, one blank between them."""
+    shown = list(columns)
+    while len(shown) > 1 and sum(c.width for c in shown) + len(shown) - 1 > cells:
+        shown.remove(min(shown, key=lambda c: c.keep))
+    spare = max(cells - sum(c.width for c in shown) - len(shown) + 1, 0)
+    widths = {c.key: c.width for c in shown}
+    growing = [c for c in shown if c.grow]
+    while spare > 0 and growing:
+        total = sum(c.grow for c in growing)
+        given = 0
+        for column in growing:
+            more = min(max(spare * column.grow // total, 1), column.most - widths[column.key], spare - given)
+            widths[column.key] += more
+            given += more
+        spare -= given
+        growing = [c for c in growing if widths[c.key] < c.most] if given else []
+    return widths
+
+
+class LineTable(Canvas):
+    """See the module. The head line is frozen; `rows` move under it."""
+
+    GUTTER = 2
+
+    class Selected(Message):
+        """The cursor is on another row."""
+
+    class Opened(Message):
+        """A row was clicked twice."""
+
+    def __init__(self, look: Look, *, id: str | None = None) -> None:
+        super().__init__(look, id=id)
+        self.columns: Sequence[Column] = ()
+        self.rows: Sequence[TableRow] = ()
+        self.marked: set[Hashable] = set()
+        self.focused_pane = True
+        self.sorted_by = ""
+        self._draw: Draw = lambda _row, _cells: []
+        self._volatile: Callable[[TableRow], Hashable] = lambda _row: None
+        self._key: Hashable | None = None
+        self._index = 0
+        self._top = 0
+        self._drawn: dict[Hashable, tuple[Hashable, Line]] = {}
+        self._cells: Cells = {}
+
+    # --- data
+
+    def configure(
+        self, columns: Sequence[Column], draw: Draw, volatile: Callable[[TableRow], Hashable], sorted_by: str = ""
+    ) -> None:
+        """Change what the columns are. `volatile` is what a row shows beyond its version (ages, staged values)."""
+        self.columns, self._draw, self._volatile, self.sorted_by = columns, draw, volatile, sorted_by
+        self._drawn.clear()
+        self._cells = layout(columns, self._inner())
+        self.rows, self._key, self._index, self._top = (), None, 0, 0
+
+    def set_rows(self, rows: Sequence[TableRow]) -> None:
+        """Show these rows in this order. The selection stays on its row; where it is gone, on its neighbour."""
+        self.rows = rows
+        index = next((i for i, row in enumerate(rows) if row.key == self._key), None) if self._key is not None else None
+        if index is None:
+            index = self._selectable(min(self._index, len(rows) - 1), 1)
+        moved = index - self._index
+        self._index = index
+        self._key = rows[index].key if 0 <= index < len(rows) else None
+        if self._top + moved > 0 and moved:
+            self._top += moved
+        self.compose_lines()
+
+    @property
+    def selected(self) -> TableRow | None:
+        """The row under the cursor."""
+        if 0 <= self._index < len(self.rows) and not self.rows[self._index].heading:
+            return self.rows[self._index]
+        return None
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """(place of the cursor from 1, number of rows), headings not counted."""
+        total = sum(1 for row in self.rows if not row.heading)
+        before = sum(1 for row in self.rows[: self._index + 1] if not row.heading)
+        return (before if self.selected else 0), total
+
+    # --- moving
+
+    def select(self, key: Hashable) -> bool:
+        """Put the cursor on the row with this identity."""
+        for index, row in enumerate(self.rows):
+            if row.key == key and not row.heading:
+                self._go(index)
+                return True
+        return False
+
+    def move(self, by: int) -> None:
+        """Move the cursor by so many rows, past headings, and stop at the ends."""
+        target = max(0, min(self._index + by, len(self.rows) - 1))
+        self._go(self._selectable(target, 1 if by > 0 else -1))
+
+    def page(self, pages: float) -> None:
+        """Move by a part of what is visible."""
+        self.move(int(self._height() * pages) or (1 if pages > 0 else -1))
+
+    def _selectable(self, index: int, step: int) -> int:
+        for direction in (step, -step):
+            at = index
+            while 0 <= at < len(self.rows):
+                if not self.rows[at].heading:
+                    return at
+                at += direction
+        return max(index, 0)
+
+    def _go(self, index: int) -> None:
+        if not 0 <= index < len(self.rows):
+            return
+        changed = self.rows[index].key != self._key
+        self._index, self._key = index, self.rows[index].key
+        self.compose_lines()
+        if changed:
+            self.post_message(self.Selected())
+
+    # --- marks
+
+    def toggle_mark(self) -> None:
+        """Mark or unmark the row under the cursor."""
+        if self.selected is not None:
+            self.marked ^= {self.selected.key}
+            self.compose_lines()
+
+    def mark_range(self) -> None:
+        """Mark from the nearest marked row above to the cursor."""
+        keys = [row.key for row in self.rows[: self._index + 1] if not row.heading]
+        start = next((i for i in range(len(keys) - 1, -1, -1) if keys[i] in self.marked), len(keys) - 1)
+        self.marked |= set(keys[start:])
+        self.compose_lines()
+
+    def clear_marks(self) -> None:
+        self.marked.clear()
+        self.compose_lines()
+
+    # --- drawing
+
+    def _inner(self) -> int:
+        return max(self.size.width - self.GUTTER, 1)
+
+    def _height(self) -> int:
+        return max(self.size.height - 1, 1)
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._drawn.clear()
+        self._cells = layout(self.columns, self._inner())
+        self.compose_lines()
+
+    def compose_lines(self) -> None:
+        """Bring the visible lines up to date; only those that differ are painted."""
+        if not self.size.width:
+            return
+        height = self._height()
+        if self._index < self._top:
+            self._top = self._index
+        elif self._index >= self._top + height:
+            self._top = self._index - height + 1
+        self._top = max(0, min(self._top, len(self.rows) - height))
+        if self._top == 1 and self.rows[0].heading:
+            self._top = 0 if self._index < height else 1
+        painted: list[Painted] = [("raised", self._head())]
+        painted += [self._paint_row(i) for i in range(self._top, min(self._top + height, len(self.rows)))]
+        self.paint(painted)
+
+    def _head(self) -> Line:
+        parts: list[Span] = [(" " * self.GUTTER, "muted")]
+        for column in self.columns:
+            if column.key in self._cells:
+                role = "accent" if column.key == self.sorted_by else "muted"
+                parts += [(fit(column.title, self._cells[column.key], right=column.right), role), (" ", "muted")]
+        return tuple(parts)
+
+    def _paint_row(self, index: int) -> Painted:
+        row = self.rows[index]
+        at_cursor = index == self._index and not row.heading
+        marked = row.key in self.marked
+        ground = "cursor" if at_cursor else "marked" if marked else "ground"
+        pointer = self.look.glyphs.pointer if at_cursor else "+" if marked else " "
+        gutter: Line = ((pointer, "accent" if self.focused_pane else "faint"), (row.mark, row.mark_role))
+        return ground, gutter + self._body(row)
+
+    def _body(self, row: TableRow) -> Line:
+        version = (row.version, self._volatile(row))
+        found = self._drawn.get(row.key)
+        if found is not None and found[0] == version:
+            return found[1]
+        parts: list[Span] = []
+        for _, spans in self._draw(row, self._cells):
+            parts += spans
+            parts.append((" ", "text"))
+        line = tuple(parts[:-1])
+        if len(self._drawn) > 4000:
+            self._drawn.clear()
+        self._drawn[row.key] = (version, line)
+        return line
+
+    # --- mouse: works, never needed
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.move(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        index = self._top + event.y - 1
+        if event.y >= 1 and 0 <= index < len(self.rows) and not self.rows[index].heading:
+            self._go(index)
+            if event.chain >= 2:
+                self.post_message(self.Opened())
