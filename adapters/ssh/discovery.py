@@ -75,7 +75,8 @@ def processes(parts: dict[str, list[str]]) -> list[Process]:
     """nginx and HAProxy processes of the sections clock and processes."""
     lines = parts.get("clock", [])
     try:
-        boot, ticks = float(lines[0]) - float(lines[1]), float(lines[2])
+        before, _, after = lines[1].partition(" ")
+        boot, ticks = float(lines[0]) - (float(before) + float(after)) / 2, float(lines[2])
     except (IndexError, ValueError):
         boot, ticks = time.time(), 100.0
     found: list[Process] = []

@@ -176,7 +176,7 @@ class SshReader:
         candidates = [site for site in await self._known_sites(ref.scope) if site.holds(ref.kind)]
         if len(candidates) > 1:
             for site in candidates:
-                state = site.state or await _bounded(site.read())
+                state = site.state if site.state is not None else await _bounded(site.read())
                 if any(row.ref == ref for row in _rows(state)):
                     return site
         if not candidates:

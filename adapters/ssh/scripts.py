@@ -7,8 +7,9 @@ from __future__ import annotations
 
 PROCESSES = r"""
 echo "@@clock"
+read -r before rest < /proc/uptime
 date +%s.%N
-read -r up rest < /proc/uptime; echo "$up"
+read -r after rest < /proc/uptime; echo "$before $after"
 getconf CLK_TCK 2>/dev/null || echo 100
 echo "@@processes"
 for d in /proc/[0-9]*; do
@@ -21,7 +22,7 @@ for d in /proc/[0-9]*; do
 done
 echo "@@end"
 """
-"""Sections clock (now, uptime, ticks per second) and processes (per process: P pid name stat-fields, argv, cwd)."""
+"""Sections clock (now; uptime before and after; ticks per second) and processes (per process: P pid name stat-fields, argv, cwd)."""
 
 PROBE = (
     r"""

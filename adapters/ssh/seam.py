@@ -309,9 +309,11 @@ class Codec(Protocol):
 class Driver(Protocol):
     """One proxy: what its runtime says, the order of writes, proof and counters."""
 
-    codec: Codec
     deadline_seconds: float
     """How long `loaded` may take before it is pending."""
+
+    @property
+    def codec(self) -> Codec: ...
 
     async def runtime(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> Runtime: ...
 
