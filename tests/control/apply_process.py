@@ -10,19 +10,19 @@ import json
 import sys
 from pathlib import Path
 
-from control.plan import Progress
+from control.plan import Plan, Progress
 from control.planshapes import read_plan, result_to_json
 from tests.control.worlds import file_world
 
 
-async def main(folder: Path, file: Path, gated: bool) -> None:
+async def main(folder: Path, plan: Plan, gated: bool) -> None:
     async def gate(progress: Progress) -> None:
         print(json.dumps({"stage": progress.stage, "step": progress.step}), flush=True)
         await asyncio.to_thread(sys.stdin.readline)
 
-    plan = read_plan(file.read_text(), str(file))
     result = await file_world(folder, fill=False).plane.apply(plan, progress=gate if gated else None)
     print(json.dumps(result_to_json(result)), flush=True)
 
 
-asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), "gate" in sys.argv[3:]))
+saved = read_plan(Path(sys.argv[2]).read_text(), sys.argv[2])
+asyncio.run(main(Path(sys.argv[1]), saved, "gate" in sys.argv[3:]))

@@ -90,11 +90,10 @@ async def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
 async def test_taking_back_leaves_what_somebody_else_set(tmp_path: Path) -> None:
     w = world(tmp_path)
     w.faults().write = ["ok", "refuse"]
-    object = "k8s/HTTPRoute/inference/llama"
 
     async def meddle(p: Progress) -> None:
         if p.stage == "observed" and p.step == 0:
-            w.store().change(object, lambda new: new["routes"][str(A)]["b"].update(weight=44))
+            w.store().change("k8s/HTTPRoute/inference/llama", lambda new: new["routes"][str(A)]["b"].update(weight=44))
 
     result = await w.plane.apply(await w.plane.plan(BOTH), progress=meddle)  # type: ignore[arg-type]
     assert result.outcome is ResultOutcome.PARTLY_APPLIED
