@@ -42,7 +42,7 @@ CLUSTERS: Mapping[str, tuple[Model, ...]] = {
         Model("rerank", {"rerank": 100, "rerank-next": 0}, 22, (25, 50), 80, rules=("rerank",), helm="rerank"),
         Model("vision", {"vision-v1": 95, "vision-v2": 5}, 14, (10, 20), 60, sick=("vision-v2",)),
         Model("moderation", {"moderation": 1}, 70, (100, 100), 300, rules=("moderations",)),
-        Model("whisper", {"whisper-large": 3, "whisper-turbo": 1}, 17, (6, 12), 48, shape="split"),
+        Model("whisper", {"whisper-large": 3, "whisper-turbo": 1}, 17, (6, 12), 16, shape="split"),
         Model("tts", {"tts-a": 4, "tts-b": 1}, 6, (5, 10), 20, shape="inline"),
     ),
     "prod-us": (
@@ -64,10 +64,11 @@ CLUSTERS: Mapping[str, tuple[Model, ...]] = {
         Model("llama", {"llama-v3": 50, "llama-v4": 50}, 4, (50, 100), 60, rules=("chat", "completions")),
         Model("mistral", {"mistral-a": 1, "mistral-b": 1}, 2, (40, 80), 40),
         Model("vision", {"vision-v1": 20, "vision-v2": 80}, 1.5, (10, 20), 20),
+        Model("moderation", {"moderation": 1}, 1, (100, 100), 40, rules=("moderations",)),
         Model("whisper", {"whisper-large": 1, "whisper-turbo": 9}, 1, (6, 12), 12, shape="split"),
     ),
     "dev": (
-        Model("llama", {"llama-v4": 1, "llama-v5": 1}, 0.7, (50, 100)),
+        Model("llama", {"llama-v4": 1, "llama-v5": 1}, 0.7, (50, 100), 20),
         Model("embed", {"embed-b": 9, "embed-c": 1}, 0.4, (200, 400), rules=("embeddings",)),
         Model("vision", {"vision-v2": 1, "vision-v3": 1}, 0.3, (10, 20)),
     ),

@@ -45,6 +45,7 @@ FRONTS = {
     "embed": FrontConfig(
         "edge/HAProxyBackend/*/edge-embed", {"k8s-eu": "prod-eu", "k8s-us": "prod-us", "gpu": "gpu-eu"}
     ),
+    "whisper": FrontConfig("edge/HAProxyBackend/*/edge-whisper", {"k8s-eu": "prod-eu", "k8s-us": "prod-us"}),
 }
 TOKENS = {"llama": 900, "mistral": 700}
 

@@ -67,6 +67,7 @@ GROUPS: Mapping[str, Group] = {
         haproxy=(
             Pool("edge-llama", {"k8s-eu": 55, "k8s-us": 25, "gpu": 15, "fn": 5}, 240, (600, 0), 400),
             Pool("edge-mistral", {"k8s-eu": 60, "k8s-us": 40}, 70, None, 200),
+            Pool("edge-whisper", {"k8s-eu": 2, "k8s-us": 1}, 29, None, 120),
             Pool("edge-embed", {"k8s-eu": 45, "k8s-us": 35, "gpu": 20}, 320, (3000, 0), 600),
         ),
     ),

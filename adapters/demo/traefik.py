@@ -16,6 +16,7 @@ import httpx
 
 from adapters.demo.clusters import CLUSTERS, GATEWAY, GATEWAY_NAMESPACE, NAMESPACE, Model, inflight_name
 from adapters.demo.simulation import Flow, Simulator
+from adapters.demo.store import Stored
 from adapters.kubernetes.traefik_names import (
     GATEWAY as GATEWAY_PROVIDER,
 )
@@ -32,7 +33,7 @@ from adapters.kubernetes.wire import ParentRef
 ADOPT_SECONDS = 1.2
 """How long a Traefik takes from seeing a change to running it."""
 SLOW = {("prod-eu", "whisper"): 4.0}
-"""Mean seconds of a request, where a model is slow: with 48 in flight it cannot keep up with its demand."""
+"""Mean seconds of a request, where a model is slow: with 3 x 16 in flight it cannot keep up with its demand."""
 Native = Mapping[str, Any]
 Key = tuple[str, str]
 """(kind, name), all in one namespace."""
@@ -67,7 +68,7 @@ class TraefikFleet:
 
     def page(self, path: str) -> tuple[int, bytes]:
         """Status and body of one page."""
-        self._adopt()
+        self.adopt()
         if path == "/metrics":
             return 200, self._metrics().encode()
         if path == "/api/http/services":
@@ -81,7 +82,7 @@ class TraefikFleet:
 
     # --- what runs ----------------------------------------------------------------------------------------------------
 
-    def _adopt(self) -> None:
+    def adopt(self) -> None:
         """Take over objects whose change is old enough."""
         now = self._simulator.now()
         for native in self._objects():
@@ -159,11 +160,11 @@ class TraefikFleet:
         return {member["name"]: int(member.get("weight", 1)) for member in node}
 
     def _admits(self, model: Model, seconds: float) -> float | None:
-        """What the limit of requests in flight lets through, by Little's law."""
+        """What the limit of requests in flight lets through, by Little's law; each replica counts by itself."""
         native = self._running.get(("Middleware", inflight_name(model)))
         if native is None:
             return None
-        return float(native["spec"]["inFlightReq"]["amount"]) / seconds
+        return float(native["spec"]["inFlightReq"]["amount"]) * self._replicas / seconds
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -233,11 +234,13 @@ class TraefikFleet:
 class TraefikPages(httpx.AsyncBaseTransport):
     """The network on which the replicas answer."""
 
-    def __init__(self, fleet: TraefikFleet) -> None:
+    def __init__(self, fleet: TraefikFleet, stored: Stored) -> None:
         self._fleet = fleet
+        self._stored = stored
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a GET of one of the pages."""
+        self._stored.refresh()
         status, body = self._fleet.page(request.url.path)
         return httpx.Response(status, content=body, headers={"X-Next-Page": "1"})
 
