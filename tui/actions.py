@@ -35,6 +35,8 @@ class Situation:
     marks: int = 0
     in_flight: bool = False
     depth: int = 0
+    phase: str = ""
+    """Of the plan sheet: `planning`, `ready`, `applying`, `done`."""
 
 
 Why = Callable[[Situation], str]
@@ -79,6 +81,14 @@ def _staged_here(now: Situation) -> str:
 
 def _undo(now: Situation) -> str:
     return _ready(now) or ("a change is being applied" if now.in_flight else "")
+
+
+def _sendable(now: Situation) -> str:
+    return "" if now.phase == "ready" else f"the plan is {now.phase}"
+
+
+def _done(now: Situation) -> str:
+    return "" if now.phase == "done" else "nothing was applied here yet"
 
 
 def _arm(now: Situation) -> str:
@@ -130,10 +140,10 @@ def _moves() -> list[Action]:
     ]
     moves = [Action(id_, title, "move", _ALL, keys, repeat=True) for id_, title, keys in rows]
     panes = [
-        Action("move.left", "Left pane", "move", (DECK,), ("h", "left"), repeat=True),
-        Action("move.right", "Right pane", "move", (DECK,), ("l", "right"), repeat=True),
-        Action("pane.next", "Next pane", "move", (DECK,), ("tab",), repeat=True),
-        Action("pane.previous", "Previous pane", "move", (DECK,), ("shift+tab",), repeat=True),
+        Action("move.left", "Left pane", "move", _LISTS, ("h", "left"), repeat=True),
+        Action("move.right", "Right pane", "move", _LISTS, ("l", "right"), repeat=True),
+        Action("pane.next", "Next pane", "move", _LISTS, ("tab",), repeat=True),
+        Action("pane.previous", "Previous pane", "move", _LISTS, ("shift+tab",), repeat=True),
     ]
     return moves + panes
 
@@ -142,19 +152,19 @@ def _look() -> list[Action]:
     return [
         Action("open", "Open what is selected", "look", _LISTS, ("enter",), unavailable=_row, short="open"),
         Action("back", "Back one level; quit at the root", "look", _ALL, ("escape", "q"), "q"),
-        Action("view.last", "The view before", "look", (DECK,), ("backspace",), "back"),
-        Action("view.routes", "Routes", "look", (DECK,), ("1",), "routes"),
-        Action("view.limits", "Limits", "look", (DECK,), ("2",), "limits"),
-        Action("view.changes", "Changes", "look", (DECK,), ("3",), "changes"),
-        Action("view.pulse", "Pulse: services and environments", "look", (DECK,), ("4",), "pulse"),
+        Action("view.last", "The view before", "look", _LISTS, ("backspace",), "back"),
+        Action("view.routes", "Routes", "look", _LISTS, ("1",), "routes"),
+        Action("view.limits", "Limits", "look", _LISTS, ("2",), "limits"),
+        Action("view.changes", "Changes", "look", _LISTS, ("3",), "changes"),
+        Action("view.pulse", "Pulse: services and environments", "look", _LISTS, ("4",), "pulse"),
         Action("filter", "Filter rows", "find", _LISTS, ("/",), "filter", short="filter"),
         Action("filter.clear", "Clear the filter", "find", _LISTS, (), "nofilter"),
         Action("problems", "Only problems", "find", _LISTS, ("!", "exclamation_mark"), "problems"),
-        Action("sort", "Sort by the next column", "find", (DECK,), ("s",), "sort"),
-        Action("sort.reverse", "Reverse the order", "find", (DECK,), ("S",), "reverse"),
-        Action("mark", "Mark or unmark the row", "find", (DECK,), ("space",), unavailable=_row),
-        Action("mark.range", "Mark from the last mark to here", "find", (DECK,), ("v",), unavailable=_row),
-        Action("mark.clear", "Clear all marks", "find", (DECK,), ("V",), "unmark"),
+        Action("sort", "Sort by the next column", "find", _LISTS, ("s",), "sort"),
+        Action("sort.reverse", "Reverse the order", "find", _LISTS, ("S",), "reverse"),
+        Action("mark", "Mark or unmark the row", "find", _LISTS, ("space",), unavailable=_row),
+        Action("mark.range", "Mark from the last mark to here", "find", _LISTS, ("v",), unavailable=_row),
+        Action("mark.clear", "Clear all marks", "find", _LISTS, ("V",), "unmark"),
         Action("native", "Native text", "look", _LISTS, ("y",), "native", unavailable=_native, short="native"),
         Action("describe", "Describe", "look", _LISTS, ("d",), "describe", unavailable=_row),
         Action("copy", "Copy: the reference, or the summary", "look", _ALL, ("c",), "copy"),
@@ -202,15 +212,22 @@ def _edit() -> list[Action]:
 
 def _sheets() -> list[Action]:
     note = "sends the plan; production is typed, not pressed"
-    return [
-        Action("plan.apply", "Apply", "plan", (PLAN,), ("y",), edits=True, writes=True, danger=note, short="apply"),
-        Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"),
-        Action("plan.edit", "Back to editing", "plan", (PLAN,), ("e",), edits=True, short="edit"),
-        Action("plan.save", "Save the plan to a file", "plan", (PLAN,), ("w",), edits=True, short="save"),
-        Action("plan.native", "Native diff, whole", "plan", (PLAN,), ("v",), short="diff"),
-        Action("plan.override", "Override a guard", "plan", (PLAN,), ("O",), edits=True, danger="needs a reason"),
-        Action("apply.undo", "Undo what was applied", "plan", (PLAN,), ("u",), edits=True, short="undo"),
+    rows: list[tuple[str, str, str, str, Why, bool, str]] = [
+        ("plan.apply", "Apply", "y", "apply", _sendable, True, note),
+        ("plan.edit", "Back to editing", "e", "edit", _sendable, True, ""),
+        ("plan.save", "Save the plan to a file", "w", "save", _sendable, True, ""),
+        ("plan.native", "Native diff, whole", "v", "diff", _sendable, False, ""),
+        ("plan.override", "Override a guard", "O", "", _sendable, True, "needs a reason"),
+        ("apply.undo", "Undo what was applied", "u", "undo", _done, True, ""),
     ]
+    actions = [
+        Action(
+            id_, title, "plan", (PLAN,), (key,),
+            edits=edits, writes=id_ == "plan.apply", danger=danger, unavailable=why, short=short,
+        )
+        for id_, title, key, short, why, edits, danger in rows
+    ]  # fmt: skip
+    return [Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"), *actions]
 
 
 ACTIONS: tuple[Action, ...] = (*_moves(), *_look(), *_edit(), *_sheets())

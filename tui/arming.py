@@ -1,4 +1,4 @@
-"""Which environments may be written now, and until when. The one place of the screen that holds a plane with writers."""
+"""Which environments may be written now, and until when. The screen's only holder of writers."""
 
 from __future__ import annotations
 

@@ -33,6 +33,15 @@ def fit(text: str, cells: int, *, right: bool = False, ellipsis: str = "…") ->
     return set_cell_size(text, head) + ellipsis + _tail(text, tail)
 
 
+def clip(text: str, cells: int, *, ellipsis: str = "…") -> str:
+    """A sentence in exactly `cells` cells: padded, or cut at its end."""
+    text = safe(text)
+    missing = cells - width(text)
+    if missing >= 0:
+        return text + " " * missing
+    return set_cell_size(text, cells - 1) + ellipsis if cells > 1 else set_cell_size(text, max(cells, 0))
+
+
 def _tail(text: str, cells: int) -> str:
     kept = ""
     for character in reversed(text):

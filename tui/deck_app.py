@@ -38,8 +38,8 @@ class DeckApp(App[int], inherit_bindings=False):
     CSS_PATH = "styles/deck.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = []
-    HORIZONTAL_BREAKPOINTS = [(0, "-one"), (100, "-two"), (160, "-three")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-tall")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-one"), (100, "-two"), (160, "-three")]  # noqa: RUF012 - as Textual declares it
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (20, "-tall")]  # noqa: RUF012
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -203,7 +202,7 @@ def save_draft(path: Path, staging: Staging) -> None:
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps(_to_json(staging), indent=1), "utf-8")
         beside.chmod(0o600)
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError:
         return
 

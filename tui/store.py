@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from control.edit import Change, split_field
 from control.model import Limit, Outside, Platform, Route
 from control.plan import HistoryItem
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
@@ -217,12 +218,13 @@ def _ours(item: HistoryItem) -> ChangeRow:
 
 def describe_changes(item: HistoryItem) -> str:
     """The fields of the first step: `A80→70 B20→30`, in names."""
-    parts = [
-        f"{change.field.replace('targets/', '').replace('/weight', '').replace('/share', '')} {change.before}→{change.after}"
-        for step in item.steps[:1]
-        for change in step.changes[:3]
-    ]
-    return safe(" ".join(parts))
+    return safe(" ".join(_field_words(change) for step in item.steps[:1] for change in step.changes[:3]))
+
+
+def _field_words(change: Change) -> str:
+    name, what = split_field(change.field)
+    values = (getattr(value, "value", value) for value in (change.before, change.after))
+    return f"{name or what} {'→'.join(map(str, values))}"
 
 
 def _outside(change: Outside) -> ChangeRow:

@@ -16,14 +16,51 @@ from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
 from control.errors import ReadOnly
 from control.model import (
-    Access, AccessState, Binding, Burst, Domain, Effective, Environment, Grid, Health, Interval, Limit, Measure,
-    Outside, OverLimit, Owner, OwnerRole, Platform, Reach, ReachState, Route, Semantics, Special, Target, TargetState,
-    Traffic, Use, Window, WindowKind,
+    Access,
+    AccessState,
+    Binding,
+    Burst,
+    Domain,
+    Effective,
+    Environment,
+    Grid,
+    Health,
+    Interval,
+    Limit,
+    Measure,
+    Outside,
+    OverLimit,
+    Owner,
+    OwnerRole,
+    Platform,
+    Reach,
+    ReachState,
+    Route,
+    Semantics,
+    Special,
+    Target,
+    TargetState,
+    Traffic,
+    Use,
+    Window,
+    WindowKind,
 )  # fmt: skip
 from control.options import ApplyOptions, PlanOptions
 from control.plan import (
-    EffectiveChange, GuardResult, HistoryItem, HistoryStep, OnFailure, Plan, Progress, Proof, Result, ResultOutcome,
-    Step, StepOutcome, StepResult, Verdict,
+    EffectiveChange,
+    GuardResult,
+    HistoryItem,
+    HistoryStep,
+    OnFailure,
+    Plan,
+    Progress,
+    Proof,
+    Result,
+    ResultOutcome,
+    Step,
+    StepOutcome,
+    StepResult,
+    Verdict,
 )  # fmt: skip
 from control.ports import NativeText, ProofPart, ProofState
 from control.ref import Ref
@@ -32,11 +69,12 @@ from tui.session import Session
 
 KINDS = {Platform.KUBERNETES: "HTTPRoute", Platform.SSH: "HAProxyBackend", Platform.SERVERLESS: "LambdaAlias"}
 YES, HUNDRED = ProofState.YES, 100
+DEFAULTS, NO_OPTIONS = PlanOptions(), ApplyOptions()
 
 
-def environment(name: str, platform: Platform, production: bool = False, reach: Reach = Reach()) -> Environment:
+def environment(name: str, platform: Platform, production: bool = False, reach: Reach | None = None) -> Environment:
     return Environment(
-        name, platform, (("region", "eu"),), production, "eu" if production else None, "alice@deck", reach,
+        name, platform, (("region", "eu"),), production, "eu" if production else None, "alice@deck", reach or Reach(),
         Access(AccessState.WRITABLE),
     )  # fmt: skip
 
@@ -55,10 +93,10 @@ def route(env: str, platform: Platform, name: str, weights: Sequence[int], **mor
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def limit(env: str, platform: Platform, name: str, amount: int, on: Route | None = None, **more: object) -> Limit:
+def limit(env: str, platform: Platform, name: str, rate: int, on: Route | None = None, **more: object) -> Limit:
     ref = Ref(env, "Middleware", "inference", name)
     effective = Effective(
-        Fraction(amount), Fraction(2 * amount), Interval(Fraction(amount), Fraction(2 * amount)), "requests",
+        Fraction(rate), Fraction(2 * rate), Interval(Fraction(rate), Fraction(2 * rate)), "requests",
         Fraction(1), "source address", "2 replicas from the deck file, each counts for itself",
     )  # fmt: skip
     bindings = (
@@ -66,8 +104,8 @@ def limit(env: str, platform: Platform, name: str, amount: int, on: Route | None
                 effective=effective),
     ) if on else ()  # fmt: skip
     made = Limit(
-        ref, platform, name, Measure.REQUESTS, Fraction(amount), str(ref), "base-1", time.time(),
-        Window(WindowKind.BUCKET, Fraction(1)), Burst(2 * amount, Fraction(2 * amount)), key=("source address",),
+        ref, platform, name, Measure.REQUESTS, Fraction(rate), str(ref), "base-1", time.time(),
+        Window(WindowKind.BUCKET, Fraction(1)), Burst(2 * rate, Fraction(2 * rate)), key=("source address",),
         over=OverLimit(status=429), bindings=bindings, fields=frozenset({"amount", "window", "burst"}),
     )  # fmt: skip
     return replace(made, **more)  # type: ignore[arg-type]
@@ -151,7 +189,7 @@ class FakePlane:
                 changes.append(Change(edit.ref, f"targets/{name}/state", target.state, state))
         return changes
 
-    async def plan(self, edits: Sequence[Edit], options: PlanOptions = PlanOptions()) -> Plan:
+    async def plan(self, edits: Sequence[Edit], options: PlanOptions = DEFAULTS) -> Plan:
         steps = []
         for edit in edits:
             changes = tuple(self._changes(edit))
@@ -188,7 +226,7 @@ class FakePlane:
     async def apply(
         self,
         plan: Plan,
-        options: ApplyOptions = ApplyOptions(),
+        options: ApplyOptions = NO_OPTIONS,
         progress: Callable[[Progress], Awaitable[None]] | None = None,
     ) -> Result:
         if not self.writable:

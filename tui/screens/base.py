@@ -109,10 +109,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         line = self.input
         if line is None:
             return
-        if event.key == "ctrl+c":
-            ended = "escape"
-        else:
-            ended = line.key(event.key, event.character)
+        ended = "escape" if event.key == "ctrl+c" else line.key(event.key, event.character)
         if ended:
             self.input = None
             if ended == "enter":

@@ -59,7 +59,7 @@ class Commands(DeckParts):
 
     def _command(self, verb: str, rest: str) -> None:
         session = self.deck.session
-        if verb == "set":
+        if verb == "set" and self.SCOPE == "deck":
             self._set(rest)
         elif verb == "get":
             self._get(rest)
@@ -70,7 +70,7 @@ class Commands(DeckParts):
                 self.say(await job(rest))
 
             self.work(tell(), verb)
-        elif verb in COMMANDS:
+        elif verb in COMMANDS and self.SCOPE in COMMANDS[verb].scopes:
             self.perform(COMMANDS[verb], rest)
         else:
             near = [command for command in COMMANDS if command.startswith(verb[:2])]

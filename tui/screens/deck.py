@@ -235,6 +235,11 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
 
     # --- moving
 
+    def on_canvas_resized(self) -> None:
+        self.render_head()
+        self.render_side()
+        self.render_foot()
+
     def on_line_table_selected(self) -> None:
         self.cursor, self.scroll = 0, 0
         self.render_side()

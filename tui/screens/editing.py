@@ -15,7 +15,7 @@ from tui.staging import even, shares_now
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.views.limits import amount_text, staged_text
 from tui.weight_expression import weigh
-from tui.widgets.bars import percent
+from tui.widgets.bars import letter, percent
 from tui.widgets.line_input import LineInput
 
 STEP, ONE = Fraction(10, 100), Fraction(1, 100)
@@ -53,12 +53,12 @@ class Editing(DeckParts):
         arrow = self.deck.look.glyphs.arrow
         now = shares_now(route)
         moved = [
-            f"{name} {percent(now.get(name))}{arrow}{percent(after)}"
-            for name, after in draft.after.items()
+            f"{letter(index)}{percent(now.get(name))}{arrow}{percent(after)}"
+            for index, (name, after) in enumerate(draft.after.items())
             if after != now.get(name)
         ]
         states = [f"{name} {arrow} {state.value}" for name, state in draft.states.items()]
-        return f"staged, not sent: {safe(route.name)} {', '.join([*moved, *states])}   a plans it, x unstages"
+        return f"staged, not sent: {safe(route.name)} {' '.join([*moved, *states])}   a plans it, x unstages"
 
     def do_weight_more(self) -> None:
         self._step(STEP)

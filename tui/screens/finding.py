@@ -35,7 +35,7 @@ class Finding(DeckParts):
             self._test(text)
         except UsageError as error:
             return str(error), "bad"
-        place, shown = self.table.position
+        _, shown = self.table.position
         return f"{shown} rows", "muted"
 
     def _test(self, words: str) -> Callable[[Any], bool] | None:

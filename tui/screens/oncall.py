@@ -7,14 +7,25 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from tui import figures
+from tui.actions import BY_ID, Action, method_name
 from tui.look import Line
 from tui.screens.base import SMALLEST, BaseScreen
+from tui.screens.deck import DeckScreen
 from tui.views.oncall_lines import oncall_lines, summary
 from tui.views.states import state_lines
 from tui.widgets.canvas import Canvas
 from tui.widgets.footer import hint_line
 from tui.widgets.header import top_line
-from tui.widgets.line_input import LineInput
+
+
+class OncallLists(DeckScreen):
+    """The lists of the deck within the scope of on-call: to look, filter and open, never to edit."""
+
+    SCOPE: ClassVar[str] = "oncall"
+
+    def do_quit(self) -> None:
+        self.app.pop_screen()
+        self.deck._redraw()
 
 
 class OncallScreen(BaseScreen):
@@ -110,19 +121,19 @@ class OncallScreen(BaseScreen):
         head.paused = not head.paused
         self.say("live updates are paused" if head.paused else "live updates resumed")
 
-    def do_command(self) -> None:
-        def typed(text: str) -> None:
-            verb, _, rest = text.partition(" ")
-            if verb in ("q", "quit"):
-                self.app.exit(0)
-            elif verb == "theme":
-                self.perform("theme", rest)
-            elif verb in ("help", "copy", "refresh", "pause"):
-                self.perform(verb)
-            elif verb:
-                self.say("here: quit, theme, help, copy, refresh, pause; on call nothing is edited", "warn")
+    def perform(self, action: Action | str, argument: str = "") -> None:
+        """What is not done here is done in the read-only lists, which have no editing key either."""
+        action = BY_ID[action] if isinstance(action, str) else action
+        name = method_name(action)
+        if hasattr(self, name) or hasattr(self.deck, name):
+            super().perform(action, argument)
+            return
+        lists = OncallLists()
+        self.app.push_screen(lists)
+        lists.call_after_refresh(lists.perform, action, argument)
 
-        self.ask(LineInput(":", typed))
+    def do_open(self) -> None:
+        self.app.push_screen(OncallLists())
 
     def do_back(self) -> None:
         if self.top:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from control.errors import ControlError, UsageError
 from control.options import ApplyOptions, PlanOptions
 from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
+from tui.actions import Situation
 from tui.danger import Assessment, Danger, assess
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
@@ -64,6 +66,15 @@ class PlanScreen(SheetScreen):
     def _assess(self, plan: Plan) -> Assessment:
         inventory = self.deck.plane.inventory
         return assess(plan, inventory.routes, inventory.limits, inventory.environments)
+
+    def situation(self) -> Situation:
+        if self.result is not None:
+            phase = "done"
+        elif self.applying is not None:
+            phase = "applying"
+        else:
+            phase = "ready" if self.plan is not None and self.plan.steps else "planning"
+        return replace(super().situation(), phase=phase)
 
     # --- drawing
 

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from control.errors import ControlError
 from control.ref import Ref
-from tui.cells import fit, safe
+from tui.cells import clip, safe
 from tui.look import Line
 from tui.screens.base import BaseScreen
 from tui.widgets.canvas import Canvas
@@ -132,7 +132,7 @@ class NativeScreen(SheetScreen):
             return [(), ((" reading", "info"),)]
         digits = len(str(len(self.text)))
         return [
-            ((f" {number:>{digits}} ", "faint"), (fit(line, width - digits - 2).rstrip(), "text"))
+            ((f" {number:>{digits}} ", "faint"), (clip(line, width - digits - 2).rstrip(), "text"))
             for number, line in enumerate(self.text, 1)
         ]
 

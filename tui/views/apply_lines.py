@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from control.edit import Change, split_field
 from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import ProofPart, ProofState
-from tui.cells import fit, wrap
+from tui.cells import clip, fit, wrap
 from tui.look import Line, Look
 from tui.store import Store
 from tui.views.plan_lines import value_words
@@ -39,16 +40,18 @@ def progress_lines(
     for number, step in enumerate(plan.steps):
         name = fit(step.object, max(width - 6, 10), ellipsis=look.glyphs.ellipsis).rstrip()
         lines += [(), ((f" {number + 1}  ", "key"), (name, "title"))]
-        words = ", ".join(
-            f"{c.field.removeprefix('targets/').rpartition('/')[0] or c.field} {value_words(c.before)}{look.glyphs.arrow}{value_words(c.after)}"
-            for c in step.changes[:4]
-        )
-        lines.append((("    ", "text"), (fit(words, width - 5).rstrip(), "text")))
+        words = ", ".join(_change_words(change, look) for change in step.changes[:4])
+        lines.append((("    ", "text"), (clip(words, width - 5).rstrip(), "text")))
         done = results.get(step.object)
         lines += _proofs(done, width) if done is not None else [_stages(reached.get(number, ""), look)]
         if done is not None and step.changes:
             lines += _seen(step.changes[0].ref, store, look)
     return lines
+
+
+def _change_words(change: Change, look: Look) -> str:
+    name, what = split_field(change.field)
+    return f"{name or what} {value_words(change.before)}{look.glyphs.arrow}{value_words(change.after)}"
 
 
 def _stages(reached: str, look: Look) -> Line:
@@ -85,7 +88,7 @@ def _proof(label: str, part: ProofPart, width: int) -> Line:
     return (
         (f"      {label:9}", "muted"),
         (word + after, role),
-        (fit(f"  {part.detail}", max(width - 20 - len(word) - len(after), 4)).rstrip(), "muted"),
+        (clip(f"  {part.detail}", max(width - 20 - len(word) - len(after), 4)).rstrip(), "muted"),
     )
 
 
@@ -107,9 +110,11 @@ def result_words(result: Result, plan: Plan) -> str:
     lines = [f"trafficdeck change {result.change or '-'}: {outcome}"]
     if plan.reason:
         lines.append(f"reason: {plan.reason}")
-    for step in plan.steps:
-        for change in step.changes:
-            lines.append(f"- {change.ref} {change.field}: {value_words(change.before)} -> {value_words(change.after)}")
+    lines += [
+        f"- {change.ref} {change.field}: {value_words(change.before)} -> {value_words(change.after)}"
+        for step in plan.steps
+        for change in step.changes
+    ]
     for done in result.steps:
         proof = done.proof
         if proof is not None:

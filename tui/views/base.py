@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tui import figures
-from tui.cells import fit
+from tui.cells import clip, fit
 from tui.look import Look, Span
 from tui.staging import Staging
 from tui.store import Store
@@ -69,6 +69,10 @@ class ListView(ABC):
 
     def fit(self, text: str, cells: int, right: bool = False) -> str:
         return fit(text, cells, right=right, ellipsis=self.look.glyphs.ellipsis)
+
+    def clip(self, text: str, cells: int) -> str:
+        """A sentence, cut at its end."""
+        return clip(text, cells, ellipsis=self.look.glyphs.ellipsis)
 
     def age_cell(self, environment: str, read_at: float | None, width: int) -> list[Span]:
         """How old, and old values look old."""

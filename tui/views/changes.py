@@ -55,7 +55,7 @@ class ChangesView(ListView):
         if key == "who":
             return [(self.fit(data.who, width), "accent" if data.item else "info")]
         if key == "what":
-            return [(self.fit(data.what, width), "text")]
+            return [(self.clip(data.what, width), "text")]
         if key == "reason":
             return [
                 (

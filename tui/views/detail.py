@@ -187,8 +187,8 @@ def _limits(page: Page, row: RouteRow, store: Store, staging: Staging) -> None:
         bar = limit_bar(limit.use.current, amount, burst, 9, page.look.glyphs) if limit.use.current is not None else []
         rejected = limit.use.rejected_per_second
         page.add(
-            (page.fit(found.name, 14) + " ", "text"),
-            (page.fit(amount_text(limit), 11, True) + " ", "text"),
+            (page.fit(found.name, max(min(page.width - 37, 20), 9)) + " ", "text"),
+            (page.fit(amount_text(limit), 9, True) + " ", "text"),
             *bar,
             (f" {page.look.glyphs.arrow} {staged_text(limit, edit)}" if edit else "", "staged"),
             (f" rejects {figures.count(rejected)}/s" if rejected else "", "bad"),

@@ -6,7 +6,7 @@ import time
 
 from control.model import ReachState
 from tui import figures
-from tui.cells import fit, safe
+from tui.cells import clip, fit, safe
 from tui.look import Line, Look, Span
 from tui.risk import used_ratio
 from tui.store import RouteRow, Store
@@ -42,7 +42,7 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
     down = _unreachable(store)
     recent = [change for change in store.changes if time.time() - change.at < HOUR]
     sections: list[tuple[str, str, list[Line]]] = [
-        ("broken", "bad", down + [_broken(row, look, width, store) for row in broken]),
+        ("broken", "bad", down + [line for row in broken for line in _broken(row, look, width, store)]),
         (
             "traffic not where it was meant",
             "bad",
@@ -89,18 +89,23 @@ def _age(store: Store, row: RouteRow) -> Span:
     return (f" {figures.age(store.age(row.route.environment, row.route.read_at)):>4}", "faint")
 
 
-def _broken(row: RouteRow, look: Look, width: int, store: Store) -> Line:
+def _broken(row: RouteRow, look: Look, width: int, store: Store) -> list[Line]:
+    """The worst problem beside the name, the others below it."""
     name = f"{row.service or row.name} {row.route.environment}"
     traffic = row.seen.traffic if row.seen else None
     rps = f"{figures.count(traffic.rps)} rps" if traffic else figures.UNKNOWN
-    texts = "; ".join(problem.text for problem in row.problems[:2])
-    return (
-        ("!  ", "bad"),
-        (fit(name, 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
-        (fit(texts, max(width - 44, 20), ellipsis=look.glyphs.ellipsis), "text"),
-        (fit(rps, 11, right=True), "muted"),
-        _age(store, row),
-    )
+    lines: list[Line] = []
+    for index, problem in enumerate(p for p in row.problems if p.short != "gap"):
+        role = "text" if problem.score >= 400 else "muted"
+        words: Span = (clip(problem.text, max(width - 44, 20), ellipsis=look.glyphs.ellipsis), role)
+        if index:
+            lines.append(((" " * 28, "text"), words))
+        else:
+            label = fit(name, 24, ellipsis=look.glyphs.ellipsis) + " "
+            lines.append(
+                (("!  ", "bad"), (label, "strong"), words, (fit(rps, 11, right=True), "muted"), _age(store, row))
+            )
+    return lines
 
 
 def _gap(row: RouteRow, look: Look, width: int, store: Store) -> Line:
@@ -109,7 +114,7 @@ def _gap(row: RouteRow, look: Look, width: int, store: Store) -> Line:
     return (
         ("   ", "text"),
         (fit(f"{row.name} {row.route.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
-        (fit(text, max(width - 33, 20)), "text"),
+        (clip(text, max(width - 33, 20)), "text"),
         _age(store, row),
     )
 
@@ -131,7 +136,7 @@ def _limit(row: object, look: Look, width: int, store: Store, rejects: bool) -> 
     return (
         ("   ", "text"),
         (fit(f"{row.name} {limit.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
-        (fit(words, max(width - 54, 18)), "bad" if rejects else "text"),
+        (clip(words, max(width - 54, 18), ellipsis=look.glyphs.ellipsis), "bad" if rejects else "text"),
         (" ", "text"),
         *bar,
         (" " * (10 if not bar else 0), "text"),
@@ -148,7 +153,7 @@ def _change(change: object, width: int) -> Line:
     return (
         (f"   {figures.clock(change.at)} ", "muted"),
         (fit(change.who, 10) + " ", "info" if change.outside else "accent"),
-        (fit(f"{change.what} ({change.outcome})", max(width - 22, 20)).rstrip(), "text"),
+        (clip(f"{change.what} ({change.outcome})", max(width - 22, 20)).rstrip(), "text"),
     )
 
 

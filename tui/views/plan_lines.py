@@ -10,7 +10,7 @@ from control.model import Effective, Special
 from control.plan import EffectiveChange, Plan, Step, Verdict
 from control.ref import Ref
 from tui import figures
-from tui.cells import fit, safe, wrap
+from tui.cells import clip, fit, safe, wrap
 from tui.danger import Assessment, Danger
 from tui.look import Line, Look, Span
 from tui.store import AT, Store
@@ -50,8 +50,7 @@ def plan_body(plan: Plan, danger: Assessment, store: Store, look: Look, width: i
     lines: list[Line] = []
     if not plan.steps:
         return [(), ((" nothing would change: what is staged is what is set", "muted"),)]
-    for why in danger.why:
-        lines.append(((" ! ", "bad"), (fit(why, width - 4), "bad")))
+    lines += [((" ! ", "bad"), (clip(why, width - 4), "bad")) for why in danger.why]
     for number, step in enumerate(plan.steps, 1):
         lines += _step(number, step, store, look, width, whole_diff)
     for text in plan.headroom:
@@ -126,7 +125,7 @@ def _moves(ref: Ref, changes: Sequence[Change], store: Store, width: int) -> lis
         return []
     moved = sum(to.values()) * row.seen.traffic.rps
     text = f"moves about {figures.count(moved)} of {figures.count(row.seen.traffic.rps)} rps to {', '.join(sorted(to))}"
-    return [(("     ", "text"), (fit(text, width - 6).rstrip(), "info"))]
+    return [(("     ", "text"), (clip(text, width - 6).rstrip(), "info"))]
 
 
 def effective_words(effective: Effective | None) -> str:
@@ -141,7 +140,7 @@ def effective_words(effective: Effective | None) -> str:
 def _effective(change: EffectiveChange, look: Look, width: int) -> list[Line]:
     before, after = effective_words(change.before), effective_words(change.after)
     if before == after:
-        return [(("     caller gets ", "muted"), (fit(after, width - 18).rstrip(), "text"))]
+        return [(("     caller gets ", "muted"), (clip(after, width - 18).rstrip(), "text"))]
     text = f"{before} {look.glyphs.arrow} {after}"
     return [
         (("     caller gets " if index == 0 else "                 ", "muted"), (part, "strong"))
@@ -155,7 +154,7 @@ def _diff(step: Step, look: Look, width: int, whole: bool) -> list[Line]:
     drawn: list[Line] = []
     for line in shown:
         role = {"+": "added", "-": "removed", "@": "info"}.get(line[:1], "muted")
-        drawn.append((("     ", "text"), (fit(line, width - 6, ellipsis=look.glyphs.ellipsis).rstrip(), role)))
+        drawn.append((("     ", "text"), (clip(line, width - 6, ellipsis=look.glyphs.ellipsis).rstrip(), role)))
     if len(lines) > len(shown) and not whole:
         drawn.append(((f"     {len(lines) - len(shown)} more lines of diff: v", "faint"),))
     return drawn

@@ -67,7 +67,7 @@ class PulseView(ListView):
             values = [Fraction(rps) if rps >= 0 else None for rps, _, _ in samples]
             return [(sparkline(values, width, self.look.glyphs), "series_b")]
         shares = " ".join(f"{name} {figures.ratio(share)}" for name, share, _ in view.shares)
-        return [(self.fit((shares or "shares unknown") + headroom_words(view), width), "muted")]
+        return [(self.clip((shares or "shares unknown") + headroom_words(view), width), "muted")]
 
     def _environment(self, view: EnvironmentView, key: str, width: int) -> list[Span]:
         environment = view.environment
@@ -86,4 +86,4 @@ class PulseView(ListView):
         reach = environment.reach
         role = {"ok": "good", "degraded": "warn"}.get(reach.state.value, "bad")
         words = [reach.state.value, reach.why, environment.access.state.value.replace("_", " "), environment.identity]
-        return [(self.fit(" · ".join(word for word in words if word), width), role)]
+        return [(self.clip(" · ".join(word for word in words if word), width), role)]

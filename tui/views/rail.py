@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui import figures
-from tui.cells import fit
+from tui.cells import clip, fit
 from tui.look import Line, Look
 from tui.staging import Staging
 from tui.store import LimitRow, RouteRow, Store
@@ -20,7 +20,7 @@ def rail_lines(store: Store, staging: Staging, look: Look, width: int) -> list[L
     lines += [(), (("changes", "title"),)]
     for row in store.changes[:14]:
         lines.append(((f"{figures.clock(row.at)} ", "muted"), (fit(row.who, 8), "info" if row.outside else "accent")))
-        lines.append((("  ", "text"), (fit(row.what, width - 2, ellipsis=look.glyphs.ellipsis), "text")))
+        lines.append((("  ", "text"), (clip(row.what, width - 2, ellipsis=look.glyphs.ellipsis), "text")))
     return lines
 
 
@@ -52,5 +52,5 @@ def _broken(store: Store, look: Look, width: int) -> list[Line]:
     lines: list[Line] = []
     for row in [row for row in rows if row.broken][:8]:
         lines.append((("! ", "bad"), (fit(row.name, width - 2, ellipsis=look.glyphs.ellipsis), "strong")))
-        lines.append((("  ", "text"), (fit(row.problems[0].text, width - 2, ellipsis=look.glyphs.ellipsis), "muted")))
+        lines.append((("  ", "text"), (clip(row.problems[0].text, width - 2, ellipsis=look.glyphs.ellipsis), "muted")))
     return lines

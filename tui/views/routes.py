@@ -117,7 +117,7 @@ class RoutesView(ListView):
         tail = f"{count} route{'s' if count != 1 else ''}"
         if isinstance(view, ServiceView):
             tail += headroom_words(view)
-        return [(head, "title"), (self.fit(tail, max(width - len(head), 0)), "muted")]
+        return [(head, "title"), (self.clip(tail, max(width - len(head), 0)), "muted")]
 
     def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
         data: RouteRow = row.data

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -57,8 +58,12 @@ class Canvas(Widget):
         self._strips.clear()
         self.refresh()
 
+    class Resized(Message):
+        """The canvas has another size, and its owner may have other lines for it."""
+
     def on_resize(self) -> None:
         self._strips.clear()
+        self.post_message(self.Resized())
 
     def render_line(self, y: int) -> Strip:
         found = self._strips.get(y)

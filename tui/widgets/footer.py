@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tui import figures
 from tui.actions import Keymap, Situation, in_scope
-from tui.cells import fit, line_width
+from tui.cells import clip, line_width
 from tui.look import Line, Look, Span
 from tui.store import Store
 
@@ -44,12 +44,14 @@ def change_line(store: Store, look: Look, cells: int) -> Line:
 def hint_line(keymap: Keymap, now: Situation, cells: int, note: Note | None = None) -> Line:
     """The keys that matter here; greyed where they do nothing now. A note takes their place."""
     if note is not None:
-        return ((" " + fit(note.text, max(cells - 2, 1)), note.role),)
+        return ((" " + clip(note.text, max(cells - 2, 1)), note.role),)
     parts: list[Span] = []
     for action in in_scope(now.scope):
         if not action.short or (action.edits and not now.can_arm and now.scope == "oncall"):
             continue
         off = bool(action.unavailable(now))
+        if off and now.scope == "plan":
+            continue
         key = f" {keymap.shown(action)} "
         if line_width(tuple(parts)) + len(key) + len(action.short) + 1 > cells:
             break
