@@ -14,6 +14,10 @@ from adapters.ssh.codecs.haproxy_servers import backends
 from adapters.ssh.seam import ConfigTree, Runtime, base_of
 
 
+SMALL_MAP = 65536
+"""Bytes. Larger maps are not asked for at every read."""
+
+
 class Config:
     """A parsed configuration with the maps and the state file that it names."""
 
@@ -42,6 +46,15 @@ class Config:
     def maps(self) -> dict[str, str]:
         """The maps that the configuration names, with their real paths."""
         return {name: self.real(name) for name in map_names(self.sections)}
+
+    def maps_to_ask(self) -> list[str]:
+        """The maps whose running content matters here: those with thresholds, and others that are small."""
+        numbers = {d.rule.threshold.map_file for d in self.definitions() if d.rule.threshold}
+        return [
+            name
+            for name, path in self.maps().items()
+            if name in numbers or len(self.tree.files.get(path, b"")) <= SMALL_MAP
+        ]
 
     def state_file(self) -> str | None:
         """The real path of the server-state file, where the configuration names one that is there."""

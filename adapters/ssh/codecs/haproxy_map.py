@@ -54,8 +54,8 @@ def with_values(data: bytes, values: Mapping[str, int]) -> bytes:
 
 
 def running(answer: str | None) -> dict[str, str] | None:
-    """Key -> value of `show map FILE`; None where it was not answered."""
-    if answer is None:
+    """Key -> value of `show map FILE`; None where it was not answered, or the map is not known there."""
+    if answer is None or answer.startswith(("Unknown", "Can't", "No such")):
         return None
     words: Sequence[list[str]] = [line.split(None, 2) for line in answer.splitlines()]
     return {

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from adapters.ssh.codecs.haproxy_backend import ref_of as backend_ref
 from adapters.ssh.codecs.haproxy_rules import milliseconds
-from adapters.ssh.codecs.haproxy_runtime import Running, RunningServer
+from adapters.ssh.codecs.haproxy_runtime import Running, RunningServer, whole
 from adapters.ssh.codecs.haproxy_servers import Backend, Server, odd_number, templated_reason
 from adapters.ssh.seam import HostFacts, object_name
 from control.model import (
@@ -62,7 +62,8 @@ def read(found: Sequence[Backend], running: Running, facts: HostFacts, bases: Ma
             now = running.servers.get((backend.name, server.name))
             number = maxconn_of(server, now)
             if number is not None and server.name not in backend.doubled:
-                limits.append(_limit(backend, server, now, number, facts, bases))
+                waiting = whole(running.proxies.get((backend.name, "BACKEND"), {}).get("qcur")) or 0
+                limits.append(_limit(backend, server, now, number, facts, bases, waiting))
     return limits
 
 
@@ -78,6 +79,7 @@ def _limit(
     number: int,
     facts: HostFacts,
     bases: Mapping[str, str],
+    waiting: int,
 ) -> Limit:
     over = _over(backend)
     setting = server.all.get("maxconn")
@@ -102,7 +104,7 @@ def _limit(
         amounts=GRID,
         specials=frozenset({Special.UNLIMITED}),
         editable=Editable(False, reason) if reason else Editable(),
-        notes=tuple(_notes(backend, server, now)),
+        notes=tuple(_notes(backend, server, now, waiting)),
         location=clean(setting.line.location if setting else server.line.location),
         use=_use(now, facts),
     )
@@ -122,7 +124,7 @@ def _use(now: RunningServer | None, facts: HostFacts) -> Use:
     return Use(current=Fraction(now.sessions + (now.queued or 0)), read_at=facts.read_at)
 
 
-def _notes(backend: Backend, server: Server, now: RunningServer | None) -> list[str]:
+def _notes(backend: Backend, server: Server, now: RunningServer | None, waiting: int) -> list[str]:
     notes = []
     odd = odd_number("maxconn", server.all.get("maxconn"))
     if odd:
@@ -131,8 +133,8 @@ def _notes(backend: Backend, server: Server, now: RunningServer | None) -> list[
         line = clean(server.all["maxconn"].line.location)
         notes.append(f"inherited from default-server at {line}: an edit overrides it on this server")
     notes.extend(_drift(backend, server, now))
-    if now is not None and now.queued:
-        notes.append(f"{now.queued} requests wait in the queue now")
+    if now is not None and (now.queued or waiting):
+        notes.append(f"now waiting: {now.queued or 0} for this server, {waiting} for any server of the backend")
     fullconn = backend.section.last("fullconn")
     if "minconn" in server.all:
         limit = clean(fullconn.values[1]) if fullconn and len(fullconn.words) > 1 else "HAProxy's own guess"

@@ -55,7 +55,7 @@ class HAProxyDriver:
             why_not = "no stats socket is known"
         else:
             try:
-                for what in [*_ALWAYS, *(f"map {name}" for name in Config(tree).maps())]:
+                for what in [*_ALWAYS, *(f"map {name}" for name in Config(tree).maps_to_ask())]:
                     answers[what] = await host.haproxy_show(socket, what)
             except ControlError as error:
                 why_not, answers = error.message, {}

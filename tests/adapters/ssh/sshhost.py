@@ -7,14 +7,17 @@ watched from outside.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
+from control.ports import Secrets
 
 USER = "deckop"
 UID = 2101
@@ -180,7 +183,11 @@ class Host:
             binds.append("mount -t tmpfs -o size=64k tmpfs /etc/nginx && cp -a /mnt/nginx/. /etc/nginx/")
         run = "/usr/sbin/nginx -g 'daemon off;' &\n/usr/sbin/haproxy -W -f /etc/haproxy/haproxy.cfg &\n"
         lines = [f"mount --bind {self.root} /mnt", *binds, f"hostname {self.name}"]
-        script = "set -eu\n" + "\n".join(lines) + f"\n{run if proxies else ''}exec /usr/sbin/sshd -D -e -f /mnt/sshd_config\n"
+        script = (
+            "set -eu\n"
+            + "\n".join(lines)
+            + f"\n{run if proxies else ''}exec /usr/sbin/sshd -D -e -f /mnt/sshd_config\n"
+        )
         (self.root / "init.sh").write_text(script)
         names = ["--mount", "--pid", "--uts", "--fork", "--kill-child=KILL", "--mount-proc"]
         with (self.root / "log").open("wb") as log:
@@ -228,10 +235,42 @@ def wait_port(address: str, port: int, seconds: float = 10.0) -> None:
     raise TimeoutError(f"{address}:{port} does not answer")
 
 
-@contextlib.contextmanager
-def started(host: Host) -> Iterator[Host]:
-    try:
-        host.start()
-        yield host
-    finally:
-        host.stop()
+def environment(folder: Path, hosts: list[Host], *, user: str = "root", sudo: bool = False, **blocks: str) -> SshConfig:
+    """An `ssh` section for these hosts, with a config and a known_hosts file of its own. `blocks`: host -> ssh config
+    in place of the usual one."""
+    config, known = folder / "ssh_config", folder / "known_hosts"
+    config.write_text("".join(blocks.get(host.name.replace("-", "_"), host.config_block(user)) for host in hosts))
+    known.write_text("".join(host.known_line() for host in hosts))
+    return SshConfig(tuple(host.name for host in hosts), str(config), str(known), sudo)
+
+
+def deck_environment(ssh: SshConfig, *proxies: ProxyConfig) -> EnvironmentConfig:
+    both = (ProxyConfig("nginx"), ProxyConfig("haproxy"))
+    return EnvironmentConfig("lb", ssh=ssh, section="ssh", proxies=proxies or both)
+
+
+NO_SECRETS = Secrets(lambda what, key: None)
+
+
+class Watched:
+    """Counts writes in a folder and below while it is open, by inotify."""
+
+    _WRITES = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400
+    """Modified, attributes, moved from and to, created, deleted, itself deleted."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK)
+        for folder in folders:
+            for one in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+                assert self._libc.inotify_add_watch(self._descriptor, str(one).encode(), self._WRITES) > 0
+
+    def events(self) -> bytes:
+        """What happened so far; empty for nothing."""
+        try:
+            return os.read(self._descriptor, 65536)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        os.close(self._descriptor)
