@@ -13,7 +13,6 @@ from adapters.ssh.codecs.haproxy_runtime import Running
 from adapters.ssh.codecs.haproxy_servers import backends
 from adapters.ssh.seam import ConfigTree, Runtime, base_of
 
-
 SMALL_MAP = 65536
 """Bytes. Larger maps are not asked for at every read."""
 
