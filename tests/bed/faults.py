@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from tests.bed.build import run
 from tests.bed.description import Bed
+from tests.bed.processes import children_of, name_of
 
 _TREES = {"nginx": "/etc/nginx", "haproxy": "/etc/haproxy"}
 
@@ -45,16 +46,37 @@ def full_disk(bed: Bed, host: str) -> Iterator[None]:
 
 @contextmanager
 def hanging(bed: Bed, *names: str) -> Iterator[None]:
-    """Stop processes of the bed by name (they keep their sockets and answer nothing) and let them go on afterwards."""
-    pids = [bed.pid(name) for name in names]
+    """Stop processes of the bed by name with all that they started (they keep their sockets and answer nothing), and
+    let them go on afterwards."""
+    pids = [pid for name in names for pid in _family(bed.pid(name))]
     try:
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         yield
     finally:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def no_ssh(bed: Bed, host: str) -> Iterator[None]:
+    """Kill the host's sshd with all its sessions; its proxy goes on. Afterwards sshd runs again, by another pid."""
+    init = bed.pid(f"init/{host}")
+    for listener in (pid for pid in children_of(init) if name_of(pid) == "sshd"):
+        for pid in _family(listener):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        _inside(bed, host, "/usr/sbin/sshd -f /etc/ssh/sshd_config")
+
+
+def _family(pid: int) -> list[int]:
+    """A process, its children and theirs."""
+    return [pid, *(member for child in children_of(pid) for member in _family(child))]
 
 
 def _inside(bed: Bed, host: str, script: str) -> None:

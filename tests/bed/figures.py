@@ -20,7 +20,7 @@ ERROR_RATIO = 0.005
 TIMEOUT_SECONDS = 5.0
 
 
-def _signed_for(service: str) -> dict[str, str]:
+def signed_for(service: str) -> dict[str, str]:
     """A header by which an emulator knows the service; emulators do not check signatures."""
     scope = f"{SETUP_KEY}/20200101/{REGION}/{service}/aws4_request"
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
@@ -29,7 +29,7 @@ def _signed_for(service: str) -> dict[str, str]:
 def weights(ministack: str) -> dict[str, float]:
     """Version -> share of the alias, as it stands now."""
     url = f"http://{ministack}/2015-03-31/functions/{FUNCTION}/aliases/{ALIAS}"
-    request = urllib.request.Request(url, headers=_signed_for("lambda"))
+    request = urllib.request.Request(url, headers=signed_for("lambda"))
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
         alias = json.loads(answer.read())
     added = {
@@ -74,7 +74,7 @@ def put(moto: str, data: list[tuple[str, dict[str, str], float, int]]) -> None:
         for place, (name, content) in enumerate(dimensions.items(), 1):
             fields[f"{member}.Dimensions.member.{place}.Name"] = name
             fields[f"{member}.Dimensions.member.{place}.Value"] = content
-    headers = _signed_for("monitoring") | {"Content-Type": "application/x-www-form-urlencoded"}
+    headers = signed_for("monitoring") | {"Content-Type": "application/x-www-form-urlencoded"}
     request = urllib.request.Request(f"http://{moto}/", urlencode(fields).encode(), headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
         answer.read()

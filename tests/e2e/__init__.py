@@ -1,0 +1,1 @@
+"""The checks of the whole program against the test bed, through the command line alone."""

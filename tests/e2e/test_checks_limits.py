@@ -1,0 +1,55 @@
+"""A limit set on the command line lets through what the plan had said: not less than low, not more than high."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.bed.description import Bed, LimitEntry
+from tests.e2e.asking import passed
+from tests.e2e.cli import Deck, environment_of
+
+pytestmark = [pytest.mark.bed, pytest.mark.timeout(240)]
+
+SECONDS = 10
+EITHER_WAY = Fraction(1, 20)
+WORDS = {
+    "eu/Middleware/inference/per-client": ["rate=15/s", "burst=30"],
+    "us/Middleware/inference/per-client": ["rate=15/s", "burst=30"],
+    "web/NginxLimitReq/*/per_client": ["rate=15/s", "burst=30"],
+    "lb/HAProxyRequestLimit/*/limited%2Fcallers": ["amount=30"],
+}
+
+
+def promised(plan: dict[str, Any], entry: LimitEntry) -> dict[str, Any]:
+    """The effective interval that the plan prints for this binding after the change."""
+    found = [item for step in plan["steps"] for item in step["effective"]]
+    on = [item for item in found if item["on"] == entry.on] or found
+    assert on, plan
+    after: dict[str, Any] = on[0]["after"]
+    return after
+
+
+def bounds(effective: dict[str, Any], seconds: int) -> tuple[Fraction, Fraction]:
+    """The least and the most that may pass in so many seconds from a full bucket, 5 % either way."""
+    share = Fraction(seconds) / Fraction(effective["seconds"])
+    low = Fraction(effective["low"]) * share
+    high = Fraction(effective["high"]) * share + Fraction(effective["at_once"]["high"])
+    return low * (1 - EITHER_WAY), high * (1 + EITHER_WAY)
+
+
+@pytest.mark.parametrize("ref", WORDS)
+def test_what_passes_is_what_the_plan_had_printed(deck: Deck, quiet_bed: Bed, ref: str) -> None:
+    entry = quiet_bed.limit(ref)
+    shown = deck.run("set", "limit", ref, *WORDS[ref], "-o", "json")
+    assert shown.code == 2, shown
+    effective = promised(shown.json, entry)
+    environments = [environment_of(ref)]
+    deck.apply("set", "limit", ref, *WORDS[ref], environments=environments)
+    try:
+        low, high = bounds(effective, SECONDS)
+        assert 0 < low <= passed(entry, SECONDS) <= high, effective
+    finally:
+        deck.apply("undo", environments=environments)
