@@ -32,7 +32,7 @@ from control.plan import (
 from control.planning import ObjectRead, Situation, guards_of, mismatches, outlook
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
 from control.proving import (
-    COUNT_SECONDS,
+    LOOK_SECONDS,
     OBSERVE_SECONDS,
     UNKNOWN,
     count,
@@ -178,12 +178,15 @@ class Applying:
         attempt = Attempt(step, StepResult(step.object, StepOutcome.APPLIED))
         try:
             async with self.locks.held(step.object):
-                fresh = await prepare_step(reader, step)
+                counting = asyncio.ensure_future(count(reader, measured_refs(self._fresh[number]), LOOK_SECONDS))
+                try:
+                    fresh = await prepare_step(reader, step)
+                finally:
+                    attempt.baseline = await counting
                 against = self._objections(number, fresh)
                 if against:
                     raise GuardRefused(told(against), ref=step.object)
                 attempt.prepared = fresh
-                attempt.baseline = await count(reader, measured_refs(fresh), COUNT_SECONDS)
                 await guarded_write(attempt, reader, self.writers[step.environment], self._written(number))
         except ControlError as error:
             attempt.refuse(error)

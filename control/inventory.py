@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 from control import capacity
-from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
+from control.deckfile import DeckConfig, EnvironmentConfig
 from control.fields import Row
-from control.graph import Graph, limits_by_route, service_refs
 from control.grouping import group_limit, group_route, with_group_rows
 from control.model import (
-    Effective,
     Environment,
-    Interval,
     Limit,
     Outside,
     Platform,
@@ -24,7 +20,9 @@ from control.model import (
     Snapshot,
 )
 from control.ref import GROUP_SCOPE, Ref
-from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
+from control.services import Known, service_view
+from control.structure import Structure, shape_key, structure_of
+from control.views import EnvironmentView, Inventory, Seen, Unreached
 
 
 @dataclass(slots=True)
@@ -36,13 +34,24 @@ class EnvironmentState:
     unreached: Unreached | None = None
     """Why the latest read failed; None where it did not."""
     seen: Mapping[Ref, Seen] = field(default_factory=dict)
+    shape: Hashable = None
+    """`structure.shape_key` of the snapshot."""
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Keep a prepared snapshot."""
+        self.shape = shape_key(snapshot)
+        self.snapshot = snapshot
 
 
 def prepared_snapshot(snapshot: Snapshot, config: EnvironmentConfig | None) -> Snapshot:
     """A read with its group rows and with every binding's effective limit filled; for `EnvironmentState`."""
-    limits = tuple(capacity.with_effective(limit) for limit in snapshot.limits)
+    limits = tuple(limit if _is_filled(limit) else capacity.with_effective(limit) for limit in snapshot.limits)
     filled = Snapshot(snapshot.environment, snapshot.routes, limits, snapshot.read_at, snapshot.outside)
     return with_group_rows(filled, config)
+
+
+def _is_filled(limit: Limit) -> bool:
+    return all(binding.effective is not None for one in (limit, *limit.members) for binding in one.bindings)
 
 
 def empty_inventory(deck: DeckConfig) -> Inventory:
@@ -50,7 +59,29 @@ def empty_inventory(deck: DeckConfig) -> Inventory:
     return build_inventory(deck, {}, version=0)
 
 
-def build_inventory(deck: DeckConfig, states: Mapping[str, EnvironmentState], version: int) -> Inventory:
+class StructureCache:
+    """The last structure, for as long as no environment's shape changes."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, Structure] | None = None
+
+    def structure(
+        self,
+        deck: DeckConfig,
+        states: Mapping[str, EnvironmentState],
+        routes: Mapping[Ref, Route],
+        limits: Mapping[Ref, Limit],
+    ) -> Structure:
+        """The structure of these rows, made anew only where a shape has changed."""
+        key = tuple((name, state.shape) for name, state in states.items())
+        if self._last is None or self._last[0] != key:
+            self._last = key, structure_of(deck, routes, limits)
+        return self._last[1]
+
+
+def build_inventory(
+    deck: DeckConfig, states: Mapping[str, EnvironmentState], version: int, cache: StructureCache | None = None
+) -> Inventory:
     """Everything known now. Environments that were never read are in it with no rows."""
     routes: dict[Ref, Route] = {}
     limits: dict[Ref, Limit] = {}
@@ -63,7 +94,8 @@ def build_inventory(deck: DeckConfig, states: Mapping[str, EnvironmentState], ve
             limits.update((limit.ref, limit) for limit in state.snapshot.limits)
             outside.extend(state.snapshot.outside)
     views = {config.name: environment_view(config, states.get(config.name)) for config in deck.environments}
-    inventory = assemble(deck, routes, limits, seen, views)
+    structure = cache.structure(deck, states, routes, limits) if cache is not None else None
+    inventory = assemble(deck, routes, limits, seen, views, structure)
     return replace(
         inventory,
         version=version,
@@ -78,21 +110,20 @@ def assemble(
     limits: Mapping[Ref, Limit],
     seen: Mapping[Ref, Seen],
     views: Mapping[str, EnvironmentView],
+    structure: Structure | None = None,
 ) -> Inventory:
     """An inventory of these rows, with its graph, services and headroom."""
-    graph = Graph(routes, deck.services)
-    limits_of = limits_by_route(graph, routes, limits.values())
-    members = {service.name: service_refs(service, routes) for service in deck.services}
-    known = Known(graph, graph.ancestors(), routes, limits, limits_of, seen, views)
+    structure = structure or structure_of(deck, routes, limits)
+    known = Known(routes, seen, views)
     return Inventory(
         version=0,
         environments=views,
         routes=routes,
         limits=limits,
-        services={service.name: service_view(service, members[service.name], known) for service in deck.services},
-        service_of=_service_of(members, routes),
+        services={service.name: service_view(service, structure, known) for service in deck.services},
+        service_of=structure.service_of,
         seen=seen,
-        limits_of=limits_of,
+        limits_of=structure.limits_of,
     )
 
 
@@ -110,16 +141,6 @@ def with_rows(deck: DeckConfig, inventory: Inventory, changed: Mapping[Ref, Row]
     routes.update((ref, row) for ref, row in changed.items() if ref in inventory.routes and isinstance(row, Route))
     limits.update((ref, row) for ref, row in changed.items() if ref in inventory.limits and isinstance(row, Limit))
     return assemble(deck, routes, limits, inventory.seen, inventory.environments)
-
-
-def _service_of(members: Mapping[str, Sequence[Ref]], routes: Mapping[Ref, Route]) -> dict[Ref, str]:
-    found: dict[Ref, str] = {}
-    for name, refs in members.items():
-        for ref in refs:
-            found.setdefault(ref, name)
-            for member in routes[ref].members:
-                found.setdefault(member.ref, name)
-    return found
 
 
 def _platform(config: EnvironmentConfig) -> Platform:
@@ -159,127 +180,3 @@ def find_row(inventory: Inventory, ref: Ref) -> Row | None:
     group = ref.on(GROUP_SCOPE)
     row = inventory.routes.get(group) or inventory.limits.get(group)
     return next((member for member in row.members if member.ref == ref), None) if row is not None else None
-
-
-# --- services ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The parts that a service's view is computed from."""
-
-    graph: Graph
-    ancestors: Mapping[Ref, set[Ref]]
-    routes: Mapping[Ref, Route]
-    limits: Mapping[Ref, Limit]
-    limits_of: Mapping[Ref, tuple[Ref, ...]]
-    seen: Mapping[Ref, Seen]
-    environments: Mapping[str, EnvironmentView]
-
-
-def service_view(service: ServiceConfig, refs: tuple[Ref, ...], known: Known) -> ServiceView:
-    """One service over all platforms: the share of each environment and the demand it can carry."""
-    front = known.graph.row(Ref.parse(service.front.route)) if service.front else None
-    behind = [ref for ref in refs if ref != front]
-    environments = list(dict.fromkeys(ref.environment for ref in behind))
-    if service.front is not None:
-        environments = list(dict.fromkeys((*environments, *service.front.targets.values())))
-    shares = _front_shares(service, known.routes.get(front)) if front is not None else {}
-    source = "front"
-    if not shares or None in shares.values():
-        measured = _measured_shares(behind, environments, known)
-        shares, source = (measured, "measured") if measured else (shares, "front")
-    told = tuple(
-        (name, shares.get(name), source if shares.get(name) is not None else "unknown") for name in environments
-    )
-    caps = {name: _cap(name, behind, known) for name in environments}
-    headroom = capacity.headroom(caps, {name: share for name, share, _ in told}, _demand(front, behind, known))
-    read = [view.read_at for name in environments if (view := known.environments.get(name)) and view.read_at]
-    return ServiceView(service.name, refs, front, told, headroom, min(read, default=0.0))
-
-
-def _front_shares(service: ServiceConfig, front: Route | None) -> dict[str, Fraction | None]:
-    """Environment -> its share as the front has it set. A target whose share is unknown makes its environment's so."""
-    if service.front is None or front is None:
-        return {}
-    found: dict[str, Fraction | None] = {}
-    for target in front.targets:
-        name = service.front.targets.get(target.name)
-        if name is None:
-            continue
-        sofar = found.get(name, Fraction(0))
-        found[name] = None if sofar is None or target.share is None else sofar + target.share
-    return found
-
-
-def _entrances(environment: str, refs: Iterable[Ref], known: Known) -> list[Ref]:
-    """The routes of a service in one environment that no other one of them there leads to."""
-    here = [ref for ref in refs if ref.environment == environment]
-    inner = {to for ref in here for to in known.graph.leads_to(ref)}
-    return [ref for ref in here if ref not in inner]
-
-
-def _rps(environment: str, refs: Iterable[Ref], known: Known) -> Fraction | None:
-    rates = [known.seen[ref].traffic.rps if ref in known.seen else None for ref in _entrances(environment, refs, known)]
-    return _total(rates)
-
-
-def _total(values: Sequence[Fraction | None]) -> Fraction | None:
-    found = [value for value in values if value is not None]
-    return sum(found, Fraction(0)) if found and len(found) == len(values) else None
-
-
-def _measured_shares(refs: Sequence[Ref], environments: Sequence[str], known: Known) -> dict[str, Fraction | None]:
-    rates = {name: _rps(name, refs, known) for name in environments}
-    total = _total(list(rates.values()))
-    if not total:
-        return {}
-    return {name: rate / total for name, rate in rates.items() if rate is not None}
-
-
-def _demand(front: Ref | None, refs: Sequence[Ref], known: Known) -> Fraction | None:
-    if front is not None and front in known.seen:
-        return known.seen[front].traffic.rps
-    return _total([_rps(name, refs, known) for name in dict.fromkeys(ref.environment for ref in refs)])
-
-
-def _cap(environment: str, refs: Iterable[Ref], known: Known) -> Interval | None:
-    """What one environment admits for a service: the sum over its entrances; unknown where one is unknown."""
-    caps = [_route_cap(ref, known) for ref in _entrances(environment, refs, known)]
-    if not caps or any(cap is None for cap in caps):
-        return None
-    whole = [cap for cap in caps if cap is not None]
-    return Interval(_total([cap.low for cap in whole]), _total([cap.high for cap in whole]))
-
-
-def _route_cap(ref: Ref, known: Known) -> Interval | None:
-    seen = known.seen.get(ref)
-    p95 = seen.traffic.p95_seconds if seen is not None else None
-    # The mean time in the system is below its 95th percentile, so only the upper end is known.
-    in_system = Interval(None, p95) if p95 else None
-    return capacity.cap_of(effectives_on(ref, known), in_system)
-
-
-def effectives_on(ref: Ref, known: Known) -> list[Effective]:
-    """The effective limits that the requests of one route row meet, where they could be computed."""
-    inside = {str(one) for row in (ref, *known.ancestors.get(ref, ())) for one in _names(row, known)}
-    return [
-        binding.effective
-        for limit in known.limits_of.get(ref, ())
-        for binding in known.limits[limit].bindings
-        if binding.effective is not None and binding.on in inside
-    ]
-
-
-def _names(row: Ref, known: Known) -> list[Ref]:
-    return [row, *(member.ref for member in known.routes[row].members)]
-
-
-def headroom_line(name: str, headroom: Headroom) -> str:
-    """One line on a service's demand limit, for the plan."""
-    if headroom.demand_max is None:
-        return f"{name}: D* unknown ({headroom.why})" if headroom.why else f"{name}: D* unknown"
-    low, high = headroom.demand_max.low, headroom.demand_max.high
-    ends = " to ".join("?" if end is None else f"{float(end):.4g}" for end in dict.fromkeys((low, high)))
-    first = f", {headroom.first_to_saturate} saturates first" if headroom.first_to_saturate else ""
-    return f"{name}: D* {ends} rps{first}"

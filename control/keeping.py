@@ -10,7 +10,7 @@ from typing import TypeVar
 from control.asking import ask
 from control.deckfile import DeckConfig
 from control.errors import ControlError
-from control.inventory import EnvironmentState, build_inventory, empty_inventory, prepared_snapshot
+from control.inventory import EnvironmentState, StructureCache, build_inventory, empty_inventory, prepared_snapshot
 from control.measuring import Meter
 from control.merging import carried, counted_together
 from control.model import Counted, Limit, Route, Snapshot
@@ -32,18 +32,19 @@ class Keeper:
     states: dict[str, EnvironmentState] = field(default_factory=dict)
     meter: Meter = field(default_factory=Meter)
     inventory: Inventory = field(init=False)
+    _structures: StructureCache = field(default_factory=StructureCache)
+    _building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.inventory = empty_inventory(self.deck)
 
     async def rebuild(self) -> Inventory:
-        """Make the inventory anew from the states, off the event loop."""
-        states = {name: replace(state) for name, state in self.states.items()}
-        version = self.inventory.version + 1
-        built = await asyncio.to_thread(build_inventory, self.deck, states, version)
-        if built.version > self.inventory.version:
-            self.inventory = built
-        return self.inventory
+        """Make the inventory anew from the states, off the event loop, one after the other so that none is lost."""
+        async with self._building:
+            states = {name: replace(state) for name, state in self.states.items()}
+            version = self.inventory.version + 1
+            self.inventory = await asyncio.to_thread(build_inventory, self.deck, states, version, self._structures)
+            return self.inventory
 
     def state(self, name: str) -> EnvironmentState:
         return self.states.setdefault(name, EnvironmentState())
@@ -58,7 +59,7 @@ class Keeper:
         filled = await asyncio.to_thread(prepared_snapshot, snapshot, self.deck.environment(name))
         state = self.state(name)
         if state.snapshot is None or filled.read_at >= state.snapshot.read_at:
-            state.snapshot = filled
+            await asyncio.to_thread(state.take, filled)
         state.unreached = None
         return None
 
@@ -72,7 +73,7 @@ class Keeper:
             limits=_merged(known.limits, part.limits, object),
             read_at=known.read_at or part.read_at,
         )
-        state.snapshot = prepared_snapshot(merged, self.deck.environment(name))
+        state.take(prepared_snapshot(merged, self.deck.environment(name)))
 
     async def count(self, name: str) -> bool:
         """Take one sample of the counters of one environment. True where something was counted."""

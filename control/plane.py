@@ -53,6 +53,8 @@ _APPLY = ApplyOptions()
 READ_DEADLINE = 15.0
 BESIDE_DEADLINE = 4.0
 """How long a plan waits for environments that it does not touch but whose rows tell its headroom."""
+PLAN_DEADLINE = 60.0
+"""How long one environment may take to make the steps of a plan ready: an edit of forty hosts reads forty hosts."""
 AT_ONCE = 16
 """So many objects are read side by side."""
 
@@ -160,7 +162,7 @@ class ControlPlane:
     async def _situation(self, read: Sequence[ObjectRead]) -> Situation:
         """Merge fresh reads in and say what plans are made on."""
         for one in read:
-            self._keeper.merge(one.environment, one.snapshot, one.object)
+            await asyncio.to_thread(self._keeper.merge, one.environment, one.snapshot, one.object)
         inventory = await self._keeper.rebuild()
         last = await asyncio.to_thread(self._log.last_change_at)
         return Situation(self.deck, inventory, last, time.time())
@@ -210,7 +212,7 @@ class ControlPlane:
             by_environment.setdefault(change.ref.environment, []).append(change)
         answers = await asyncio.gather(
             *(
-                ask(self._readers[self._known(name)].prepare(own, fresh=True), READ_DEADLINE, f"planning in {name}")
+                ask(self._readers[self._known(name)].prepare(own, fresh=True), PLAN_DEADLINE, f"planning in {name}")
                 for name, own in by_environment.items()
             )
         )

@@ -15,7 +15,7 @@ from control.errors import InvalidValue, NotFound, UsageError
 from control.fields import Row, flattened, same, show, value_of
 from control.graph import Graph
 from control.guards import GuardView, judge, worst
-from control.inventory import find_row, headroom_line, with_rows
+from control.inventory import find_row, with_rows
 from control.merging import carried
 from control.model import Limit, Owner, Route, Snapshot, Weight
 from control.options import PlanOptions
@@ -24,6 +24,7 @@ from control.plan import EffectiveChange, GuardResult, OnFailure, Plan, Step, Ve
 from control.planshapes import seal
 from control.ports import Prepared
 from control.ref import Ref
+from control.services import headroom_line
 from control.views import Inventory
 
 Remembered = Callable[[Ref, str], Weight | None]

@@ -23,8 +23,9 @@ SETTLE_SECONDS = 2.0
 """How long a write that was accepted may take until reading back shows it."""
 OBSERVE_SECONDS = 120.0
 """How long traffic is watched by default where the caller waits for `observed`."""
-COUNT_SECONDS = 3.0
-"""How long one look at the counters may take where the caller does not wait for them."""
+COUNT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+"""How long one look at the counters may take where the caller does not wait for traffic."""
 LOOKS_AGAINST = 3
 """So many looks in a row must disagree before the answer is no: one look may be chance."""
 
@@ -136,7 +137,7 @@ async def observe(
     """Look at the counters once, or (with `wait`) until they say yes or no, counting from when it was loaded."""
     refs = measured_refs(step)
     started = time.monotonic()
-    latest = await count(reader, refs, COUNT_SECONDS)
+    latest = await count(reader, refs, COUNT_SECONDS if wait else LOOK_SECONDS)
     if not wait:
         return judge_counts(step, baseline, latest)
     baseline, part, interval, against = latest, judge_counts(step, latest, latest), 0.5, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from control.errors import ControlError
@@ -18,23 +19,28 @@ SETTLE_SECONDS = 0.05
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 REREAD_SECONDS = 120.0
 """Everything is read anew at least so often, for what no watch tells."""
+SHOW_MEASURED_SECONDS = 2.0
 MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERLESS: 30.0}
 
 
 async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
     """Yield the inventory after every change of it, until closed."""
-    changed = asyncio.Event()
+    changed, measured = asyncio.Event(), asyncio.Event()
     tasks = [
         asyncio.ensure_future(work)
         for name in keeper.readers
-        for work in (_follow(keeper, name, changed), _measure(keeper, name, changed))
+        for work in (_follow(keeper, name, changed), _measure(keeper, name, measured))
     ]
+    tasks.append(asyncio.ensure_future(_show_measured(measured, changed)))
     try:
         while True:
             await changed.wait()
             await asyncio.sleep(SETTLE_SECONDS)
             changed.clear()
+            started = time.monotonic()
             yield await keeper.rebuild()
+            # A big fleet in motion must not spend all its time on showing it.
+            await asyncio.sleep(min(4 * (time.monotonic() - started), 1.0))
     finally:
         for task in tasks:
             task.cancel()
@@ -80,10 +86,19 @@ async def _pump(reader: Reader, touched: asyncio.Event) -> None:
         touched.set()
 
 
-async def _measure(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
+async def _show_measured(measured: asyncio.Event, changed: asyncio.Event) -> None:
+    """Show the counters of all environments together, at one pace."""
+    while True:
+        await measured.wait()
+        measured.clear()
+        changed.set()
+        await asyncio.sleep(SHOW_MEASURED_SECONDS)
+
+
+async def _measure(keeper: Keeper, name: str, measured: asyncio.Event) -> None:
     while True:
         if await keeper.count(name):
-            changed.set()
+            measured.set()
             snapshot = keeper.state(name).snapshot
             platform = snapshot.environment.platform if snapshot is not None else Platform.KUBERNETES
             await asyncio.sleep(MEASURE_SECONDS[platform])
