@@ -1,4 +1,4 @@
-"""The demo fleet's deck: twelve environments, six services, as a deck file would name them."""
+"""The demo fleet's deck: twelve environments, eight services, as a deck file would name them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.demo.clusters import CLUSTERS
-from adapters.demo.functions import REGIONS
+from adapters.demo.function_data import REGIONS
 from adapters.demo.hosts import GROUPS, HAPROXY_MAIN, HAPROXY_SOCKET, NGINX_LOG, NGINX_MAIN
 from control.deckfile import (
     AwsConfig,
@@ -47,6 +47,46 @@ FRONTS = {
     ),
     "whisper": FrontConfig("edge/HAProxyBackend/*/edge-whisper", {"k8s-eu": "prod-eu", "k8s-us": "prod-us"}),
 }
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "llama": (
+        "*/HTTPRoute/inference/llama*",
+        "gpu-*/NginxUpstream/*/llama",
+        "edge/HAProxyBackend/*/edge-llama",
+        "lab/*/lab-1/*llama*",
+        "fn-*/LambdaAlias/*/llama-chat:*",
+    ),
+    "mistral": (
+        "*/HTTPRoute/inference/mistral*",
+        "gpu-*/NginxUpstream/*/mistral",
+        "edge/HAProxyBackend/*/edge-mistral",
+        "fn-*/LambdaAlias/*/mistral-chat:*",
+    ),
+    "embed": (
+        "*/HTTPRoute/inference/embed*",
+        "gpu-*/NginxUpstream/*/embed",
+        "edge/HAProxyBackend/*/edge-embed",
+        "fn-*/LambdaAlias/*/embed-text:*",
+    ),
+    "rerank": (
+        "*/HTTPRoute/inference/rerank*",
+        "gpu-*/NginxUpstream/*/rerank",
+        "fn-*/LambdaAlias/*/rerank-pairs:*",
+    ),
+    "vision": (
+        "*/HTTPRoute/inference/vision*",
+        "gpu-*/NginxUpstream/*/vision",
+        "fn-*/LambdaAlias/*/vision-caption:*",
+    ),
+    "whisper": (
+        "*/IngressRoute/inference/whisper*",
+        "*/TraefikService/inference/whisper*",
+        "edge/HAProxyBackend/*/edge-whisper",
+        "lab/HAProxyBackend/*/lab-whisper",
+        "fn-*/LambdaAlias/*/whisper-batch:*",
+    ),
+    "moderation": ("*/HTTPRoute/inference/moderation*",),
+    "tts": ("*/IngressRoute/inference/tts*",),
+}
 TOKENS = {"llama": 900, "mistral": 700}
 
 
@@ -55,9 +95,7 @@ def deck(folder: Path) -> DeckConfig:
     return DeckConfig(
         path=None,
         environments=tuple(_environment(name) for name in PLACES),
-        services=tuple(
-            _service(name) for name in ("llama", "mistral", "embed", "rerank", "vision", "whisper", "moderation")
-        ),
+        services=tuple(_service(name) for name in ROUTES),
         guards=GUARDS,
         journal=folder / "journal.db",
     )
@@ -108,13 +146,4 @@ def _proxies(name: str) -> tuple[ProxyConfig, ...]:
 
 
 def _service(name: str) -> ServiceConfig:
-    routes = [f"*/HTTPRoute/inference/{name}*", f"*/IngressRoute/inference/{name}*", f"gpu-*/NginxUpstream/*/{name}"]
-    functions = {"llama": "llama-chat", "mistral": "mistral-chat", "embed": "embed-text", "rerank": "rerank-pairs"}
-    functions |= {"vision": "vision-caption", "whisper": "whisper-batch"}
-    if name in functions:
-        routes.append(f"fn-*/LambdaAlias/*/{functions[name]}:*")
-    if name in FRONTS:
-        routes.append(f"edge/HAProxyBackend/*/edge-{name}")
-    if name == "whisper":
-        routes += ["*/TraefikService/inference/whisper*", "lab/HAProxyBackend/*/lab-whisper"]
-    return ServiceConfig(name, tuple(routes), FRONTS.get(name), TOKENS.get(name))
+    return ServiceConfig(name, ROUTES[name], FRONTS.get(name), TOKENS.get(name))

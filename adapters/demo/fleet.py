@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from adapters.demo import deck as deck_data
-from adapters.demo.clusters import CLUSTERS
-from adapters.demo.functions import REGIONS
-from adapters.demo.hosts import GROUPS
+from adapters.demo.lazy import LazyReader, LazyWriter, Part
 from adapters.demo.simulation import Simulator
 from adapters.demo.stale import StaleReader
 from control.deckfile import DeckConfig, EnvironmentConfig
@@ -17,9 +16,6 @@ from control.ports import Reader, Writer
 STALE = "prod-ap"
 """The environment whose last read is minutes old."""
 
-Part = tuple[Reader, Callable[[Reader], Writer]]
-"""A reader, and how to make a writer beside it."""
-
 
 def open_fleet(
     folder: Path, simulator: Simulator | None = None
@@ -27,29 +23,26 @@ def open_fleet(
     """The demo's deck, readers by environment, and how to make writers. `folder` keeps the state and the journal."""
     deck = deck_data.deck(folder)
     running = simulator or Simulator()
-    parts = {config.name: _open(config, folder, running) for config in deck.environments}
-    readers = {name: part[0] for name, part in parts.items()}
-    if STALE in readers:
-        readers[STALE] = StaleReader(readers[STALE])
+    lazy = {
+        config.name: LazyReader(config.name, partial(_open, config, folder, running)) for config in deck.environments
+    }
+    readers: dict[str, Reader] = {**lazy, STALE: StaleReader(lazy[STALE])}
 
     def make_writer(config: EnvironmentConfig, reader: Reader) -> Writer:
-        inner = reader.inner if isinstance(reader, StaleReader) else reader
-        return parts[config.name][1](inner)
+        return LazyWriter(lazy[config.name])
 
     return deck, readers, make_writer
 
 
 def _open(config: EnvironmentConfig, folder: Path, simulator: Simulator) -> Part:
-    if config.name in REGIONS:
+    if config.section == "aws":
         from adapters.demo.functions import open_functions
 
         return open_functions(config, folder, simulator)
-    if config.name in CLUSTERS:
+    if config.section == "kubernetes":
         from adapters.demo.cluster_side import open_cluster
 
         return open_cluster(config, folder, simulator)
-    if config.name in GROUPS:
-        from adapters.demo.host_side import open_hosts
+    from adapters.demo.host_side import open_hosts
 
-        return open_hosts(config, folder, simulator)
-    raise KeyError(config.name)
+    return open_hosts(config, folder, simulator)

@@ -66,15 +66,15 @@ class TraefikFleet:
         self._seen: dict[Key, tuple[int, float]] = {}
         self._lines: list[Line] = []
 
-    def page(self, path: str) -> tuple[int, bytes]:
-        """Status and body of one page."""
+    def page(self, path: str, search: str = "") -> tuple[int, bytes]:
+        """Status and body of one page; `search` is a part of the names wanted, in any case."""
         self.adopt()
         if path == "/metrics":
             return 200, self._metrics().encode()
         if path == "/api/http/services":
-            return 200, json.dumps(list(self._services())).encode()
+            return 200, _found(self._services(), search)
         if path == "/api/http/routers":
-            return 200, json.dumps([_router(line) for line in self._lines if line.router]).encode()
+            return 200, _found((_router(line) for line in self._lines if line.router), search)
         if path.startswith("/api/http/middlewares/"):
             found = self._middleware(path.rpartition("/")[2])
             return (404, b"{}") if found is None else (200, json.dumps(found).encode())
@@ -241,8 +241,12 @@ class TraefikPages(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a GET of one of the pages."""
         self._stored.refresh()
-        status, body = self._fleet.page(request.url.path)
+        status, body = self._fleet.page(request.url.path, request.url.params.get("search", ""))
         return httpx.Response(status, content=body, headers={"X-Next-Page": "1"})
+
+
+def _found(items: Iterable[dict[str, Any]], search: str) -> bytes:
+    return json.dumps([item for item in items if search.lower() in item["name"].lower()]).encode()
 
 
 def _router(line: Line) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+"""A reader that is made at its first use, away from the event loop: opening the fleet imports no platform."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from control.edit import Change
+from control.model import Access, Counted, Snapshot
+from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
+from control.ref import Ref
+
+Part = tuple[Reader, Callable[[Reader], Writer]]
+"""A reader, and how to make a writer beside it."""
+
+
+class LazyReader:
+    """`control.ports.Reader` that passes everything on to what `make` makes."""
+
+    def __init__(self, name: str, make: Callable[[], Part]) -> None:
+        self.name = name
+        self._make = make
+        self._part: Part | None = None
+        self._making = asyncio.Lock()
+
+    async def inner(self) -> Reader:
+        """The reader itself."""
+        if self._part is None:
+            async with self._making:
+                if self._part is None:
+                    self._part = await asyncio.to_thread(self._make)
+        return self._part[0]
+
+    async def writer(self) -> Writer:
+        """A writer beside it."""
+        reader = await self.inner()
+        assert self._part is not None
+        return self._part[1](reader)
+
+    async def read(self) -> Snapshot:
+        return await (await self.inner()).read()
+
+    async def read_object(self, object: str) -> Snapshot:
+        return await (await self.inner()).read_object(object)
+
+    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+        return await (await self.inner()).prepare(changes, fresh)
+
+    async def native(self, ref: Ref) -> NativeText:
+        return await (await self.inner()).native(ref)
+
+    async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
+        return await (await self.inner()).count(refs)
+
+    async def loaded(self, step: Prepared) -> ProofPart:
+        return await (await self.inner()).loaded(step)
+
+    async def access(self) -> Access:
+        return await (await self.inner()).access()
+
+    async def check(self) -> list[Check]:
+        return await (await self.inner()).check()
+
+    async def watch(self) -> AsyncIterator[None]:
+        async for _ in (await self.inner()).watch():
+            yield
+
+    async def close(self) -> None:
+        if self._part is not None:
+            await self._part[0].close()
+
+
+class LazyWriter:
+    """`control.ports.Writer` beside a `LazyReader`."""
+
+    def __init__(self, reader: LazyReader) -> None:
+        self._reader = reader
+        self._writer: Writer | None = None
+
+    async def write(self, step: Prepared) -> str:
+        if self._writer is None:
+            self._writer = await self._reader.writer()
+        return await self._writer.write(step)
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
