@@ -221,7 +221,7 @@ def _headroom(prepared: Sequence[Prepared], ahead: Outlook) -> tuple[str, ...]:
         then = after.services[name]
         was, will = headroom_line(name, service.headroom), headroom_line(name, then.headroom)
         if was != will:
-            lines.append(f"{was} -> {will.removeprefix(f'{name}: ')}")
+            lines.append(f"{was} -> {will.removeprefix(f'{name}: D* ')}")
         elif name in touched:
             lines.append(f"{was}, unchanged")
     return tuple(lines)
