@@ -1,0 +1,34 @@
+"""Registers Kubernetes: HTTPRoute, TraefikService and IngressRoute as routes, Traefik's Middleware as limits.
+
+Importing this module is cheap: HTTP client, codecs and YAML come with the first reader.
+"""
+
+from __future__ import annotations
+
+from control.deckfile import EnvironmentConfig
+from control.ports import PlatformAdapter, Reader, Secrets, Writer
+
+KINDS = {
+    "HTTPRoute": "Gateway API route: weights of each rule's backends",
+    "TraefikService": "Traefik weighted service: weights of its members",
+    "IngressRoute": "Traefik route: inline weights of each rule's services",
+    "Middleware": "Traefik rateLimit or inFlightReq",
+}
+
+
+def _open_reader(config: EnvironmentConfig, secrets: Secrets) -> Reader:
+    from adapters.kubernetes.reader import KubernetesReader
+
+    return KubernetesReader(config)
+
+
+def _open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) -> Writer:
+    from adapters.kubernetes.reader import KubernetesReader
+    from adapters.kubernetes.writer import KubernetesWriter
+
+    assert isinstance(reader, KubernetesReader)
+    return KubernetesWriter(reader)
+
+
+ADAPTER = PlatformAdapter("kubernetes", KINDS, _open_reader, _open_writer)
+"""What the registry lists."""
