@@ -46,6 +46,9 @@ ProgressCall = Callable[[Progress], Awaitable[None]]
 Refresh = Callable[[Sequence[ObjectRead]], Awaitable[Situation]]
 """Fresh reads of objects -> the situation with them merged in."""
 
+AT_ONCE = 16
+"""So many objects are read side by side before the first write."""
+
 
 class Applying:
     """One plan being applied by this process. `stop` ends it before the next step."""
@@ -73,6 +76,7 @@ class Applying:
         self._progress = progress
         self._on_failure = options.on_failure or plan.on_failure
         self._is_undo = plan.undo_of is not None
+        self._few = asyncio.Semaphore(AT_ONCE)
         self._fresh: list[Prepared] = []
         self._attempts: list[Attempt] = []
         self._situation: Situation | None = None
@@ -117,8 +121,9 @@ class Applying:
 
     async def _prepare_fresh(self, step: Step) -> tuple[Prepared, Snapshot]:
         reader = self.readers[step.environment]
-        fresh = await prepare_step(reader, step)
-        snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
+        async with self._few:
+            fresh = await prepare_step(reader, step)
+            snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
         wrong = mismatches(step.changes, rows_of(snapshot))
         if wrong:
             raise Stale("; ".join(wrong), ref=step.object, hint="plan again on what is there now")

@@ -127,13 +127,17 @@ class ChangeLog:
         lock.take(1.0, f"change {change}")
         return OpenChange(change, self.journal, lock)
 
+    def note(self, actor: str, what: str, data: Mapping[str, Any]) -> None:
+        """Record something that is no change of a platform: that somebody armed a session, and why."""
+        self.journal.append("note", "", {"actor": actor, "what": what, **data})
+
     def _lock_path(self, change: str) -> Path:
         return self.journal.path.with_name(f"{self.journal.path.name}.{change}.open")
 
-    def recorded(self, change: str | None = None) -> list[Recorded]:
-        """All changes, or one, oldest first."""
+    def recorded(self, change: str | None = None, since: float = 0.0) -> list[Recorded]:
+        """All changes that were begun since then, or one, oldest first."""
         found: dict[str, Recorded] = {}
-        for entry in self.journal.entries(change):
+        for entry in self.journal.entries(change, since):
             if entry.kind == "open":
                 found[entry.change] = _opened(entry)
             elif entry.change in found:
@@ -178,10 +182,10 @@ class ChangeLog:
             for one in reversed(recorded)
         ]
 
-    def last_change_at(self) -> dict[Ref, float]:
-        """When each ref was last changed by a change that left something in force."""
+    def last_change_at(self, since: float) -> dict[Ref, float]:
+        """When each ref was last changed, since then, by a change that left something in force."""
         found: dict[Ref, float] = {}
-        for one in self.recorded():
+        for one in self.recorded(since=since):
             if one.outcome in DONE:
                 found.update({change.ref: one.at for step in one.plan.steps for change in step.changes})
         return found

@@ -90,14 +90,14 @@ class Journal:
             connection.execute("COMMIT")
             return head
 
-    def entries(self, change: str | None = None) -> list[Entry]:
-        """All entries, or those of one change, oldest first."""
+    def entries(self, change: str | None = None, since: float = 0.0) -> list[Entry]:
+        """All entries from `since` (Unix time) on, or those of one change, oldest first."""
         query = "SELECT seq, hash, body FROM entries"
         with self._reading() as connection:
             if connection is None:
                 return []
             if change is None:
-                rows = connection.execute(f"{query} ORDER BY seq").fetchall()
+                rows = connection.execute(f"{query} WHERE at >= ? ORDER BY seq", (since,)).fetchall()
             else:
                 rows = connection.execute(f"{query} WHERE change = ? ORDER BY seq", (change,)).fetchall()
         return [self._entry(*row) for row in rows]

@@ -164,7 +164,8 @@ class ControlPlane:
         for one in read:
             await asyncio.to_thread(self._keeper.merge, one.environment, one.snapshot, one.object)
         inventory = await self._keeper.rebuild()
-        last = await asyncio.to_thread(self._log.last_change_at)
+        longest = max((config.guards.cool_down_seconds for config in self.deck.environments), default=0)
+        last = await asyncio.to_thread(self._log.last_change_at, time.time() - longest)
         return Situation(self.deck, inventory, last, time.time())
 
     # --- planning -----------------------------------------------------------------------------------------------------
@@ -260,6 +261,10 @@ class ControlPlane:
     def history(self) -> list[HistoryItem]:
         """All changes, newest first. Reads the journal's file: off the event loop, please, where that may wait."""
         return self._log.history()
+
+    async def note(self, what: str, data: Mapping[str, str]) -> None:
+        """Journal something that is no change of a platform, as that a session was armed, for how long and why."""
+        await asyncio.to_thread(self._log.note, self.actor, what, data)
 
     async def resolve(self, change: str | None = None) -> list[Result]:
         """Look at the platforms for each interrupted change, state what is true and journal it."""
