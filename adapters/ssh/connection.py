@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.ssh import known_hosts
 from adapters.ssh.hosts import HostConfig
-from adapters.ssh.keys import candidates
+from adapters.ssh.keys import KeyRing
 from adapters.ssh.shell import Done, Shell, run_once
 from control.errors import AuthError, ControlError, Unreachable
-from control.ports import Secrets
 from control.text import clean
 
 if TYPE_CHECKING:
@@ -66,12 +65,12 @@ class Connection:
     def __init__(
         self,
         config: HostConfig,
-        secrets: Secrets,
+        keys: KeyRing,
         known: Callable[[], Sequence[known_hosts.KnownKey]],
         through: Connection | None = None,
     ) -> None:
         self.config = config
-        self._secrets = secrets
+        self._keys = keys
         self._known = known
         self._through = through
         self._lock = threading.Lock()
@@ -84,6 +83,16 @@ class Connection:
         self._closed = False
 
     # --- what is done over it
+
+    @property
+    def is_open(self) -> bool:
+        """As far as is known without asking the host."""
+        return self._transport is not None and self._transport.is_active()
+
+    def open(self) -> None:
+        """Connect where that is not done yet. Raises `Unreachable`, `AuthError`."""
+        with self._told(), self._lock:
+            self._connected()
 
     def shell(self, script: str, timeout: float, root: bool = False) -> Done:
         """Run a script in the shell that stays open (one for us, one for root). Raises `Unreachable`."""
@@ -222,7 +231,7 @@ class Connection:
         from paramiko.ssh_exception import AuthenticationException
 
         offered: list[str] = []
-        for candidate in candidates(self.config, self._secrets):
+        for candidate in self._keys.candidates(self.config):
             try:
                 more = transport.auth_publickey(self.config.user, candidate.key)
             except AuthenticationException:

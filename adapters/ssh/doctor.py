@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.ssh.site import Site
+from adapters.ssh.site import Site, held
 from control.errors import ControlError
 from control.ports import Check
 from control.text import clean
@@ -45,7 +45,7 @@ async def _check_site(site: Site) -> list[Check]:
     what = f"{site.kind} on {clean(site.host.host)}"
     try:
         state = await site.read()
-        missing = await site.host.may_write(state.facts.proxy, state.tree.main)
+        missing = await site.host.may_write(state.facts.proxy, held(state))
     except ControlError as error:
         return [Check(f"read {what}", "fail", error.message, error.hint or "")]
     amount = f"{len(state.routes)} routes and {len(state.limits)} limits in {len(state.tree.files)} files"

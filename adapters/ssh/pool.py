@@ -1,4 +1,8 @@
-"""The one bounded pool of threads that all blocking SSH calls run in, and with it the bound on parallel handshakes."""
+"""The bounded threads that all blocking SSH calls run in.
+
+Connections are made in threads of their own, so that hosts which do not answer keep nobody else waiting; that is also
+the bound on parallel handshakes.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,24 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-THREADS = 32
+HANDSHAKES = 32
+CALLS = 16
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="ssh")
+def _threads(name: str, number: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(number, thread_name_prefix=f"ssh-{name}")
 
 
 async def run(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run a blocking call, which bounds its own time, off the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(_pool(), functools.partial(call, *args, **kwargs))
+    threads = _threads("call", CALLS)
+    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
+
+
+async def connect(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """The same for what may wait for a host that does not answer."""
+    threads = _threads("connect", HANDSHAKES)
+    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))

@@ -12,7 +12,7 @@ from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
 from adapters.ssh.proxies import driver_for
 from adapters.ssh.seam import Step, object_name
-from adapters.ssh.site import Site, State
+from adapters.ssh.site import Site, State, held
 from adapters.ssh.sources import Hosts
 from adapters.ssh.watching import watch
 from control.deckfile import EnvironmentConfig, ProxyConfig
@@ -232,7 +232,7 @@ class SshReader:
     async def access(self) -> Access:
         if not any(site.state for site in self._read_sites()):
             await self.read()
-        calls = [site.host.may_write(s.facts.proxy, s.tree.main) for site in self._read_sites() if (s := site.state)]
+        calls = [site.host.may_write(s.facts.proxy, held(s)) for site in self._read_sites() if (s := site.state)]
         outcomes = await _settle(calls)
         missing = [outcome.message if isinstance(outcome, ControlError) else outcome for outcome in outcomes if outcome]
         if missing:
@@ -258,8 +258,8 @@ def _access(states: Sequence[State]) -> Access:
     closed = [
         f"{clean(state.facts.host)}: {clean(path)}"
         for state in states
-        for path, facts in state.tree.facts.items()
-        if not facts.writable
+        for path in held(state)
+        if path in state.tree.facts and not state.tree.facts[path].writable
     ]
     if not states:
         return Access()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, TypeVar
 
 from adapters.ssh import discovery, pool, scripts
 from adapters.ssh.connection import Connection
@@ -14,13 +15,15 @@ from adapters.ssh.seam import ConfigTree, FileFacts, Includes, Probe, Workers
 from adapters.ssh.shell import Done, assign
 from adapters.ssh.tree import UNREADABLE, TreeParts
 from control.deckfile import ProxyConfig
-from control.errors import Forbidden, NotFound
+from control.errors import Forbidden, NotFound, Unreachable
 from control.text import clean
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 READ_TIMEOUT = 8.0
 _LEVELS = 10
 _MAXIMUM_FILE = 4 * 1024 * 1024
-_PROBE_AGE = 60.0
+_PROBE_AGE = 300.0
 """For how long a probe is good: tools, rights and arguments change rarely; workers are always asked anew."""
 
 
@@ -35,8 +38,14 @@ class RemoteReader:
         self._ways: dict[str, str] = {}
         """Socket -> how it is reached: `forward`, `shell`, `root`."""
 
+    async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a blocking call that uses the connection, which is made first where it is not there."""
+        if not self._connection.is_open:
+            await pool.connect(self._connection.open)
+        return await pool.run(call, *args, **kwargs)
+
     async def probe(self) -> Probe:
-        return await pool.run(self._probe)
+        return await self.run(self._probe)
 
     def _probe(self) -> Probe:
         began = time.time()
@@ -62,7 +71,7 @@ class RemoteReader:
         return bool(self._sudo and self._probed and self._probed.uid != 0 and self._probed.rights.get("shell"))
 
     async def config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
-        return await pool.run(self._config_tree, proxy, includes)
+        return await self.run(self._config_tree, proxy, includes)
 
     def _config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
         probed = self._known()
@@ -106,7 +115,7 @@ class RemoteReader:
         return self._shell(values + scripts.TREE, root).out, marker
 
     async def haproxy_show(self, socket: str, what: str) -> str:
-        answer = await pool.run(self.exchange, socket, "show " + checked_show(what))
+        answer = await self.run(self.exchange, socket, "show " + checked_show(what))
         if answer.startswith("Permission denied"):
             raise Forbidden(
                 f"host {clean(self.host)}: the socket {clean(socket)} does not answer 'show {clean(what)}'",
@@ -147,7 +156,7 @@ class RemoteReader:
         return _text(done.out)
 
     async def workers(self, proxy: ProxyConfig) -> Workers:
-        return await pool.run(self._workers, proxy)
+        return await self.run(self._workers, proxy)
 
     def _workers(self, proxy: ProxyConfig) -> Workers:
         parts = discovery.sections(_text(self._shell(scripts.PROCESSES).out))
@@ -155,7 +164,7 @@ class RemoteReader:
         return discovery.workers(discovery.processes(parts), proxy, prefix)
 
     async def log_tail(self, path: str, offset: int | None, maximum: int) -> tuple[int, bytes]:
-        done = await pool.run(
+        done = await self.run(
             self._may_need_root,
             assign(LOG=checked_log(path), FROM="end" if offset is None else int(offset), MAXIMUM=int(maximum))
             + scripts.LOG_TAIL,
@@ -168,7 +177,7 @@ class RemoteReader:
         return int(head) + len(data), data
 
     async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
-        done = await pool.run(self._listed, assign(PATHS=_lines(paths)) + scripts.FACTS)
+        done = await self.run(self._listed, assign(PATHS=_lines(paths)) + scripts.FACTS)
         found: dict[str, FileFacts] = {}
         for line in _text(done.out).split("\n"):
             fields = line.split("\t")
@@ -179,7 +188,7 @@ class RemoteReader:
     async def rights(self, paths: Sequence[str], pids: Iterable[int]) -> set[tuple[str, str]]:
         """(`W` writable | `O` ours | `K` may be signalled, path or pid), asked without doing any of it."""
         values = assign(PATHS=_lines(paths), PIDS="\n".join(str(int(pid)) for pid in pids))
-        lines = _text((await pool.run(self._shell, values + scripts.RIGHTS)).out).split("\n")
+        lines = _text((await self.run(self._shell, values + scripts.RIGHTS)).out).split("\n")
         return {(kind, what) for kind, tab, what in (line.partition("\t") for line in lines) if tab}
 
     async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
@@ -192,7 +201,7 @@ class RemoteReader:
 
     async def fingerprint(self, paths: Sequence[str], pids: Sequence[int]) -> bytes:
         values = assign(PATHS=_lines(paths), PIDS=" ".join(str(int(pid)) for pid in pids))
-        return (await pool.run(self._shell, values + scripts.WATCH)).out
+        return (await self.run(self._shell, values + scripts.WATCH)).out
 
     def _listed(self, script: str) -> Done:
         return self._shell(script, self.may_be_root)
@@ -202,6 +211,12 @@ class RemoteReader:
         return self._shell(script, True) if denied(done) and self.may_be_root else done
 
     def _shell(self, script: str, root: bool = False) -> Done:
+        try:
+            return self._connection.shell(script, READ_TIMEOUT, root)
+        except Unreachable:
+            if self._connection.is_open:
+                raise
+        # the host ended a connection that looked open: reading again on a new one does no harm
         return self._connection.shell(script, READ_TIMEOUT, root)
 
     async def close(self) -> None:

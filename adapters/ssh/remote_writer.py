@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from adapters.ssh import pool
 from adapters.ssh.connection import Connection
 from adapters.ssh.means import Means, means_of
 from adapters.ssh.paths import checked, checked_command
@@ -51,7 +50,7 @@ class RemoteWriter:
         means = await means_of(self._reader, replacement.proxy, workers, paths, self._sudo, replacement.reload)
         script, data = _script(replacement, means)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
-        done = await pool.run(self._connection.execute, script, data, limit, means.root)
+        done = await self._reader.run(self._connection.execute, script, data, limit, means.root)
         return self._outcome(done, replacement)
 
     def _outcome(self, done: Done, replacement: FileReplacement) -> str:
@@ -74,7 +73,7 @@ class RemoteWriter:
     async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
         answers: list[str] = []
         for command in [checked_command(one) for one in commands]:
-            answer = (await pool.run(self._reader.exchange, socket, command)).strip()
+            answer = (await self._reader.run(self._reader.exchange, socket, command)).strip()
             if answer and not answer.startswith("New version created"):
                 kind = Forbidden if answer.startswith("Permission denied") else PlatformError
                 raise kind(

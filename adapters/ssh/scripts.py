@@ -22,7 +22,8 @@ for d in /proc/[0-9]*; do
 done
 echo "@@end"
 """
-"""Sections clock (now; uptime before and after; ticks per second) and processes (per process: P pid name stat-fields, argv, cwd)."""
+"""Sections clock (now; uptime before and after; ticks per second) and processes (of each: P pid name and the fields of
+its stat, a line of arguments, its folder)."""
 
 PROBE = (
     r"""

@@ -24,6 +24,7 @@ from control.deckfile import ProxyConfig
 from control.edit import Change
 from control.model import Limit, Route
 from control.ports import NativeText, Prepared
+from control.ref import Ref
 from control.text import clean
 
 _PROBE_AGE = 300.0
@@ -38,6 +39,12 @@ class State:
     runtime: Runtime
     routes: tuple[Route, ...]
     limits: tuple[Limit, ...]
+
+
+def held(state: State) -> list[str]:
+    """The files that hold a route or a limit, which are those we may have to replace; the main file where none does."""
+    objects = [route.object for route in state.routes] + [limit.object for limit in state.limits]
+    return list(dict.fromkeys(Ref.parse(name).name for name in objects)) or list(state.tree.main)
 
 
 class Site:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from adapters.ssh.keys import KeyRing
 from adapters.ssh.seam import HostReader, HostWriter
 from control.deckfile import EnvironmentConfig, SshConfig
 from control.ports import Secrets
@@ -46,7 +47,7 @@ class RemoteHosts:
         assert config.ssh is not None
         self._ssh: SshConfig = config.ssh
         self.names = config.ssh.hosts
-        self._secrets = secrets
+        self._keys = KeyRing(secrets)
         self._readers: dict[str, RemoteReader] = {}
         self._connections: dict[tuple[str, ...], Connection] = {}
         self._configs: dict[str, HostConfig] = {}
@@ -68,7 +69,7 @@ class RemoteHosts:
 
         async with self._locks.setdefault(name, asyncio.Lock()):
             if name not in self._configs:
-                self._configs[name] = await pool.run(resolve, name, self._ssh)
+                self._configs[name] = await pool.connect(resolve, name, self._ssh)
             return self._configs[name]
 
     def connection(self, config: HostConfig) -> Connection:
@@ -80,7 +81,7 @@ class RemoteHosts:
         for hop in (*config.jumps, config):
             path = (*path, f"{hop.user}@{hop.hostname}:{hop.port}")
             if path not in self._connections:
-                self._connections[path] = Connection(hop, self._secrets, _known_of(hop), through)
+                self._connections[path] = Connection(hop, self._keys, _known_of(hop), through)
             through = self._connections[path]
         assert through is not None
         return through

@@ -18,17 +18,18 @@ _FIELDS = ("be_name", "srv_name", "srv_admin_state", "srv_uweight", "srv_op_stat
 
 
 async def watch(sites: Callable[[], Sequence[Site]], hosts: int) -> AsyncIterator[None]:
-    """Yield each time a host that was read has changed, was lost or came back."""
+    """Yield each time a host that was read has changed, was lost or came back. The first look is what it starts from:
+    it is taken at once, so that little can happen between a read and it."""
     interval = max(INTERVAL, hosts / HOSTS_A_SECOND)
     seen: dict[int, bytes] = {}
     while True:
-        await asyncio.sleep(interval)
         known = [site for site in sites() if site.state is not None]
         now = dict(zip(map(id, known), await asyncio.gather(*map(_look, known)), strict=True))
         changed = any(seen.get(key, value) != value for key, value in now.items())
         seen = now
         if changed:
             yield
+        await asyncio.sleep(interval)
 
 
 async def _look(site: Site) -> bytes:

@@ -1,0 +1,188 @@
+"""Hosts in memory behave as the real ones do, through the same reader, codecs and drivers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
+from adapters.ssh.reader import SshReader
+from adapters.ssh.writer import SshWriter
+from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
+from control.edit import Change
+from control.errors import ControlError, Forbidden, PlatformError, Stale, Unreachable
+from control.model import ReachState, TargetState
+from control.ports import Prepared, ProofState
+from control.ref import Ref
+
+NGINX = b"""events {}
+http {
+    include /etc/nginx/conf.d/*.conf;
+}
+"""
+MODELS = b"""upstream llama { zone llama 64k; server 10.0.0.1:80 weight=9; server 10.0.0.2:80; }
+server { listen 80; location / { proxy_pass http://llama; } }
+"""
+HAPROXY = b"""global
+    stats socket /run/haproxy/admin.sock level admin
+frontend front
+    bind :80
+    default_backend chat
+backend chat
+    balance roundrobin
+    server a 10.0.0.1:80 weight 90 check
+    server b 10.0.0.2:80 weight 10 check
+"""
+MODELS_PATH = "/etc/nginx/conf.d/models.conf"
+LLAMA = "targets/10.0.0.1:80/weight"
+
+
+def web(name: str = "web-1") -> MemoryHost:
+    return MemoryHost(name, {NGINX_CONFIG: NGINX, MODELS_PATH: MODELS, "/etc/nginx/conf.d/.hidden.conf": b"nonsense {"})
+
+
+def lb(name: str = "lb-1") -> MemoryHost:
+    return MemoryHost(name, {HAPROXY_CONFIG: HAPROXY})
+
+
+def opened(kind: str, *hosts: MemoryHost) -> tuple[SshReader, SshWriter]:
+    config = EnvironmentConfig(
+        "vm", ssh=SshConfig(tuple(host.name for host in hosts)), section="ssh", proxies=(ProxyConfig(kind),)
+    )
+    reader = SshReader(config, MemoryHosts(hosts))
+    return reader, SshWriter(reader, MemoryWriters(hosts))
+
+
+def ref(kind: str, host: str, name: str) -> Ref:
+    return Ref("vm", kind, host, name)
+
+
+async def only(reader: SshReader, change: Change) -> Prepared:
+    [step] = await reader.prepare([change])
+    return step
+
+
+async def test_an_nginx_weight_is_edited_loaded_and_stale_afterwards() -> None:
+    host = web()
+    reader, writer = opened("nginx", host)
+    step = await only(reader, Change(ref("NginxUpstream", "web-1", "llama"), LLAMA, 9, 7))
+    assert (await reader.loaded(step)).state is not ProofState.YES
+    await writer.write(step)
+    assert host.loaded[MODELS_PATH] == MODELS.replace(b"weight=9", b"weight=7")
+    assert (await reader.loaded(step)).state is ProofState.YES
+    with pytest.raises(Stale):
+        await writer.write(step)
+
+
+async def test_a_reload_publishes_what_others_left_on_disk() -> None:
+    host = web()
+    reader, writer = opened("nginx", host)
+    host.write_file(NGINX_CONFIG, NGINX + b"# pending\n")
+    step = await only(reader, Change(ref("NginxUpstream", "web-1", "llama"), LLAMA, 9, 7))
+    assert any(NGINX_CONFIG in line for line in step.loses)
+    await writer.write(step)
+    assert host.loaded[NGINX_CONFIG].endswith(b"# pending\n")
+
+
+async def test_a_haproxy_weight_runs_at_once_and_survives_a_reload() -> None:
+    host = lb()
+    reader, writer = opened("haproxy", host)
+    step = await only(reader, Change(ref("HAProxyBackend", "lb-1", "chat"), "targets/a/weight", 90, 70))
+    await writer.write(step)
+    assert (await reader.loaded(step)).state is ProofState.YES
+    assert host.generation == 1
+    host.reload()
+    [route] = (await reader.read()).routes
+    assert [target.weight for target in route.targets] == [70, 10]
+
+
+async def test_a_haproxy_state_is_lost_by_a_reload() -> None:
+    host = lb()
+    reader, writer = opened("haproxy", host)
+    change = Change(ref("HAProxyBackend", "lb-1", "chat"), "targets/a/state", TargetState.ACTIVE, TargetState.DRAINING)
+    await writer.write(await only(reader, change))
+    [route] = (await reader.read()).routes
+    assert route.targets[0].state is TargetState.DRAINING
+    host.reload()
+    [route] = (await reader.read()).routes
+    assert route.targets[0].state is TargetState.ACTIVE
+
+
+async def test_somebody_else_at_the_socket_makes_the_base_stale() -> None:
+    host = lb()
+    reader, writer = opened("haproxy", host)
+    step = await only(reader, Change(ref("HAProxyBackend", "lb-1", "chat"), "targets/a/weight", 90, 70))
+    assert host.haproxy is not None
+    host.haproxy.set("set server chat/b weight 50")
+    with pytest.raises(Stale):
+        await writer.write(step)
+    assert host.files[HAPROXY_CONFIG] == HAPROXY
+
+
+async def test_the_state_goes_out_and_comes_back_as_json() -> None:
+    host = lb()
+    reader, writer = opened("haproxy", host)
+    await writer.write(await only(reader, Change(ref("HAProxyBackend", "lb-1", "chat"), "targets/a/weight", 90, 33)))
+    state = json.loads(json.dumps(host.dump()))
+    other = lb()
+    other.load(state)
+    reader, _ = opened("haproxy", other)
+    [route] = (await reader.read()).routes
+    assert [target.weight for target in route.targets] == [33, 10]
+    assert other.dump() == host.dump()
+
+
+async def test_several_hosts_are_one_row_and_a_lost_one_is_named() -> None:
+    hosts = [web("web-1"), web("web-2"), web("web-3")]
+    reader, _ = opened("nginx", *hosts)
+    hosts[1].write_file(MODELS_PATH, MODELS.replace(b"weight=9", b"weight=4"))
+    hosts[2].unreachable = "no route to host"
+    snapshot = await reader.read()
+    [route] = snapshot.routes
+    assert str(route.ref) == "vm/NginxUpstream/*/llama"
+    assert [member.targets[0].weight for member in route.members] == [9, 4]
+    assert route.targets[0].weight is None
+    assert snapshot.environment.reach.state is ReachState.DEGRADED
+    assert "web-3" in snapshot.environment.reach.why
+    for host in hosts:
+        host.unreachable = "no route to host"
+    with pytest.raises(Unreachable):
+        await reader.read()
+
+
+@pytest.mark.parametrize("sick", ["writable", "refuses_reload", "unreachable"])
+async def test_a_sick_host_keeps_its_file(sick: str) -> None:
+    host = web()
+    reader, writer = opened("nginx", host)
+    step = await only(reader, Change(ref("NginxUpstream", "web-1", "llama"), LLAMA, 9, 7))
+    setattr(host, sick, False if sick == "writable" else "it is sick")
+    errors: tuple[type[ControlError], ...] = (Forbidden, PlatformError, Unreachable)
+    with pytest.raises(errors):
+        await writer.write(step)
+    assert host.files[MODELS_PATH] == MODELS
+
+
+async def test_watching_sees_a_change_of_somebody_else() -> None:
+    host = web()
+    reader, _ = opened("nginx", host)
+    await reader.read()
+    changes = aiter(reader.watch())
+    waiting = asyncio.create_task(anext(changes))
+    await asyncio.sleep(1.2)
+    assert not waiting.done()
+    host.write_file(MODELS_PATH, MODELS + b"\n")
+    await asyncio.wait_for(waiting, 3)
+
+
+async def test_counters_of_several_hosts_are_added_up() -> None:
+    hosts = [lb("lb-1"), lb("lb-2")]
+    for number, host in enumerate(hosts, 1):
+        assert host.haproxy is not None
+        host.haproxy.counters = lambda proxy, server, n=number: {"lbtot": 100 * n} if server == "a" else {}  # type: ignore[misc]
+    reader, _ = opened("haproxy", *hosts)
+    await reader.read()
+    counted = {str(one.ref): dict(one.targets) for one in await reader.count()}
+    assert counted["vm/HAProxyBackend/lb-2/chat"]["a"].requests == 200
+    assert counted["vm/HAProxyBackend/*/chat"]["a"].requests == 300
