@@ -1,4 +1,4 @@
-"""The demo fleet's deck: twelve environments, eight services, as a deck file would name them."""
+"""The demo fleet's deck: twelve environments, nine services, as a deck file would name them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FRONTS = {
     "embed": FrontConfig(
         "edge/HAProxyBackend/*/edge-embed", {"k8s-eu": "prod-eu", "k8s-us": "prod-us", "gpu": "gpu-eu"}
     ),
-    "whisper": FrontConfig("edge/HAProxyBackend/*/edge-whisper", {"k8s-eu": "prod-eu", "k8s-us": "prod-us"}),
+    "guard": FrontConfig("edge/HAProxyBackend/*/edge-guard", {"gpu-eu": "gpu-eu", "gpu-us": "gpu-us"}),
 }
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "llama": (
@@ -69,21 +69,19 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     ),
     "rerank": (
         "*/HTTPRoute/inference/rerank*",
-        "gpu-*/NginxUpstream/*/rerank",
         "fn-*/LambdaAlias/*/rerank-pairs:*",
     ),
     "vision": (
         "*/HTTPRoute/inference/vision*",
-        "gpu-*/NginxUpstream/*/vision",
         "fn-*/LambdaAlias/*/vision-caption:*",
     ),
     "whisper": (
         "*/IngressRoute/inference/whisper*",
         "*/TraefikService/inference/whisper*",
-        "edge/HAProxyBackend/*/edge-whisper",
         "lab/HAProxyBackend/*/lab-whisper",
         "fn-*/LambdaAlias/*/whisper-batch:*",
     ),
+    "guard": ("gpu-*/NginxUpstream/*/guard", "edge/HAProxyBackend/*/edge-guard"),
     "moderation": ("*/HTTPRoute/inference/moderation*",),
     "tts": ("*/IngressRoute/inference/tts*",),
 }

@@ -22,6 +22,8 @@ class Pool:
     """Requests per second on all hosts of the environment together."""
     rate: tuple[int, int] | None = None
     """nginx: requests per second of one API key, and burst. HAProxy: requests in 10 s of one source, and nothing."""
+    total: tuple[int, int] | None = None
+    """nginx: requests per second of all callers together on one host, and burst."""
     connections: int | None = None
     """nginx: connections of one API key. HAProxy: maxconn of each server."""
     down: tuple[str, ...] = ()
@@ -47,36 +49,36 @@ GROUPS: Mapping[str, Group] = {
     "gpu-eu": Group(
         hosts=("gpu-eu-1", "gpu-eu-2", "gpu-eu-3"),
         nginx=(
-            Pool("llama", _gpus(11, 8, 8, 4), 33, (20, 40), 16),
-            Pool("mistral", _gpus(21, 3, 1), 12, (20, 40), 16),
-            Pool("embed", _gpus(31, 1, 1), 44, (80, 160)),
-            Pool("rerank", _gpus(41, 5, 5), 7, (10, 20)),
+            Pool("llama", _gpus(11, 8, 8, 4), 33, (20, 40), (25, 50)),
+            Pool("mistral", _gpus(21, 3, 1), 12, (20, 40), connections=16),
+            Pool("embed", _gpus(31, 1, 1), 44, (80, 160), (40, 80)),
+            Pool("guard", _gpus(41, 5, 5), 51, None, (30, 60)),
         ),
     ),
     "gpu-us": Group(
         hosts=("gpu-us-1", "gpu-us-2"),
         nginx=(
-            Pool("llama", _gpus(51, 8, 8), 21, (20, 40), 16),
+            Pool("llama", _gpus(51, 8, 8), 21, (20, 40)),
             Pool("embed", _gpus(61, 1, 1), 25, (80, 160)),
-            Pool("vision", _gpus(71, 2, 1), 4, (5, 10)),
+            Pool("guard", _gpus(71, 2, 1), 34, None, (30, 60)),
         ),
         unreachable=("gpu-us-2",),
     ),
     "edge": Group(
         hosts=("lb-1", "lb-2"),
         haproxy=(
-            Pool("edge-llama", {"k8s-eu": 55, "k8s-us": 25, "gpu": 15, "fn": 5}, 240, (600, 0), 400),
-            Pool("edge-mistral", {"k8s-eu": 60, "k8s-us": 40}, 70, None, 200),
-            Pool("edge-whisper", {"k8s-eu": 2, "k8s-us": 1}, 29, None, 120),
-            Pool("edge-embed", {"k8s-eu": 45, "k8s-us": 35, "gpu": 20}, 320, (3000, 0), 600),
+            Pool("edge-llama", {"k8s-eu": 55, "k8s-us": 25, "gpu": 15, "fn": 5}, 240, (600, 0), connections=400),
+            Pool("edge-mistral", {"k8s-eu": 60, "k8s-us": 40}, 70, connections=200),
+            Pool("edge-guard", {"gpu-eu": 60, "gpu-us": 40}, 85, connections=120),
+            Pool("edge-embed", {"k8s-eu": 45, "k8s-us": 35, "gpu": 20}, 320, (3000, 0), connections=600),
         ),
     ),
     "lab": Group(
         hosts=("lab-1",),
         nginx=(Pool("llama-next", _gpus(91, 1, 1), 0.8, (5, 5)),),
         haproxy=(
-            Pool("lab-llama", {"a100": 3, "h100": 7}, 1.5, None, 32),
-            Pool("lab-whisper", {"l4-1": 1, "l4-2": 1}, 0.6, None, 8, failing=("l4-2",)),
+            Pool("lab-llama", {"a100": 3, "h100": 7}, 1.5, connections=32),
+            Pool("lab-whisper", {"l4-1": 1, "l4-2": 1}, 0.6, connections=8, failing=("l4-2",)),
         ),
     ),
 }
@@ -121,10 +123,12 @@ def _nginx_site(pool: Pool) -> str:
         down = " down" if server in pool.down else ""
         lines.append(f"    server  {server}  weight={weight} max_fails=2 fail_timeout=5s{down};")
     rate, use = "", ""
-    if pool.rate:
-        per_second, burst = pool.rate
-        rate = f"limit_req_zone   $http_x_api_key  zone={pool.name}_keys:10m  rate={per_second}r/s;\n"
-        use += f"        limit_req         zone={pool.name}_keys  burst={burst}  nodelay;\n"
+    zones = [("keys", "$http_x_api_key", pool.rate), ("total", "all", pool.total)]
+    for suffix, key, limit in zones:
+        if limit:
+            rate += f"limit_req_zone   {key:<16} zone={pool.name}_{suffix}:10m  rate={limit[0]}r/s;\n"
+            use += f"        limit_req         zone={pool.name}_{suffix}  burst={limit[1]}  nodelay;\n"
+    if use:
         use += "        limit_req_status  429;\n"
     if pool.connections:
         rate += f"limit_conn_zone  $http_x_api_key  zone={pool.name}_conns:10m;\n"

@@ -24,7 +24,6 @@ from control.model import (
     OverLimit,
     Platform,
     Special,
-    Strength,
     Use,
 )
 from control.ref import Ref
@@ -74,7 +73,6 @@ def to_limit(place: Place, function: Function, use: Use | None = None) -> Limit:
         base=base_of(function.reserved),
         read_at=function.read_at,
         match="all versions and aliases of the function",
-        strength=Strength.BEST_EFFORT,
         over=OVER,
         bindings=_bindings(place, function),
         amounts=Grid(minimum=1, maximum=most, zero=False) if most else Grid(minimum=1, zero=False),
