@@ -135,6 +135,8 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def _tick(self) -> None:
         self._ticks += 1
+        if not self._running or not self._screen_stack:
+            return
         if not self._focused and self._ticks % 4:
             return
         if self.arming.expire():

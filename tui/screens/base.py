@@ -125,6 +125,13 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         event.prevent_default()
         if self.too_small():
             return
+        try:
+            self._key(event)
+        except Exception as error:  # a fault of ours costs one key press, not the night's screen
+            self.deck.log_failure(error)
+            self.fail(error)
+
+    def _key(self, event: events.Key) -> None:
         if self.input is not None:
             self._typed(event)
             return

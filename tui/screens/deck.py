@@ -7,10 +7,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from control.model import ReachState
 from control.plane import EnvironmentView, ServiceView
 from control.ref import Ref
-from tui.actions import Situation
+from tui.actions import BY_ID, Action, Situation
 from tui.cells import safe
 from tui.look import Span
 from tui.screens.base import SMALLEST, BaseScreen
@@ -55,6 +54,7 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
         self.cursor = 0
         self.scroll = 0
         self.page: Page | None = None
+        self.leaving = False
         self._rows_version: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -69,6 +69,11 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
     def on_mount(self) -> None:
         self._configure()
         self.render_all()
+
+    def perform(self, action: Action | str, argument: str = "") -> None:
+        action = BY_ID[action] if isinstance(action, str) else action
+        self.leaving = self.leaving and action.id in ("back", "quit")
+        super().perform(action, argument)
 
     # --- what is true
 
@@ -336,8 +341,8 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
         deck = self.deck
         if deck.in_flight:
             self.say("a change is being applied: wait for it, or ctrl+c in its screen", "warn")
-        elif len(deck.staging) and self.note is None and not getattr(self, "_leaving", False):
-            self._leaving = True
+        elif len(deck.staging) and not self.leaving:
+            self.leaving = True
             self.say(f"{len(deck.staging)} staged edits stay as a draft; q again quits, any other key stays", "staged")
         else:
             self.app.exit(0)
@@ -388,9 +393,3 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
 
     def do_view_last(self) -> None:
         self.show_view(self.view_before)
-
-    def unreachable(self) -> list[str]:
-        """The environments that do not answer now."""
-        inventory = self.deck.store.inventory
-        views = inventory.environments.values() if inventory else ()
-        return [v.environment.name for v in views if v.environment.reach.state is ReachState.UNREACHABLE]

@@ -135,18 +135,24 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
             ("  " + page.fit(*_health_words(target, draft)), _health_role(target)),
             ground=ground,
         )
-    bar = max(min(page.width - 8, 40), 8)
-    page.add(("   set  ", "muted"), *weight_bar([t.share for t in row.route.targets], bar, page.look.glyphs))
+    _bars(page, row, staging)
+    page.blank()
+
+
+def _bars(page: Page, row: RouteRow, staging: Staging) -> None:
+    """SET, NEW and SEEN under each other on one scale."""
+    cells = max(min(page.width - 19, 40), 8)
+    glyphs = page.look.glyphs
+    page.add(("   set  ", "muted"), *weight_bar([t.share for t in row.route.targets], cells, glyphs))
     after = staging.after(row.route)
     if after is not None:
-        page.add(("   new  ", "staged"), *weight_bar(after, bar, page.look.glyphs))
+        page.add(("   new  ", "staged"), *weight_bar(after, cells, glyphs))
     if row.seen and row.seen.shares:
         shares = [row.seen.shares.get(t.name) for t in row.route.targets]
         sample = f" of {figures.count(row.seen.requests)}"
-        page.add(("  seen  ", "muted"), *weight_bar(shares, bar - len(sample), page.look.glyphs), (sample, "faint"))
+        page.add(("  seen  ", "muted"), *weight_bar(shares, cells, glyphs), (sample, "faint"))
     else:
         page.text("  seen", (row.seen.why_not if row.seen else "") or "not measured yet", "muted")
-    page.blank()
 
 
 def _new_words(draft: RouteDraft | None, target: Target) -> str:

@@ -164,8 +164,8 @@ def headroom_words(view: ServiceView) -> str:
     headroom = view.headroom
     if headroom.demand_max is None or headroom.demand_max.low is None:
         return ""
-    first = f", {headroom.first_to_saturate} first" if headroom.first_to_saturate else ""
-    return f" · holds {figures.count(headroom.demand_max.low)} rps{first}"
+    first = f", {headroom.first_to_saturate} saturates first" if headroom.first_to_saturate else ""
+    return f" · up to {figures.count(headroom.demand_max.low)} rps{first}"
 
 
 def platform_word(row: RouteRow) -> str:

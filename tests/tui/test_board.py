@@ -1,0 +1,182 @@
+"""The board at three sizes: rows, sorting by risk, selection by identity, resize, the four empty screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import fake_plane
+import pytest
+from driver import ready, screen_text, until
+
+from control.errors import DeckError
+from control.model import Reach, ReachState
+from control.views import Unreached
+from tui.deck_app import DeckApp
+from tui.screens.deck import DeckScreen
+
+Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+SIZES = [(80, 24), (120, 35), (200, 60)]
+
+
+def deck(app: DeckApp) -> DeckScreen:
+    assert isinstance(app.screen, DeckScreen)
+    return app.screen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_shows_set_beside_seen_and_what_is_broken_first(make_app: Make, size: tuple[int, int]) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=size) as pilot:
+        text = await ready(pilot, app)
+        lines = text.split("\n")
+        assert len(lines) == size[1]
+        assert all(len(line) == size[0] for line in lines)
+        assert "PROD eu" in lines[0] and "DISARMED" in lines[0] and "1 down" in lines[0]
+        first = next(line for line in lines if "llm-gw" in line and "A80 B20" in line)
+        assert "71/29 !" in first and "3.1%" in first and first[1] == "!"
+        vision = next(line for line in lines if "vision" in line)
+        assert "--" in vision and vision[1] == "?"
+        names = ("llm-gw ", "chat-v2 ", "embed ", "vision ")
+        order = [name for line in lines for name in names if line[2:].startswith(name)]
+        assert order == ["llm-gw ", "chat-v2 ", "embed ", "vision "]
+
+
+async def test_rows_stand_under_their_service(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        lines = (await ready(pilot, app)).split("\n")
+        at = next(i for i, line in enumerate(lines) if line.startswith("  llama 3 routes"))
+        assert "up to 133 rps, prod-eu saturates first" in lines[at]
+        assert {line[2:10].strip() for line in lines[at + 1 : at + 4]} == {"llm-gw", "chat-v2", "llm-edge"}
+
+
+async def test_selection_stays_on_its_row_when_the_order_changes(make_app: Make) -> None:
+    app, plane = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        await pilot.press("j")
+        before = deck(app).table.selected
+        assert before is not None and before.data.name == "chat-v2"
+        inventory = plane.inventory
+        ref = before.data.ref
+        worse = replace(inventory.seen[ref], traffic=replace(inventory.seen[ref].traffic, error_ratio=Fraction(1, 2)))
+        plane.put(replace(inventory, version=2, seen={**inventory.seen, ref: worse}))
+        await until(pilot, app, "50%")
+        after = deck(app).table.selected
+        assert after is not None and after.data.ref == ref
+        assert deck(app).table.position[0] == 1 or deck(app).table.selected is after
+
+
+async def test_a_vanished_row_gives_the_cursor_to_its_neighbour_and_drops_its_mark(make_app: Make) -> None:
+    app, plane = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        gone = deck(app).table.selected
+        assert gone is not None
+        routes = {ref: row for ref, row in plane.inventory.routes.items() if ref != gone.key}
+        plane.put(replace(plane.inventory, version=2, routes=routes))
+        for _ in range(40):
+            await pilot.pause(0.05)
+            if "A80 B20" not in screen_text(app):
+                break
+        now = deck(app).table.selected
+        assert now is not None and now.key != gone.key
+
+
+async def test_every_view_answers_to_its_number(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        for key, words in (("2", "CALLER GETS"), ("3", "OUTCOME"), ("4", "environments"), ("1", "ROUTE")):
+            await pilot.press(key)
+            assert words in screen_text(app)
+        await pilot.press("backspace")
+        assert "environments" in screen_text(app)
+
+
+async def test_limits_say_what_bites_first(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        await pilot.press("2")
+        lines = screen_text(app).split("\n")
+        assert "per-client" in lines[3] and "100/s" in lines[3] and "100-200/s" in lines[3] and lines[3][1] == "!"
+        await pilot.press("enter")
+        text = await until(pilot, app, "2 replicas from the deck file")
+        assert "reject 429" in text
+
+
+async def test_drill_down_and_back(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        await pilot.press("enter")
+        text = await until(pilot, app, "TARGET")
+        assert "llm-gw-v2 is down" in text and "argocd llm: will revert an edit within 3m" in text
+        await pilot.press("q")
+        await until(pilot, app, "ROUTE")
+
+
+async def test_native_text(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        await pilot.press("y")
+        await until(pilot, app, "kind: HTTPRoute")
+        await pilot.press("n")
+        await until(pilot, app, "ROUTE")
+
+
+async def test_resize_changes_the_layout_live_and_too_small_keeps_running(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        assert "TARGET" not in screen_text(app)
+        await pilot.resize_terminal(120, 35)
+        await until(pilot, app, "TARGET")
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, app, "nothing waits to be sent")
+        await pilot.resize_terminal(60, 15)
+        await until(pilot, app, "need 72x16")
+        await pilot.press("q")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, app, "llm-gw")
+
+
+async def test_loading_empty_refused_and_failed_are_four_screens(make_app: Make) -> None:
+    fleet = fake_plane.small()
+    bare = replace(fleet, routes={}, limits={}, services={}, service_of={}, seen={}, unreached=())
+    seen: list[str] = []
+    app, plane = make_app(replace(bare, environments={}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        seen.append(await until(pilot, app, "nothing is drawn that was not read"))
+        views = {
+            name: replace(view, environment=replace(view.environment, reach=Reach()))
+            for name, view in fleet.environments.items()
+        }
+        plane.put(replace(bare, version=2, environments=views))
+        seen.append(await until(pilot, app, "nothing here"))
+        views = {
+            name: replace(view, environment=replace(view.environment, reach=Reach(ReachState.UNREACHABLE, "no")))
+            for name, view in fleet.environments.items()
+        }
+        for kind, title in (("forbidden", "not allowed"), ("unreachable", "no environment answers")):
+            unreached = tuple(Unreached(name, "no", kind) for name in views)
+            plane.put(replace(bare, version=plane.inventory.version + 1, environments=views, unreached=unreached))
+            seen.append(await until(pilot, app, title))
+    assert len(set(seen)) == 4
+
+
+async def test_a_deck_that_cannot_be_read_is_told_on_the_screen(make_app: Make) -> None:
+    app, _ = make_app()
+
+    async def broken() -> fake_plane.Session:
+        raise DeckError("deck.yaml: line 3: unknown key 'colour'")
+
+    app.make_session = broken
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, app, "line 3: unknown key 'colour'")
+        await pilot.press("q")
+    assert app.failure is not None
