@@ -37,10 +37,19 @@ class EnvironmentState:
     shape: Hashable = None
     """`structure.shape_key` of the snapshot."""
 
-    def take(self, snapshot: Snapshot) -> None:
+    from_cache: bool = False
+    """The snapshot is of an earlier session: to be shown, not to be planned on."""
+
+    def take(self, snapshot: Snapshot, from_cache: bool = False) -> None:
         """Keep a prepared snapshot."""
         self.shape = shape_key(snapshot)
         self.snapshot = snapshot
+        self.from_cache = from_cache
+
+    @property
+    def was_read(self) -> bool:
+        """Was it read in this session?"""
+        return self.snapshot is not None and not self.from_cache
 
 
 def prepared_snapshot(snapshot: Snapshot, config: EnvironmentConfig | None) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from control.asking import ask
@@ -14,8 +15,10 @@ from control.inventory import EnvironmentState, StructureCache, build_inventory,
 from control.measuring import Meter
 from control.merging import carried, counted_together
 from control.model import Counted, Limit, Route, Snapshot
+from control.places import cache_folder
 from control.ports import Reader
 from control.ref import Ref
+from control.snapshotcache import cache_file, load, save
 from control.views import Inventory, Unreached
 
 COUNT_SECONDS = 5.0
@@ -58,10 +61,37 @@ class Keeper:
             return error
         filled = await asyncio.to_thread(prepared_snapshot, snapshot, self.deck.environment(name))
         state = self.state(name)
-        if state.snapshot is None or filled.read_at >= state.snapshot.read_at:
+        if state.snapshot is None or not state.was_read or filled.read_at >= state.snapshot.read_at:
             await asyncio.to_thread(state.take, filled)
         state.unreached = None
         return None
+
+    # --- the cache of the last session --------------------------------------------------------------------------------
+
+    def _cache_file(self, name: str) -> Path | None:
+        return None if self.deck.path is None else cache_file(cache_folder(), self.deck.path, name)
+
+    async def load_cached(self) -> bool:
+        """Take the rows of the last session for what was not read yet. True where there were some."""
+        return await asyncio.to_thread(self._load_cached)
+
+    def _load_cached(self) -> bool:
+        found = False
+        for name in self.readers:
+            path = self._cache_file(name)
+            if path is None or self.state(name).snapshot is not None:
+                continue
+            snapshot = load(path)
+            if snapshot is not None and self.state(name).snapshot is None:
+                self.state(name).take(snapshot, from_cache=True)
+                found = True
+        return found
+
+    async def save_cached(self, name: str) -> None:
+        """Keep the rows of one environment for the next session."""
+        path, state = self._cache_file(name), self.state(name)
+        if path is not None and state.snapshot is not None and state.was_read:
+            await asyncio.to_thread(save, path, state.snapshot)
 
     def merge(self, name: str, part: Snapshot, object: str) -> None:
         """Put a fresh read of one object in the place of what was known of it."""
@@ -78,7 +108,7 @@ class Keeper:
     async def count(self, name: str) -> bool:
         """Take one sample of the counters of one environment. True where something was counted."""
         state = self.state(name)
-        if state.snapshot is None:
+        if not state.was_read:
             return False
         try:
             samples = await ask(self.readers[name].count(None), COUNT_SECONDS, f"counting in {name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from control.deckfile import DeckConfig
 from control.errors import ErrorKind, NotFound, ReadOnly, UsageError
 from control.guards import NAMES
@@ -9,12 +11,17 @@ from control.options import ApplyOptions
 from control.plan import Plan
 
 
+def check_overrides(overrides: Iterable[str]) -> None:
+    """Raises `UsageError` for an override of no guard."""
+    unknown = sorted(set(overrides) - NAMES)
+    if unknown:
+        raise UsageError(f"there is no guard '{unknown[0]}'", hint=f"guards: {', '.join(sorted(NAMES))}")
+
+
 def check_writable(plan: Plan, deck: DeckConfig, options: ApplyOptions) -> None:
     """Raises `ReadOnly` for an environment that the deck file holds back, `NotFound` for one it does not have, and
     `UsageError` for an override of no guard."""
-    unknown = sorted(set(options.overrides) - NAMES)
-    if unknown:
-        raise UsageError(f"there is no guard '{unknown[0]}'", hint=f"guards: {', '.join(sorted(NAMES))}")
+    check_overrides(options.overrides)
     for step in plan.steps:
         config = deck.environment(step.environment)
         if config is None:

@@ -24,3 +24,12 @@ def journal_path(deck: DeckConfig) -> Path:
         return deck.journal.expanduser()
     folder = state_folder()
     return (folder / "demo" if deck.path is None else folder) / "journal.db"
+
+
+def cache_folder() -> Path:
+    """The folder for what may be lost: under `TRAFFICDECK_STATE_DIR` where that is set."""
+    if os.environ.get("TRAFFICDECK_STATE_DIR"):
+        return state_folder() / "cache"
+    import platformdirs
+
+    return platformdirs.user_cache_path("trafficdeck", appauthor=False)

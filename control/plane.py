@@ -21,7 +21,7 @@ from control.inventory import find_row
 from control.journal import Journal
 from control.keeping import Keeper
 from control.options import ApplyOptions, PlanOptions
-from control.permission import check_writable, confirmation_missing
+from control.permission import check_overrides, check_writable, confirmation_missing
 from control.places import journal_path
 from control.plan import GuardResult, HistoryItem, Plan, Progress, Result, ResultOutcome
 from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
@@ -130,7 +130,7 @@ class ControlPlane:
 
     async def _ensure_read(self, names: Sequence[str]) -> None:
         """Read what was never read. Raises where one of these cannot be."""
-        missing = [name for name in names if self._keeper.state(self._known(name)).snapshot is None]
+        missing = [name for name in names if not self._keeper.state(self._known(name)).was_read]
         errors = await asyncio.gather(*(self._keeper.read(name, READ_DEADLINE) for name in missing))
         if missing:
             await self._keeper.rebuild()
@@ -142,7 +142,7 @@ class ControlPlane:
         """Read, as far as they answer, the other environments of the services that these belong to."""
         involved = [_environments_of(service) for service in self.deck.services]
         beside = {name for one in involved if one & set(names) for name in one}
-        missing = [name for name in beside if name in self._readers and self._keeper.state(name).snapshot is None]
+        missing = [name for name in beside if name in self._readers and not self._keeper.state(name).was_read]
         if missing:
             await asyncio.gather(*(self._keeper.read(name, BESIDE_DEADLINE) for name in missing))
             await self._keeper.rebuild()
@@ -172,8 +172,9 @@ class ControlPlane:
 
     async def plan(self, edits: Sequence[Edit], options: PlanOptions = _PLAN) -> Plan:
         """Resolve edits against fresh reads into one plan. Sends nothing that writes."""
+        check_overrides(options.overrides)
         names = list(dict.fromkeys(edit.ref.environment for edit in edits))
-        unread = {name for name in names if self._keeper.state(self._known(name)).snapshot is None}
+        unread = {name for name in names if not self._keeper.state(self._known(name)).was_read}
         await self._ensure_read(names)
         await self._read_beside(names)
         rows = [row_of(self.inventory, edit.ref) for edit in edits if edit.ref.environment not in unread]
@@ -261,6 +262,10 @@ class ControlPlane:
     def history(self) -> list[HistoryItem]:
         """All changes, newest first. Reads the journal's file: off the event loop, please, where that may wait."""
         return self._log.history()
+
+    def interrupted(self) -> list[HistoryItem]:
+        """The changes whose process died and of which nobody has stated the truth yet."""
+        return [item for item in self.history() if item.outcome is ResultOutcome.INTERRUPTED]
 
     async def note(self, what: str, data: Mapping[str, str]) -> None:
         """Journal something that is no change of a platform, as that a session was armed, for how long and why."""

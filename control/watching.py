@@ -19,6 +19,8 @@ SETTLE_SECONDS = 0.05
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 REREAD_SECONDS = 120.0
 """Everything is read anew at least so often, for what no watch tells."""
+SAVE_SECONDS = 300.0
+"""How often what is read is kept for the next session."""
 SHOW_MEASURED_SECONDS = 2.0
 MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERLESS: 30.0}
 
@@ -26,6 +28,8 @@ MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERL
 async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
     """Yield the inventory after every change of it, until closed."""
     changed, measured = asyncio.Event(), asyncio.Event()
+    if await keeper.load_cached():
+        yield await keeper.rebuild()
     tasks = [
         asyncio.ensure_future(work)
         for name in keeper.readers
@@ -49,7 +53,7 @@ async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
 
 async def _follow(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
     """Read one environment, then again each time its reader says that something may have changed."""
-    failures = 0
+    failures, saved = 0, float("-inf")
     touched = asyncio.Event()
     watcher = asyncio.ensure_future(_pump(keeper.readers[name], touched))
     try:
@@ -61,6 +65,9 @@ async def _follow(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
             if failures:
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
                 continue
+            if time.monotonic() - saved > SAVE_SECONDS:
+                await keeper.save_cached(name)
+                saved = time.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REREAD_SECONDS):
                     await touched.wait()

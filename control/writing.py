@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from control.asking import READ_SECONDS, WRITE_SECONDS, ask
-from control.errors import ControlError, ErrorKind, Stale, Unreachable
+from control.errors import ControlError, ErrorKind, Locked, ReadOnly, Stale, Unreachable
 from control.model import Counted
 from control.oslocks import FileLock
 from control.plan import Reason, Step, StepOutcome, StepResult
@@ -76,16 +76,19 @@ async def prepare_step(reader: Reader, step: Step) -> Prepared:
 async def guarded_write(
     attempt: Attempt, reader: Reader, writer: Writer, written: Callable[[], Awaitable[None]]
 ) -> None:
-    """Write once and read back, after an error too: then only the platform knows. Raises `Stale`: nothing written."""
+    """Write once and read back, after an error too: then only the platform knows.
+
+    Raises `Stale`, `Locked` and `ReadOnly`, which say that nothing was written.
+    """
     assert attempt.prepared is not None
     step, error, said = attempt.step, None, ""
     started = time.monotonic()
     try:
         said = await ask(writer.write(attempt.prepared), WRITE_SECONDS, f"writing {step.object}")
         await written()
-    except (Stale, ControlError) as problem:
-        if isinstance(problem, Stale):
-            raise
+    except (Stale, Locked, ReadOnly):
+        raise
+    except ControlError as problem:
         error = problem
     found = await read_back(reader, step.object, step.changes, accepted=error is None)
     seconds = time.monotonic() - started

@@ -15,7 +15,7 @@ from typing import Any
 
 from control.deckfile import EnvironmentConfig
 from control.edit import Change, split_field
-from control.errors import InvalidValue, NotFound, PlatformError, Stale, Unreachable
+from control.errors import InvalidValue, Locked, NotFound, PlatformError, Stale, Unreachable
 from control.model import (
     Access,
     AccessState,
@@ -313,6 +313,8 @@ class FakeWriter:
             raise PlatformError("the platform refuses; nothing was written")
         if fault == "stale":
             raise Stale("somebody was faster")
+        if fault == "locked":
+            raise Locked("somebody holds the lock")
         if fault == "silent_before" or self.reader.faults.down:
             raise Unreachable("the connection broke")
         if fault == "hang":

@@ -128,12 +128,14 @@ async def test_a_stale_base_refuses_the_whole_plan_and_writes_nothing(tmp_path: 
     assert len(w.store().writes) == writes
 
 
-async def test_a_race_lost_at_the_write_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["stale", "locked"])
+async def test_a_race_lost_at_the_write_is_refused(tmp_path: Path, kind: str) -> None:
     w = world(tmp_path)
-    w.faults().write = ["stale"]
+    w.faults().write = [kind]
     result = await applied(w, [shares(A, a=70, b=30)])
     assert result.outcome is ResultOutcome.REFUSED
-    assert result.steps[0].reason.kind is ErrorKind.STALE
+    assert result.steps[0].reason.kind is ErrorKind(kind)
+    assert w.plane.history()[0].outcome is ResultOutcome.REFUSED
 
 
 async def test_a_hanging_write_ends_and_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

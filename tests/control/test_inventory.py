@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from control.deckfile import DeckConfig, FrontConfig, ServiceConfig
-from control.errors import InvalidValue, NotFound, UsageError
+from control.errors import InvalidValue, NotFound, Unreachable, UsageError
 from control.inventory import find_row
 from control.model import Interval
 from control.ref import Ref
@@ -137,3 +137,32 @@ async def test_errors_of_edits(tmp_path: Path) -> None:
     await w.plane.refresh()
     with pytest.raises(InvalidValue, match="written by a controller"):
         await w.plane.plan([shares(A, a=70)])
+
+
+async def test_the_rows_of_the_last_session_are_there_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAFFICDECK_STATE_DIR", str(tmp_path / "state"))
+    first = fronted(tmp_path)
+    async with asyncio.timeout(5):
+        async for inventory in first.plane.watch():
+            kept = inventory
+            if len(list((tmp_path / "state" / "cache").glob("[!.]*"))) == 2:
+                break
+    later = fronted(tmp_path)
+    for name in later.readers:
+        later.faults(name).down = True
+    watching = later.plane.watch()
+    cached = await anext(watching)
+    assert cached.routes == kept.routes and cached.limits == kept.limits
+    assert cached.services["llama"].headroom == kept.services["llama"].headroom
+    assert {view.environment.reach.state.value for view in cached.environments.values()} == {"degraded"}
+    with pytest.raises(Unreachable):
+        await later.plane.plan([amount(RATE, 5)])
+    await watching.aclose()  # type: ignore[attr-defined]
+    for file in (tmp_path / "state" / "cache").iterdir():
+        file.write_bytes(file.read_bytes()[:-7])
+    broken = fronted(tmp_path)
+    async with asyncio.timeout(5):
+        async for inventory in broken.plane.watch():
+            if inventory.routes:
+                break
+    assert all(view.environment.reach.state.value == "ok" for view in inventory.environments.values() if view.read_at)
