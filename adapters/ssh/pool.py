@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 HANDSHAKES = 32
 CALLS = 16
@@ -33,3 +33,18 @@ async def connect(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
     """The same for what may wait for a host that does not answer."""
     threads = _threads("connect", HANDSHAKES)
     return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
+
+
+class Opens(Protocol):
+    """A connection as far as it matters here."""
+
+    @property
+    def is_open(self) -> bool: ...
+    def open(self) -> None: ...
+
+
+async def on(connection: Opens, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run a blocking call that uses a connection, which is made first where it is not there."""
+    if not connection.is_open:
+        await connect(connection.open)
+    return await run(call, *args, **kwargs)

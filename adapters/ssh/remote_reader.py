@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import ParamSpec, TypeVar
 
 from adapters.ssh import discovery, pool, scripts
 from adapters.ssh.connection import Connection
@@ -13,13 +12,12 @@ from adapters.ssh.means import main_files, means_of
 from adapters.ssh.paths import checked, checked_log, checked_show, roots
 from adapters.ssh.seam import ConfigTree, FileFacts, Includes, Probe, Workers
 from adapters.ssh.shell import Done, assign
+from adapters.ssh.sockets import Sockets
 from adapters.ssh.tree import UNREADABLE, TreeParts
 from control.deckfile import ProxyConfig
 from control.errors import Forbidden, NotFound, Unreachable
 from control.text import clean
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 READ_TIMEOUT = 8.0
 _LEVELS = 10
 _MAXIMUM_FILE = 4 * 1024 * 1024
@@ -35,17 +33,10 @@ class RemoteReader:
         self._connection = connection
         self._sudo = sudo
         self._probed: Probe | None = None
-        self._ways: dict[str, str] = {}
-        """Socket -> how it is reached: `forward`, `shell`, `root`."""
-
-    async def run(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a blocking call that uses the connection, which is made first where it is not there."""
-        if not self._connection.is_open:
-            await pool.connect(self._connection.open)
-        return await pool.run(call, *args, **kwargs)
+        self._sockets = Sockets(host, connection, self.may_be_root)
 
     async def probe(self) -> Probe:
-        return await self.run(self._probe)
+        return await pool.on(self._connection, self._probe)
 
     def _probe(self) -> Probe:
         began = time.time()
@@ -65,27 +56,29 @@ class RemoteReader:
         probed = self._probed
         return probed if probed and time.time() - probed.read_at < _PROBE_AGE else self._probe()
 
-    @property
     def may_be_root(self) -> bool:
-        """Whether sudo gives us a root shell, as far as was probed."""
-        return bool(self._sudo and self._probed and self._probed.uid != 0 and self._probed.rights.get("shell"))
+        """Whether sudo gives us a root shell. Blocking where that is not yet known."""
+        if not self._sudo:
+            return False
+        known = self._known()
+        return known.uid != 0 and known.rights.get("shell", False)
 
     async def config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
-        return await self.run(self._config_tree, proxy, includes)
+        return await pool.on(self._connection, self._config_tree, proxy, includes)
 
     def _config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
         probed = self._known()
         proxy = discovery.settle(proxy, probed)
         mains = main_files(proxy, probed)
         parts = self._collect(proxy, mains, includes, False)
-        if self.may_be_root and any(why == UNREADABLE for why in parts.unreadable.values()):
+        if self.may_be_root() and any(why == UNREADABLE for why in parts.unreadable.values()):
             parts = self._collect(proxy, mains, includes, True)
         self._require(parts, mains)
         return parts.tree()
 
     def _collect(self, proxy: ProxyConfig, mains: Sequence[str], includes: Includes, root: bool) -> TreeParts:
         """Main files first, then what they include, one round trip a level."""
-        parts = TreeParts(root=self.may_be_root)
+        parts = TreeParts(root=self.may_be_root())
         folders = roots(proxy, mains)
         fresh = parts.take(self._fetch(mains, folders, root, True))
         real = dict.fromkeys(path for main in mains for path in parts.expanded.get(main, ()))
@@ -115,7 +108,7 @@ class RemoteReader:
         return self._shell(values + scripts.TREE, root).out, marker
 
     async def haproxy_show(self, socket: str, what: str) -> str:
-        answer = await self.run(self.exchange, socket, "show " + checked_show(what))
+        answer = await pool.on(self._connection, self._sockets.exchange, socket, "show " + checked_show(what))
         if answer.startswith("Permission denied"):
             raise Forbidden(
                 f"host {clean(self.host)}: the socket {clean(socket)} does not answer 'show {clean(what)}'",
@@ -123,40 +116,8 @@ class RemoteReader:
             )
         return answer
 
-    def exchange(self, socket: str, command: str) -> str:
-        """One line to a socket and its whole answer, by the way that works here. Blocking."""
-        checked(socket)
-        ways = [self._ways[socket]] if socket in self._ways else ["forward", "shell", "root"]
-        refused: Forbidden | None = None
-        for way in ways:
-            if way == "root":
-                self._known()
-                if not self.may_be_root:
-                    continue
-            try:
-                answer = self._exchange(way, socket, command)
-            except Forbidden as error:
-                refused = refused or error
-                continue
-            self._ways[socket] = way
-            return answer
-        self._ways.pop(socket, None)
-        raise refused or Forbidden(f"host {clean(self.host)}: the socket {clean(socket)} is closed to us")
-
-    def _exchange(self, way: str, socket: str, command: str) -> str:
-        if way == "forward":
-            return _text(self._connection.exchange(socket, command.encode() + b"\n", READ_TIMEOUT))
-        done = self._shell(assign(SOCKET=socket, COMMAND=command) + scripts.SOCKET, way == "root")
-        if done.code:
-            why = "no program there can open it" if done.code == 90 else "it does not let this user in"
-            raise Forbidden(
-                f"host {clean(self.host)}: the socket {clean(socket)}: {why}",
-                hint="is HAProxy running, and is the user in the socket's group?",
-            )
-        return _text(done.out)
-
     async def workers(self, proxy: ProxyConfig) -> Workers:
-        return await self.run(self._workers, proxy)
+        return await pool.on(self._connection, self._workers, proxy)
 
     def _workers(self, proxy: ProxyConfig) -> Workers:
         parts = discovery.sections(_text(self._shell(scripts.PROCESSES).out))
@@ -164,7 +125,8 @@ class RemoteReader:
         return discovery.workers(discovery.processes(parts), proxy, prefix)
 
     async def log_tail(self, path: str, offset: int | None, maximum: int) -> tuple[int, bytes]:
-        done = await self.run(
+        done = await pool.on(
+            self._connection,
             self._may_need_root,
             assign(LOG=checked_log(path), FROM="end" if offset is None else int(offset), MAXIMUM=int(maximum))
             + scripts.LOG_TAIL,
@@ -177,18 +139,19 @@ class RemoteReader:
         return int(head) + len(data), data
 
     async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
-        done = await self.run(self._listed, assign(PATHS=_lines(paths)) + scripts.FACTS)
+        done = await pool.on(self._connection, self._listed, assign(PATHS=_lines(paths)) + scripts.FACTS)
+        root = await pool.run(self.may_be_root)
         found: dict[str, FileFacts] = {}
         for line in _text(done.out).split("\n"):
             fields = line.split("\t")
             if len(fields) == 5 and fields[0] == "F":
-                found[fields[4]] = TreeParts.facts_of(fields[1], fields[2], fields[4], fields[3], self.may_be_root)
+                found[fields[4]] = TreeParts.facts_of(fields[1], fields[2], fields[4], fields[3], root)
         return found
 
     async def rights(self, paths: Sequence[str], pids: Iterable[int]) -> set[tuple[str, str]]:
         """(`W` writable | `O` ours | `K` may be signalled, path or pid), asked without doing any of it."""
         values = assign(PATHS=_lines(paths), PIDS="\n".join(str(int(pid)) for pid in pids))
-        lines = _text((await self.run(self._shell, values + scripts.RIGHTS)).out).split("\n")
+        lines = _text((await pool.on(self._connection, self._shell, values + scripts.RIGHTS)).out).split("\n")
         return {(kind, what) for kind, tab, what in (line.partition("\t") for line in lines) if tab}
 
     async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
@@ -201,14 +164,14 @@ class RemoteReader:
 
     async def fingerprint(self, paths: Sequence[str], pids: Sequence[int]) -> bytes:
         values = assign(PATHS=_lines(paths), PIDS=" ".join(str(int(pid)) for pid in pids))
-        return (await self.run(self._shell, values + scripts.WATCH)).out
+        return (await pool.on(self._connection, self._shell, values + scripts.WATCH)).out
 
     def _listed(self, script: str) -> Done:
-        return self._shell(script, self.may_be_root)
+        return self._shell(script, self.may_be_root())
 
     def _may_need_root(self, script: str, denied: Callable[[Done], bool]) -> Done:
         done = self._shell(script)
-        return self._shell(script, True) if denied(done) and self.may_be_root else done
+        return self._shell(script, True) if denied(done) and self.may_be_root() else done
 
     def _shell(self, script: str, root: bool = False) -> Done:
         try:

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from adapters.ssh import pool
 from adapters.ssh.connection import Connection
 from adapters.ssh.means import Means, means_of
 from adapters.ssh.paths import checked, checked_command
 from adapters.ssh.remote_reader import RemoteReader
 from adapters.ssh.seam import FileReplacement
 from adapters.ssh.shell import Done, assign
+from adapters.ssh.sockets import Sockets
 from adapters.ssh.write_script import REPLACE
 from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale
 from control.text import clean, clean_lines
@@ -43,6 +45,7 @@ class RemoteWriter:
         self._connection = connection
         self._reader = reader
         self._sudo = sudo
+        self._sockets = Sockets(host, connection, reader.may_be_root)
 
     async def replace_files(self, replacement: FileReplacement) -> str:
         paths = [change.path for change in replacement.files]
@@ -50,7 +53,7 @@ class RemoteWriter:
         means = await means_of(self._reader, replacement.proxy, workers, paths, self._sudo, replacement.reload)
         script, data = _script(replacement, means)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
-        done = await self._reader.run(self._connection.execute, script, data, limit, means.root)
+        done = await pool.on(self._connection, self._connection.execute, script, data, limit, means.root)
         return self._outcome(done, replacement)
 
     def _outcome(self, done: Done, replacement: FileReplacement) -> str:
@@ -73,7 +76,7 @@ class RemoteWriter:
     async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
         answers: list[str] = []
         for command in [checked_command(one) for one in commands]:
-            answer = (await self._reader.run(self._reader.exchange, socket, command)).strip()
+            answer = (await pool.on(self._connection, self._sockets.exchange, socket, command)).strip()
             if answer and not answer.startswith("New version created"):
                 kind = Forbidden if answer.startswith("Permission denied") else PlatformError
                 raise kind(
