@@ -78,6 +78,8 @@ class Traffic:
         flow = self._flows.get(names["Resource"])
         if flow is None or flow.rps == 0:
             return None
+        if metric == "Duration":
+            return round(1600 * _mean_seconds(self._environment, flow))
         ends = range(start + 60, end + 1, 60)
         return sum(self._minute(metric, names["Resource"], flow, names.get("ExecutedVersion"), at) for at in ends)
 
@@ -96,7 +98,7 @@ class Traffic:
     def _admitted(self, flow: Flow, end: int) -> tuple[float, float]:
         demand = self._simulator.demand(flow, end - 30) * 60
         reserved = self._aws.functions[flow.key.split("/", 1)[1].partition(":")[0]]["reserved"]
-        seconds = 12.0 if flow.key.startswith("/".join(BITING)) else flow.mean_seconds
+        seconds = _mean_seconds(self._environment, flow)
         most = demand if reserved is None else min(demand, reserved / seconds * 60)
         return most, round(demand - most)
 
@@ -107,7 +109,7 @@ class Traffic:
         if metric == "Throttles":
             return sum(self._admitted(flow, at)[1] for flow in own for at in range(start + 60, end + 1, 60))
         if metric == "ConcurrentExecutions":
-            seconds = 12.0 if (self._environment, function) == BITING else own[0].mean_seconds
+            seconds = _mean_seconds(self._environment, own[0])
             return float(round(sum(self._admitted(flow, end)[0] / 60 for flow in own) * seconds))
         return None
 
@@ -122,6 +124,11 @@ class Traffic:
             return {}
         extra = {version: float(weight) for version, weight in alias["weights"].items()}
         return {alias["version"]: 1 - sum(extra.values()), **extra}
+
+
+def _mean_seconds(environment: str, flow: Flow) -> float:
+    function = flow.key.partition("/")[2].partition(":")[0]
+    return 12.0 if (environment, function) == BITING else flow.mean_seconds
 
 
 def open_functions(

@@ -39,6 +39,10 @@ class _Asked:
     stat: str = "Sum"
 
 
+_SLOWEST = ("Duration", "p95")
+_MILLISECONDS = 1000
+
+
 class Metrics:
     """The counters of one account and region. `uses` holds what is known of each function's concurrency."""
 
@@ -49,6 +53,7 @@ class Metrics:
         self._keep = keep_seconds
         self._clock = clock
         self._kept: dict[Ref, tuple[float, str, Counted]] = {}
+        self._percentiles = True
         self.uses: dict[str, Use] = {}
 
     async def count(self, items: Sequence[Item]) -> list[Counted]:
@@ -75,6 +80,7 @@ class Metrics:
         for first in range(0, len(asked), QUERIES):
             batch = asked[first : first + QUERIES]
             sums.update(await self._batch(batch, start, end))
+        sums.update(await self._durations(items, start, end))
         for ref, _, alias in items:
             counted = _counted(ref, alias, sums, float(end), float(end - start))
             if counted is None:
@@ -82,6 +88,20 @@ class Metrics:
             else:
                 self._kept[ref] = (now, _shape(alias), counted)
         self._keep_uses(sums, end, end - start)
+
+    async def _durations(self, items: Sequence[Item], start: int, end: int) -> dict[_Asked, Fraction]:
+        """The 95th percentile of each alias's duration; nothing where the endpoint has no percentiles."""
+        if not self._percentiles:
+            return {}
+        metric, stat = _SLOWEST
+        asked = [_Asked(ref, item.name, metric, None, _whole(item, alias), stat) for ref, item, alias in items]
+        found: dict[_Asked, Fraction] = {}
+        try:
+            for first in range(0, len(asked), QUERIES):
+                found.update(await self._batch(asked[first : first + QUERIES], start, end))
+        except (ServiceError, ControlError):
+            self._percentiles = False
+        return found
 
     async def _batch(self, batch: Sequence[_Asked], start: int, end: int) -> dict[_Asked, Fraction]:
         arguments: dict[str, Any] = {
@@ -97,7 +117,8 @@ class Metrics:
                 values = [exact(value) for value in result.get("Values") or ()]
                 if values:
                     known = sums.get(query, Fraction(0))
-                    sums[query] = max([known, *values]) if query.stat == "Maximum" else known + sum(values, Fraction(0))
+                    adds_up = query.stat == "Sum"
+                    sums[query] = known + sum(values, Fraction(0)) if adds_up else max([known, *values])
             if not answer.get("NextToken"):
                 return sums
             arguments["NextToken"] = answer["NextToken"]
@@ -119,13 +140,17 @@ def _shape(alias: Alias) -> str:
 
 
 def _queries(ref: Ref, function: Function, alias: Alias) -> list[_Asked]:
-    whole = (("FunctionName", function.name), ("Resource", f"{function.name}:{alias.name}"))
+    whole = _whole(function, alias)
     asked = [_Asked(ref, function.name, metric, None, whole) for metric in ("Invocations", "Errors", "Throttles")]
     if alias.weights:
         for version in alias.shares:
             part = (*whole, ("ExecutedVersion", version))
             asked += [_Asked(ref, function.name, metric, version, part) for metric in ("Invocations", "Errors")]
     return asked
+
+
+def _whole(function: Function, alias: Alias) -> tuple[tuple[str, str], ...]:
+    return (("FunctionName", function.name), ("Resource", f"{function.name}:{alias.name}"))
 
 
 def _function_queries(name: str) -> list[_Asked]:
@@ -148,6 +173,7 @@ def _counted(ref: Ref, alias: Alias, sums: dict[_Asked, Fraction], end: float, s
         return None
     zero = Fraction(0)
     total = own.get(("Invocations", None), zero)
+    slowest = own.get((_SLOWEST[0], None))
     errors = own.get(("Errors", None), zero)
     if alias.weights:
         targets = tuple(
@@ -163,6 +189,7 @@ def _counted(ref: Ref, alias: Alias, sums: dict[_Asked, Fraction], end: float, s
         total=total,
         errors=errors,
         throttled=own.get(("Throttles", None), zero),
+        p95_seconds=None if slowest is None else slowest / _MILLISECONDS,
         window_seconds=seconds,
         source=SOURCE,
     )

@@ -97,6 +97,20 @@ async def test_wire_format_a_cloudformation_tag_is_a_declared_owner() -> None:
     await stubbed.cloud.close()
 
 
+async def test_codedeploy_on_moto_without_lambda_deployments_drives_nothing(moto: str) -> None:
+    admin = client("codedeploy", moto)
+    admin.create_application(applicationName="web", computePlatform="Server")
+    admin.create_deployment_group(
+        applicationName="web", deploymentGroupName="g", serviceRoleArn="arn:aws:iam::123456789012:role/codedeploy"
+    )
+    admin.create_deployment(applicationName="web", deploymentGroupName="g")
+    aws = environment("http://127.0.0.1:1", codedeploy=moto).aws
+    assert aws is not None
+    cloud = BotoCloud("fn", aws, "read")
+    assert await fetch.deployments(cloud) == ()
+    await cloud.close()
+
+
 @pytest.mark.parametrize(
     ("weights", "status", "state"),
     [
@@ -210,6 +224,33 @@ async def test_synthetic_cloudwatch_figures_become_a_window_count(moto: str) -> 
     assert metrics.uses["counted"].current == 4
     assert metrics.uses["counted"].rejected_per_second == 2
     await cloud.close()
+
+
+async def test_a_percentile_that_an_endpoint_lacks_costs_only_itself(moto: str) -> None:
+    function = Function("slow", ARN, (Alias("live", "1"),), None, 0.0)
+    at = int(time.time()) // PERIOD * PERIOD - 2 * PERIOD
+    put(moto, "Invocations", 10, at, FunctionName="slow", Resource="slow:live")
+    put(moto, "Duration", 700, at, FunctionName="slow", Resource="slow:live")
+    aws = environment("http://127.0.0.1:1", cloudwatch=moto).aws
+    assert aws is not None
+    cloud = BotoCloud("fn", aws, "read")
+    metrics = Metrics(cloud)
+    ref = Ref("fn", "LambdaAlias", REGION, "slow:live")
+    (counted,) = await metrics.count([(ref, function, function.aliases[0])])
+    assert (counted.total, counted.p95_seconds) == (10, None)
+    await cloud.close()
+
+
+async def test_wire_format_a_percentile_is_in_milliseconds() -> None:
+    stubbed = Stubbed()
+    function = Function("slow", ARN, (Alias("live", "1"),), None, 0.0)
+    stubbed.answer("cloudwatch", "get_metric_data", {"MetricDataResults": [{"Id": "q0", "Values": [10.0]}]})
+    stubbed.answer("cloudwatch", "get_metric_data", {"MetricDataResults": [{"Id": "q0", "Values": [700.5, 650.0]}]})
+    metrics = Metrics(stubbed.cloud)
+    ref = Ref("fn", "LambdaAlias", REGION, "slow:live")
+    (counted,) = await metrics.count([(ref, function, function.aliases[0])])
+    assert counted.p95_seconds == Fraction(7005, 10_000)
+    await stubbed.cloud.close()
 
 
 async def test_an_unreachable_cloudwatch_is_absent_and_no_error(ministack: str) -> None:
