@@ -10,9 +10,10 @@ import json
 import sys
 from pathlib import Path
 
+from worlds import file_world
+
 from control.plan import Plan, Progress
 from control.planshapes import read_plan, result_to_json
-from tests.control.worlds import file_world
 
 
 async def main(folder: Path, plan: Plan, gated: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worlds import VM, A, shares, world
+
 from control.plan import ResultOutcome, StepOutcome, Verdict
-from tests.control.worlds import VM, A, shares, world
 
 
 async def test_plan_apply_history_undo(tmp_path: Path) -> None:

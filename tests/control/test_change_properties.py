@@ -8,8 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from fake_adapter import limit, route
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import World, world
 
 from control.edit import Edit, LimitEdit, SharesEdit, StateEdit
 from control.fields import flattened
@@ -20,8 +22,6 @@ from control.ordering import Turn, ordered, rate, route_turn, turn_of
 from control.plan import ResultOutcome
 from control.planning import outlook, resolve
 from control.ref import Ref
-from tests.control.fake_adapter import limit, route
-from tests.control.worlds import World, world
 
 ROUTES = [Ref.parse(f"k8s/HTTPRoute/inference/r{n}") for n in range(4)]
 LIMITS = [Ref.parse(f"k8s/Middleware/inference/l{n}") for n in range(3)]

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import VM, A, file_world, shares
 
 from control.errors import GuardRefused
 from control.plan import Plan, ResultOutcome
 from control.planshapes import plan_to_json
 from control.ports import Found
 from control.ref import Ref
-from tests.control.worlds import VM, A, file_world, shares
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("journaled", "written", "read_back", "loaded", "observed")
@@ -32,12 +32,11 @@ def save(plan: Plan, path: Path) -> Path:
 async def start(folder: Path, plan: Path, *more: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "tests.control.apply_process",
+        str(Path(__file__).with_name("apply_process.py")),
         str(folder),
         str(plan),
         *more,
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from worlds import RATE, VM, A, B, World, amount, shares, world
 
 from control.errors import ErrorKind, GuardRefused, Locked, NotFound, ReadOnly, Stale
 from control.options import ApplyOptions, PlanOptions
@@ -14,7 +15,6 @@ from control.plan import OnFailure, Progress, ResultOutcome, StepOutcome
 from control.plane import ControlPlane
 from control.ports import Found, ProofState
 from control.ref import Ref
-from tests.control.worlds import RATE, VM, A, B, World, amount, shares, world
 
 BOTH = [shares(A, a=70, b=30), shares(B, x=60, y=40)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import RATE, A, World, amount, environments, native, shares, world
 
 from control.deckfile import DeckConfig, FrontConfig, GuardConfig, ServiceConfig
 from control.edit import LimitEdit, StateEdit
@@ -14,7 +15,6 @@ from control.errors import ErrorKind, UsageError
 from control.model import Owner, OwnerRole, Snapshot, Special, TargetState
 from control.options import ApplyOptions, PlanOptions
 from control.plan import Plan, ResultOutcome, Verdict
-from tests.control.worlds import RATE, A, World, amount, environments, native, shares, world
 
 
 def guarded(folder: Path, guards: GuardConfig, state: dict[str, Any] | None = None, **of: Any) -> World:

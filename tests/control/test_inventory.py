@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_adapter import limit, route
+from worlds import RATE, VM, A, World, amount, environments, native, shares, world
 
 from control.deckfile import DeckConfig, FrontConfig, ServiceConfig
 from control.errors import InvalidValue, NotFound, Unreachable, UsageError
 from control.inventory import find_row
 from control.model import Interval
 from control.ref import Ref
-from tests.control.fake_adapter import limit, route
-from tests.control.worlds import RATE, VM, A, World, amount, environments, native, shares, world
 
 VM_RATE = "vm/NginxLimitReq/{}/edge"
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fake_adapter import FakeReader, FakeWriter, Faults, Native, Store, limit, route
+
 from control.deckfile import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig, SshConfig
 from control.edit import LimitEdit, Share, SharesEdit
 from control.plane import ControlPlane
 from control.ref import Ref
-from tests.control.fake_adapter import FakeReader, FakeWriter, Faults, Native, Store, limit, route
 
 A = Ref.parse("k8s/HTTPRoute/inference/llama")
 B = Ref.parse("k8s/HTTPRoute/inference/mistral")
