@@ -110,7 +110,7 @@ def limit_problems(limit: Limit, view: EnvironmentView | None) -> tuple[Problem,
     found = [reach_problem(view)]
     rejected = limit.use.rejected_per_second
     if limit.amount is Special.BLOCKED:
-        found.append(Problem(420, "blocked: nothing passes", "blocked"))
+        found.append(Problem(390, "blocked: nothing passes", "blocked"))
     if rejected:
         found.append(Problem(450 + min(int(rejected), 300), f"rejects {figures.count(rejected)}/s", "biting"))
     full = used_ratio(limit)

@@ -147,7 +147,7 @@ class Store:
 
     def _sample(self) -> None:
         now = time.monotonic()
-        if self.inventory is None or now - self._sampled < SAMPLE_SECONDS:
+        if self.inventory is None or now - self._sampled < SAMPLE_SECONDS or not self.inventory.seen:
             return
         self._sampled = now
         totals: dict[str, list[Fraction]] = {}
@@ -160,7 +160,7 @@ class Store:
             )
             self.samples.setdefault(ref, deque(maxlen=HISTORY)).append(sample)
             service = self.inventory.service_of.get(ref)
-            if service and traffic.rps is not None:
+            if service and traffic.rps is not None and self._counts(service, ref):
                 sums = totals.setdefault(service, [Fraction(0), Fraction(0), Fraction(0)])
                 sums[0] += traffic.rps
                 sums[1] += traffic.rps * (traffic.error_ratio or 0)
@@ -172,6 +172,11 @@ class Store:
                 _scaled(throttled / rps if rps else None, 1000),
             )
             self.samples.setdefault(service, deque(maxlen=HISTORY)).append(sample)
+
+    def _counts(self, service: str, ref: Ref) -> bool:
+        """Whether a route's requests are the service's own: where there is a front, all of them pass it."""
+        view = self.inventory.services.get(service) if self.inventory else None
+        return view is None or view.front is None or view.front == ref or view.front not in self.routes
 
     # --- questions
 

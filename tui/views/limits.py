@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from fractions import Fraction
 
 from control.edit import LimitEdit
-from control.model import Effective, Interval, Limit, Special
+from control.model import Effective, Interval, Limit, Measure, Special
 from tui import figures
 from tui.look import Span
 from tui.risk import used_ratio
@@ -44,7 +44,13 @@ def amount_text(limit: Limit) -> str:
         if window and window.calendar
         else ""
     )
-    return f"{exact(limit.amount)}{suffix}"
+    return f"{exact(limit.amount)}{suffix}{level_word(limit)}"
+
+
+def level_word(limit: Limit) -> str:
+    """What a number without a window counts: ` in flight`, ` conns`, ` queued`."""
+    words = {Measure.INFLIGHT: " in flight", Measure.CONNECTIONS: " conns", Measure.QUEUE: " queued"}
+    return words.get(limit.measure, "")
 
 
 def staged_text(limit: Limit, edit: LimitEdit) -> str:
@@ -56,16 +62,19 @@ def staged_text(limit: Limit, edit: LimitEdit) -> str:
         return amount.value
     window = edit.window_seconds or (limit.window.seconds if limit.window else None)
     burst = f" burst {edit.burst}" if edit.burst is not None else ""
-    return f"{exact(amount)}{per(window)}{burst}"
+    return f"{exact(amount)}{per(window)}{burst}{level_word(limit)}"
 
 
 def interval_text(interval: Interval | Effective | None, seconds: Fraction | None = None) -> str:
-    """`50/s`, `50–100/s`; `--` where nothing is known, `…` for an open end."""
+    """`50/s`, `50-100/s`, `<=500`, `>=50`; `--` where nothing is known."""
     if interval is None or (interval.low is None and interval.high is None):
         return figures.UNKNOWN
-    low = figures.UNKNOWN if interval.low is None else figures.count(interval.low)
-    high = "?" if interval.high is None else figures.count(interval.high)
-    text = low if low == high else f"{low}-{high}"
+    low = None if interval.low is None else figures.count(interval.low)
+    high = None if interval.high is None else figures.count(interval.high)
+    if low is None or high is None:
+        text = f"<={high}" if low is None else f">={low}"
+    else:
+        text = low if low == high else f"{low}-{high}"
     return text + per(seconds)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 
 from control.model import ReachState
 from tui import figures
-from tui.cells import clip, fit, safe
+from tui.cells import clip, fit
 from tui.look import Line, Look, Span
 from tui.risk import used_ratio
 from tui.store import RouteRow, Store
 from tui.views.limits import amount_text
 from tui.views.routes import set_and_seen
-from tui.widgets.bars import limit_bar, percent
+from tui.widgets.bars import limit_bar, percent, sparkline
 
 HOUR = 3600.0
 
@@ -39,10 +40,10 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
         (r for r in store.limits.values() if (used_ratio(r.limit) or 0) * 10 >= 8),
         key=lambda r: -(used_ratio(r.limit) or 0),
     )
-    down = _unreachable(store)
+    down = _unreachable(store, width)
     recent = [change for change in store.changes if time.time() - change.at < HOUR]
     sections: list[tuple[str, str, list[Line]]] = [
-        ("broken", "bad", down + [line for row in broken for line in _broken(row, look, width, store)]),
+        ("broken", "bad", [line for row in broken for line in _broken(row, look, width, store)] + down),
         (
             "traffic not where it was meant",
             "bad",
@@ -51,6 +52,7 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
         ("throttled", "bad", [_limit(row, look, width, store, rejects=True) for row in biting]),
         ("nearly full", "warn", [_limit(row, look, width, store, rejects=False) for row in full]),
         ("changed in the last hour", "info", [_change(c, width) for c in recent]),
+        ("services now", "muted", _services(store, look, width)),
     ]
     return _share_out(sections, look, width, height)
 
@@ -71,18 +73,51 @@ def _share_out(sections: list[tuple[str, str, list[Line]]], look: Look, width: i
     return drawn
 
 
-def _unreachable(store: Store) -> list[Line]:
-    views = store.inventory.environments.values() if store.inventory else ()
-    return [
-        (
-            ("!! ", "bad"),
-            (safe(v.environment.name), "strong"),
-            (f" does not answer: {safe(v.environment.reach.why)}", "text"),
-            (f"  {v.routes} routes as of {figures.age(store.age(v.environment.name))} ago", "stale"),
+def _unreachable(store: Store, width: int) -> list[Line]:
+    """Environments that do not answer, answer in part, or were last read long ago."""
+    lines: list[Line] = []
+    for view in store.inventory.environments.values() if store.inventory else ():
+        name, reach = view.environment.name, view.environment.reach
+        age = figures.age(store.age(name))
+        if reach.state is ReachState.UNREACHABLE:
+            role, text = "bad", f"does not answer: {reach.why}; {view.routes} routes as of {age} ago"
+        elif reach.state is ReachState.DEGRADED:
+            role, text = "warn", f"answers in part: {reach.why}"
+        elif store.stale(name):
+            role, text = "warn", f"last read {age} ago: its {view.routes} routes may be otherwise"
+        else:
+            continue
+        lines.append(
+            (
+                ("?  ", role),
+                (fit(name, 24) + " ", "strong"),
+                (clip(text, max(width - 34, 20)), role),
+                (f" {age:>4}", "stale"),
+            )
         )
-        for v in views
-        if v.environment.reach.state is ReachState.UNREACHABLE
-    ]
+    return lines
+
+
+def _services(store: Store, look: Look, width: int) -> list[Line]:
+    """How big: what each service gets now, its last five minutes, and where it goes."""
+    lines: list[Line] = []
+    for view in store.services().values():
+        samples = list(store.samples.get(view.name, ()))
+        rps = Fraction(samples[-1][0], 10) if samples and samples[-1][0] >= 0 else None
+        trend = sparkline([Fraction(s[0]) if s[0] >= 0 else None for s in samples], 12, look.glyphs)
+        shares = " ".join(f"{name} {figures.ratio(share)}" for name, share, _ in view.shares if share)
+        lines.append(
+            (
+                (f"   {fit(view.name, 16)} ", "strong"),
+                (fit(f"{figures.count(rps)} rps", 10, right=True) + " ", "text"),
+                (trend + "  ", "series_b"),
+                (
+                    clip(shares or "where it goes is unknown", max(width - 46, 10), ellipsis=look.glyphs.ellipsis),
+                    "muted",
+                ),
+            )
+        )
+    return lines
 
 
 def _age(store: Store, row: RouteRow) -> Span:

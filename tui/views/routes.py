@@ -14,6 +14,8 @@ from tui.widgets.bars import percent, weight_bar, weight_letters
 from tui.widgets.line_table import Column, TableRow
 
 OTHERS = "other routes"
+BROKEN = "\0broken"
+"""The group of what is broken, whatever its service: it comes first. No service can have this name."""
 
 
 def set_and_seen(row: RouteRow) -> tuple[str, str]:
@@ -63,7 +65,7 @@ class RoutesView(ListView):
             return [self._table_row(row) for row in rows]
         groups: dict[str, list[RouteRow]] = {}
         for row in rows:
-            groups.setdefault(row.service, []).append(row)
+            groups.setdefault(BROKEN if row.broken else row.service, []).append(row)
         order = sorted(groups, key=lambda s: (-max(r.risk for r in groups[s]), s == "", s), reverse=self.choice.reverse)
         shown: list[TableRow] = []
         for service in order:
@@ -113,6 +115,8 @@ class RoutesView(ListView):
 
     def heading(self, row: TableRow, width: int) -> list[Span]:
         service, view, count = row.data
+        if service == BROKEN:
+            return [("broken ", "bad"), (self.clip(f"{count} route{'s' if count != 1 else ''}", width - 7), "muted")]
         head = f"{service or OTHERS} "
         tail = f"{count} route{'s' if count != 1 else ''}"
         if isinstance(view, ServiceView):

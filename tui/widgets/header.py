@@ -88,10 +88,11 @@ def _fresh(store: Store, state: HeaderState, look: Look) -> list[Span]:
             continue
         down = sum(v.environment.reach.state is ReachState.UNREACHABLE for v in views)
         ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
-        known = [age for age in ages if age is not None]
-        oldest = max(known, default=None)
-        old = oldest is None or oldest > STALE_SECONDS
-        spans += [(f" {AT[platform]} ", "muted"), (figures.age(oldest), "warn" if old else "text")]
+        fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
+        stale = len(ages) - len(fresh)
+        spans += [(f" {AT[platform]} ", "muted"), (figures.age(max(fresh, default=None)), "text")]
+        if stale:
+            spans.append((f" {stale} stale", "warn"))
         if down:
             spans.append((f" {down} down", "bad"))
     return spans

@@ -93,6 +93,7 @@ class LineTable(Canvas):
         self._key: Hashable | None = None
         self._index = 0
         self._top = 0
+        self._chosen = False
         self._drawn: dict[Hashable, tuple[Hashable, Line]] = {}
         self._cells: Cells = {}
 
@@ -105,20 +106,28 @@ class LineTable(Canvas):
         self.columns, self._draw, self._volatile, self.sorted_by = columns, draw, volatile, sorted_by
         self._drawn.clear()
         self._cells = layout(columns, self._inner())
-        self.rows, self._key, self._index, self._top = (), None, 0, 0
+        self.rows, self._key, self._index, self._top, self._chosen = (), None, 0, 0, False
 
     def set_rows(self, rows: Sequence[TableRow]) -> None:
-        """Show these rows in this order. The selection stays on its row; where it is gone, on its neighbour."""
+        """Show these rows in this order. The selection stays on its row; where it is gone, on its neighbour.
+
+        Until the user chose a row, the first one is selected: that is the worst.
+        """
         self.rows = rows
+        before = self._key
+        if not self._chosen:
+            self._key, self._index, self._top = None, 0, 0
         index = next((i for i, row in enumerate(rows) if row.key == self._key), None) if self._key is not None else None
         if index is None:
             index = self._selectable(min(self._index, len(rows) - 1), 1)
         moved = index - self._index
         self._index = index
         self._key = rows[index].key if 0 <= index < len(rows) else None
-        if self._top + moved > 0 and moved:
+        if moved and self._top + moved > 0:
             self._top += moved
         self.compose_lines()
+        if self._key != before:
+            self.post_message(self.Selected())
 
     @property
     def selected(self) -> TableRow | None:
@@ -166,6 +175,7 @@ class LineTable(Canvas):
         if not 0 <= index < len(self.rows):
             return
         changed = self.rows[index].key != self._key
+        self._chosen = True
         self._index, self._key = index, self.rows[index].key
         self.compose_lines()
         if changed:
