@@ -18,6 +18,9 @@ _SOCKET = re.compile(rb"^[ \t]*stats[ \t]+socket[ \t]+(?:unix@)?(/[^\s\"'\\]+)([
 _START_FIELD = 19
 """Of /proc/PID/stat after the name: state is 0, the parent 1, the start time 19."""
 
+_TICKS = 100.0
+"""A second, as /proc counts: Linux shows 100 on every architecture that matters."""
+
 
 def sections(text: str) -> dict[str, list[str]]:
     """The lines under each `@@name`."""
@@ -76,9 +79,9 @@ def processes(parts: dict[str, list[str]]) -> list[Process]:
     lines = parts.get("clock", [])
     try:
         before, _, after = lines[1].partition(" ")
-        boot, ticks = float(lines[0]) - (float(before) + float(after)) / 2, float(lines[2])
+        boot = float(lines[0]) - (float(before) + float(after)) / 2
     except (IndexError, ValueError):
-        boot, ticks = time.time(), 100.0
+        boot = time.time()
     found: list[Process] = []
     rows = parts.get("processes", [])
     for head, argv, cwd in zip(rows[0::3], rows[1::3], rows[2::3], strict=False):
@@ -87,7 +90,7 @@ def processes(parts: dict[str, list[str]]) -> list[Process]:
             continue
         title, arguments = _arguments(words[2], argv)
         if title or arguments:
-            started = boot + int(words[3 + _START_FIELD]) / ticks
+            started = boot + int(words[3 + _START_FIELD]) / _TICKS
             found.append(Process(words[2], int(words[1]), int(words[4]), started, arguments, title, cwd or None))
     return found
 

@@ -10,20 +10,21 @@ echo "@@clock"
 read -r before rest < /proc/uptime
 date +%s.%N
 read -r after rest < /proc/uptime; echo "$before $after"
-getconf CLK_TCK 2>/dev/null || echo 100
 echo "@@processes"
 for d in /proc/[0-9]*; do
   c=; { read -r c < "$d/comm"; } 2>/dev/null || continue
   case $c in nginx|haproxy) ;; *) continue;; esac
   s=; { read -r s < "$d/stat"; } 2>/dev/null || continue
   printf 'P %s %s %s\n' "${d#/proc/}" "$c" "${s##*) }"
-  a=$(tr '\000\n' '\037 ' < "$d/cmdline"); printf '%s\n' "$a"
-  w=$(readlink "$d/cwd"); printf '%s\n' "$w"
+  a=; w=
+  if [ "$c" = nginx ]; then { IFS= read -r a < "$d/cmdline"; } 2>/dev/null
+  else a=$(tr '\000\n' '\037 ' < "$d/cmdline"); w=$(readlink "$d/cwd"); fi
+  printf '%s\n%s\n' "$a" "$w"
 done
 echo "@@end"
 """
-"""Sections clock (now; uptime before and after; ticks per second) and processes (of each: P pid name and the fields of
-its stat, a line of arguments, its folder)."""
+"""Sections clock (now; uptime before and after) and processes (of each: P pid name and the fields of its stat, a line
+of arguments, its folder). nginx writes a title in place of its arguments, so the shell can read it without a program."""
 
 PROBE = (
     r"""
@@ -56,7 +57,7 @@ fi
 TREE = r"""
 NL='
 '
-SEEN=$NL
+SEEN=$NL; FOLDER=; REAL=
 inside() {
   IFS=$NL; set -f
   for k in $ROOTS; do
@@ -68,8 +69,9 @@ emit() {
   f=$1
   case $f in *"$NL"*) return;; esac
   [ -e "$f" ] || return
-  r=$(readlink -f -- "$f") || return
-  l=$(readlink -f -- "${f%/*}/")/${f##*/}
+  [ "${f%/*}" = "$FOLDER" ] || { FOLDER=${f%/*}; REAL=$(readlink -f -- "$FOLDER/") || return; }
+  l=${REAL%/}/${f##*/}; r=$l
+  [ -L "$f" ] && { r=$(readlink -f -- "$f") || return; }
   if [ -d "$r" ]; then
     [ "$DIRS" = 1 ] || return
     IFS=
