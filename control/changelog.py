@@ -159,10 +159,14 @@ class ChangeLog:
         return [one for one in self.recorded() if one.interrupted]
 
     def last_of(self, actor: str) -> Recorded:
-        """The last change of `actor` that left something in force. Raises `NotFound`."""
-        mine = [one for one in self.recorded() if one.actor == actor and (one.result is None or one.outcome in DONE)]
+        """The last change of `actor` that was begun and not refused, whatever came of it. Raises `NotFound`.
+
+        One that was rolled back is not passed over: whoever says "undo" then does not mean the change before it.
+        """
+        nothing = (ResultOutcome.REFUSED, ResultOutcome.NO_CHANGE)
+        mine = [one for one in self.recorded() if one.actor == actor and one.outcome not in nothing]
         if not mine:
-            raise NotFound(f"{actor} has no applied change to undo", hint="name one: 'trafficdeck history' lists them")
+            raise NotFound(f"{actor} has no change to undo", hint="name one: 'trafficdeck history' lists them")
         return mine[-1]
 
     def history(self) -> list[HistoryItem]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from control.changelog import DONE, Recorded
+from control.changelog import Recorded
 from control.compensating import split
 from control.edit import Change
-from control.errors import GuardRefused, Locked, NotFound, Stale
+from control.errors import GuardRefused, Locked, Stale
 from control.model import Snapshot
 from control.plan import GuardResult, Step, StepOutcome, Verdict
 from control.ports import Found
@@ -16,8 +16,8 @@ CHANGED_SINCE = "changed_since"
 
 
 def check_undoable(recorded: Recorded) -> None:
-    """Raises `Locked` while a change is being applied, `GuardRefused` where it was interrupted and nobody has looked
-    at what is true, `NotFound` where it left nothing in force."""
+    """Raises `Locked` while a change is being applied, and `GuardRefused` where it was interrupted and nobody has
+    looked at what is true."""
     if recorded.interrupted:
         raise GuardRefused(
             f"change {recorded.change} was interrupted and nobody knows yet what is true",
@@ -26,8 +26,6 @@ def check_undoable(recorded: Recorded) -> None:
     if recorded.result is None:
         pid = recorded.process.get("pid")
         raise Locked(f"change {recorded.change} is still being applied by process {pid}", hint="wait for its end")
-    if recorded.outcome not in DONE:
-        raise NotFound(f"change {recorded.change} left nothing in force: it was {recorded.outcome.value}")
 
 
 def steps_to_undo(recorded: Recorded) -> list[Step]:

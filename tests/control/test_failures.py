@@ -207,8 +207,21 @@ async def test_undo_refusals(tmp_path: Path) -> None:
         await w.plane.undo_plan()
     (found,) = await w.plane.resolve()
     assert found.outcome is ResultOutcome.ROLLED_BACK and found.steps[0].found is Found.BEFORE
-    with pytest.raises(NotFound):
-        await w.plane.undo_plan()
+    nothing = await w.plane.undo_plan()
+    assert nothing.steps == () and nothing.undo_of == running.change
+    assert (await w.plane.apply(nothing)).outcome is ResultOutcome.NO_CHANGE
+
+
+async def test_undo_without_a_name_never_reaches_past_what_was_rolled_back(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    await applied(w, [shares(A, a=70, b=30)])
+    w.faults().write = ["refuse"]
+    assert (await applied(w, [shares(A, a=50, b=50)])).outcome is ResultOutcome.ROLLED_BACK
+    assert (await w.plane.undo_plan()).steps == ()
+    w.faults().write = ["stale"]
+    assert (await applied(w, [shares(A, a=50, b=50)])).outcome is ResultOutcome.REFUSED
+    assert (await w.plane.undo_plan()).steps == ()
+    assert w.weights() == {"a": 70, "b": 30}
 
 
 async def test_read_only_and_production(tmp_path: Path) -> None:
