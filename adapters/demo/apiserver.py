@@ -6,7 +6,9 @@ import asyncio
 import json
 import re
 import time
+from calendar import timegm
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import httpx
@@ -16,6 +18,11 @@ from adapters.demo.store import Stored
 from adapters.kubernetes.jsonpatch import TestFailed, apply
 
 WATCH_SECONDS = 0.5
+ARGO = "argocd-controller"
+ARGO_SECONDS = 5.0
+"""How soon an Application that heals itself restores what it declares."""
+TRACKED = "argocd.argoproj.io/tracking-id"
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 USER = "oidc:operator@example"
 PLURALS = {
     "HTTPRoute": "httproutes",
@@ -36,8 +43,10 @@ Key = tuple[str, str, str]
 class MemoryApi:
     """The objects of one cluster, and what the API server answers about them."""
 
-    def __init__(self, objects: Iterable[Native]) -> None:
+    def __init__(self, objects: Iterable[Native], clock: Callable[[], float] = time.time) -> None:
         self.objects: dict[Key, Native] = {_key(native): native for native in objects}
+        self._clock = clock
+        self._declared = {key: native["spec"] for key, native in self.objects.items() if _is_tracked(native)}
         self.version = 1
         self.before_change: Callable[[], None] = lambda: None
 
@@ -61,19 +70,38 @@ class MemoryApi:
             return 422, _status(422, "Invalid", "the server rejected our request due to an error in our request")
         if after["spec"] == native["spec"]:
             return 200, native
+        self._replace(key, after, manager)
+        return 200, self.objects[key]
+
+    def _replace(self, key: Key, after: Native, manager: str) -> None:
         self.before_change()
         self.version += 1
         metadata = after["metadata"]
         metadata["generation"] += 1
         metadata["resourceVersion"] = str(self.version)
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = time.strftime(TIME, time.gmtime(self._clock()))
         entry = {"manager": manager, "operation": "Update", "time": now, "apiVersion": after["apiVersion"]}
         held = [one for one in metadata.get("managedFields", []) if one["manager"] != manager]
         metadata["managedFields"] = [*held, entry]
         if after["kind"] == "HTTPRoute":
             accept(after)
         self.objects[key] = after
-        return 200, after
+
+    def drifted(self) -> list[Key]:
+        """The objects that Argo CD is about to restore, their change being old enough."""
+        now = self._clock()
+        return [
+            key
+            for key, declared in self._declared.items()
+            if self.objects[key]["spec"] != declared and now - _changed(self.objects[key]) >= ARGO_SECONDS
+        ]
+
+    def heal(self) -> None:
+        """What Argo CD's self-heal does: it writes back what Git declares."""
+        for key in self.drifted():
+            after = deepcopy(self.objects[key])
+            after["spec"] = deepcopy(self._declared[key])
+            self._replace(key, after, ARGO)
 
 
 class ApiTransport(httpx.AsyncBaseTransport):
@@ -85,7 +113,7 @@ class ApiTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
-        self._stored.refresh()
+        await self._look()
         path = request.url.path
         if request.method == "POST":
             return _answer(201, _review(path))
@@ -104,6 +132,13 @@ class ApiTransport(httpx.AsyncBaseTransport):
             since = int(request.url.params.get("resourceVersion") or 0)
             return httpx.Response(200, content=self._events(match["plural"], match["namespace"] or "", since))
         return _answer(200, self._list(match["plural"], match["namespace"] or ""))
+
+    async def _look(self) -> None:
+        """Take over what others wrote, Argo CD among them."""
+        self._stored.refresh()
+        if self._api.drifted():
+            async with self._stored.changing():
+                self._api.heal()
 
     async def _patch(self, match: re.Match[str], request: httpx.Request) -> httpx.Response:
         ops = json.loads(await request.aread())
@@ -134,7 +169,7 @@ class ApiTransport(httpx.AsyncBaseTransport):
                 since = max(since, int(native["metadata"]["resourceVersion"]))
                 yield json.dumps({"type": "MODIFIED", "object": native}).encode() + b"\n"
             await asyncio.sleep(WATCH_SECONDS)
-            self._stored.refresh()
+            await self._look()
 
     def _discovery(self) -> dict[str, Any]:
         groups: dict[str, dict[str, set[str]]] = {}
@@ -156,6 +191,16 @@ class ApiTransport(httpx.AsyncBaseTransport):
 
 def _key(native: Native) -> Key:
     return PLURALS[native["kind"]], native["metadata"]["namespace"], native["metadata"]["name"]
+
+
+def _is_tracked(native: Native) -> bool:
+    return TRACKED in native["metadata"].get("annotations", {})
+
+
+def _changed(native: Native) -> float:
+    """When an object was last written, in unix time."""
+    times = [entry["time"] for entry in native["metadata"].get("managedFields", [])]
+    return max((timegm(time.strptime(text, TIME)) for text in times), default=0.0)
 
 
 def _answer(status: int, body: Any) -> httpx.Response:

@@ -28,7 +28,7 @@ def open_cluster(
     config: EnvironmentConfig, folder: Path, simulator: Simulator
 ) -> tuple[Reader, Callable[[Reader], Writer]]:
     """One environment's reader, and how to make a writer beside it."""
-    api = MemoryApi(objects(config.name))
+    api = MemoryApi(objects(config.name), simulator.now)
     _edit_by_hand(config.name, api)
     stored = Stored(folder, config.name, api.dump, api.load)
     traefik = TraefikFleet(config.name, replicas(config.name), lambda: api.objects.values(), simulator)

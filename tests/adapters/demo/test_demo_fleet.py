@@ -214,6 +214,22 @@ async def test_a_biting_limit_lets_go_when_it_is_raised(fleet: Fleet) -> None:
     assert await throttled() == 0
 
 
+async def test_argo_cd_takes_an_edit_of_its_own_object_back(fleet: Fleet) -> None:
+    name = "prod-eu/HTTPRoute/inference/mistral#rule=chat"
+    step = await fleet.prepare(name, ("targets/mistral-a/weight", 50), ("targets/mistral-b/weight", 50))
+    await fleet.write(step)
+
+    async def weights() -> list[object]:
+        (route,) = (await fleet.readers["prod-eu"].read_object(step.object)).routes
+        return [target.weight for target in route.targets]
+
+    assert await weights() == [50, 50]
+    fleet.simulator.skip(8)
+    assert await weights() == [70, 30]
+    snapshot = await fleet.readers["prod-eu"].read()
+    assert "argocd-controller" in [outside.who for outside in snapshot.outside if outside.object.endswith("/mistral")]
+
+
 async def test_the_stale_environment_refuses_to_be_planned_on(fleet: Fleet) -> None:
     await fleet.snapshots()
     ref = Ref.parse("prod-ap/HTTPRoute/inference/llama#rule=chat")
