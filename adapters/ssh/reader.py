@@ -135,11 +135,11 @@ class SshReader:
         )
 
     async def read_object(self, object: str) -> Snapshot:
-        _, state, _ = await self._object(object)
+        _, state, path = await self._object(object)
         return Snapshot(
             environment=Environment(self.name, Platform.SSH, production=self.config.production, code=self.config.code),
             routes=tuple(route for route in state.routes if route.object == object),
-            limits=tuple(limit for limit in state.limits if limit.object == object),
+            limits=tuple(limit for limit in state.limits if limit.object == object or _bound_in(limit, path)),
             read_at=state.facts.read_at,
         )
 
@@ -284,3 +284,8 @@ async def _settle(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T | ControlE
             raise outcome
         settled.append(outcome)
     return settled
+
+
+def _bound_in(limit: Limit, path: str) -> bool:
+    """Whether part of a limit stands in this file though its definition does not (nginx: the burst, at its use)."""
+    return any(binding.location.rpartition(":")[0] == clean(path) for binding in limit.bindings)
