@@ -128,14 +128,16 @@ class Line:
     number: int
     first: int
     words: tuple[Token, ...]
-
-    @property
-    def values(self) -> list[str]:
-        return [word.value for word in self.words]
+    values: list[str]
+    """The words as HAProxy reads them."""
 
     @property
     def location(self) -> str:
         return f"{self.path}:{self.number}"
+
+
+def _line(path: str, number: int, first: int, words: list[Token]) -> Line:
+    return Line(path, number, first, tuple(words), [word.value for word in words])
 
 
 def lines(path: str, data: bytes) -> list[Line]:
@@ -149,10 +151,10 @@ def lines(path: str, data: bytes) -> list[Line]:
             words.append(token)
         elif token.kind is TokenKind.NEWLINE:
             if words:
-                found.append(Line(path, number, first, tuple(words)))
+                found.append(_line(path, number, first, words))
             number, words = number + 1, []
     if words:
-        found.append(Line(path, number, first, tuple(words)))
+        found.append(_line(path, number, first, words))
     return found
 
 

@@ -7,6 +7,8 @@ from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secr
 from adapters.ssh.codecs.spans import text
 from control.text import clean_lines
 
+_PASSWORDS = (["password"], ["insecure-password"])
+
 
 def mask(path: str, data: bytes) -> str:
     """The file with passwords of userlists and of the statistics page, and values of secret headers, masked."""
@@ -21,7 +23,7 @@ def mask(path: str, data: bytes) -> str:
         position = token.end
         raw = text(token.raw)
         if token.kind is TokenKind.WORD:
-            hidden = (secret and is_value(raw)) or words[-2:] == ["stats", "auth"]
+            hidden = (secret and is_value(raw)) or words[-2:] == ["stats", "auth"] or words[-1:] in _PASSWORDS
             out.append(MASK if hidden else mask_schemes(raw))
             secret = secret or names_secret(token.value)
             words.append(token.value)

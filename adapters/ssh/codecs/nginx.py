@@ -37,7 +37,9 @@ class NginxCodec:
         found = places(parsed)
         workers = len((runtime or facts).workers.serving) or None
         routes = nginx_upstream.read(parsed, tree, facts, matches_of(found), workers)
-        limits = nginx_limit_req.read(parsed, tree, facts, found) + nginx_limit_conn.read(parsed, tree, facts, found)
+        names = {upstream.native_name: upstream.name for upstream in nginx_upstream.upstreams(parsed)}
+        limits = nginx_limit_req.read(parsed, tree, facts, found, names)
+        limits += nginx_limit_conn.read(parsed, tree, facts, found, names)
         extra = _notes(parsed, runtime)
         if not logs(parsed, facts.access_log or facts.proxy.access_log):
             unseen = "not observable: no access log with $upstream_addr in its format"
@@ -80,15 +82,22 @@ class NginxCodec:
             tokens = tokenize(data, path)
         except NginxSyntaxError:
             return clean_lines(mask_schemes(text(data)))
-        out, position, secret = list[str](), 0, False
+        out, position, secret, secret_map = list[str](), 0, False, False
+        words: list[str] = []
         for token in tokens:
             out.append(text(data[position : token.start]))
-            out.append(_masked(token, secret))
+            out.append(_masked(token, secret or secret_map))
             position = token.end
             if token.kind is TokenKind.WORD:
-                secret = secret or names_secret(token.value)
-            elif token.kind in (TokenKind.END, TokenKind.CLOSE):
-                secret = False
+                words.append(token.value)
+                plain = not token.value.startswith("$") or words[0] == "set"
+                secret = secret or (plain and names_secret(token.value))
+            elif token.kind is not TokenKind.COMMENT:
+                if token.kind is TokenKind.OPEN:
+                    secret_map = words[:1] == ["map"] and any(map(names_secret, words))
+                elif token.kind is TokenKind.CLOSE:
+                    secret_map = False
+                secret, words = False, []
         out.append(text(data[position:]))
         return clean_lines("".join(out).replace("\r\n", "\n"))
 

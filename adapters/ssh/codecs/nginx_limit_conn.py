@@ -5,7 +5,7 @@ nginx counts a connection only while a request of it is served, so the number bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -71,12 +71,16 @@ def _block(hold: Hold) -> str:
     return servers.pop() if len(servers) == 1 else "http"
 
 
-def read(tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> list[Limit]:
-    """All connection limits."""
-    return [_limit(line, tree, config, facts, places) for line in lines(tree, places)]
+def read(
+    tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
+) -> list[Limit]:
+    """All connection limits. `names` gives the route's name of each upstream."""
+    return [_limit(line, config, facts, places, names) for line in lines(tree, places)]
 
 
-def _limit(line: Line, tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> Limit:
+def _limit(
+    line: Line, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
+) -> Limit:
     directive = line.hold.directive
     amount = line.amount
     return Limit(
@@ -91,7 +95,7 @@ def _limit(line: Line, tree: NginxTree, config: ConfigTree, facts: HostFacts, pl
         key=nginx_limits.key_words(line.zone.key),
         over=nginx_limits.first_over([line.hold], lambda _hold, place: _over(place)),
         mode=nginx_limits.modes([line.hold], "limit_conn_dry_run"),
-        bindings=tuple(nginx_limits.bindings(tree, facts, line.hold, None, _over)),
+        bindings=tuple(nginx_limits.bindings(names, facts, line.hold, None, _over)),
         amounts=GRID,
         editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),
         notes=tuple(nginx_limits.notes(line.zone, [line.hold], places, "limit_conn")),

@@ -7,7 +7,7 @@ A rate is a whole number per second or per minute; nginx keeps it in thousandths
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -84,17 +84,21 @@ def burst_of(directive: Directive) -> Burst:
     return Burst(native, Fraction(native + 1))
 
 
-def read(tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> list[Limit]:
-    """All request limits: one for each zone."""
-    return [_limit(zone, tree, config, facts, places) for zone in nginx_limits.zones(tree, "limit_req_zone")]
+def read(
+    tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
+) -> list[Limit]:
+    """All request limits: one for each zone. `names` gives the route's name of each upstream."""
+    return [_limit(zone, config, facts, places, names) for zone in nginx_limits.zones(tree, "limit_req_zone")]
 
 
-def _limit(zone: Zone, tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place]) -> Limit:
+def _limit(
+    zone: Zone, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
+) -> Limit:
     rate = rate_of(zone)
     held = nginx_limits.holds(places, "limit_req", zone_named, zone.name)
     path = zone.directive.path
     window = Window(WindowKind.BUCKET, Fraction(rate.seconds)) if rate else None
-    bindings = tuple(binding for hold in held for binding in _bindings(tree, facts, hold, rate))
+    bindings = tuple(binding for hold in held for binding in _bindings(names, facts, hold, rate))
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, zone.name),
         platform=Platform.SSH,
@@ -121,8 +125,8 @@ def _limit(zone: Zone, tree: NginxTree, config: ConfigTree, facts: HostFacts, pl
     )
 
 
-def _bindings(tree: NginxTree, facts: HostFacts, hold: Hold, rate: Rate | None) -> list[Binding]:
-    return nginx_limits.bindings(tree, facts, hold, burst_of(hold.directive), lambda place: _over(hold, place, rate))
+def _bindings(names: Mapping[str, str], facts: HostFacts, hold: Hold, rate: Rate | None) -> list[Binding]:
+    return nginx_limits.bindings(names, facts, hold, burst_of(hold.directive), lambda place: _over(hold, place, rate))
 
 
 def _over(hold: Hold, place: Place, rate: Rate | None) -> OverLimit:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
-from adapters.ssh.codecs.nginx_upstream import ref_of, upstreams
+from adapters.ssh.codecs.nginx_upstream import ref_of
 from adapters.ssh.seam import HostFacts
 from control.edit import Change
 from control.errors import InvalidValue
@@ -89,19 +89,21 @@ def holds(found: Sequence[Place], name: str, zone_of: Callable[[Directive], str]
 
 
 def bindings(
-    tree: NginxTree,
+    names: Mapping[str, str],
     facts: HostFacts,
     hold: Hold,
     burst: Burst | None,
     over: Callable[[Place], OverLimit],
 ) -> list[Binding]:
-    """One binding for each route that the line's places lead to, and for each place that leads to none."""
-    known = {u.native_name: u.name for u in upstreams(tree)}
+    """One binding for each route that the line's places lead to, and for each place that leads to none.
+
+    `names` gives the route's name of each upstream.
+    """
     found: dict[str, Binding] = {}
     for place in hold.places:
         if place.returns:
             continue
-        reached = [str(ref_of(facts, known[name])) for name in place.upstreams if name in known]
+        reached = [str(ref_of(facts, names[name])) for name in place.upstreams if name in names]
         for on in reached or [place.name]:
             found.setdefault(on, Binding(on, over(place), domain(facts), burst, clean(hold.directive.location)))
     return list(found.values())

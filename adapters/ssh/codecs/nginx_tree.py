@@ -6,6 +6,7 @@ import fnmatch
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
 from adapters.ssh.codecs.spans import line_of
@@ -19,6 +20,8 @@ class Directive:
     """One directive. `positions` are those of its words in the file's token list (comments may stand between)."""
 
     words: tuple[Token, ...]
+    values: tuple[str, ...]
+    """The words as nginx reads them."""
     positions: tuple[int, ...]
     children: tuple[Directive, ...] | None
     path: str
@@ -26,17 +29,18 @@ class Directive:
 
     @property
     def name(self) -> str:
-        return self.words[0].value
+        return self.values[0]
 
     @property
-    def arguments(self) -> list[str]:
-        return [word.value for word in self.words[1:]]
+    def arguments(self) -> tuple[str, ...]:
+        return self.values[1:]
 
     @property
     def location(self) -> str:
         return f"{self.path}:{self.line}"
 
 
+@lru_cache(maxsize=256)
 def parse(path: str, data: bytes) -> tuple[Directive, ...]:
     """The directives of one file. Raises `NginxSyntaxError` with the line."""
     tokens = tokenize(data, path)
@@ -66,7 +70,9 @@ def _block(
                 if token.kind is TokenKind.OPEN:
                     children, position = _block(path, data, tokens, position, token)
                 line = line_of(data, words[0].start)
-                found.append(Directive(tuple(words), tuple(positions), children, path, line))
+                found.append(
+                    Directive(tuple(words), tuple(w.value for w in words), tuple(positions), children, path, line)
+                )
                 words, positions = [], []
             case TokenKind.CLOSE:
                 if words or opened is None:
