@@ -1,0 +1,1 @@
+"""Hosts over SSH with nginx and HAProxy: codecs, drivers and the transport."""

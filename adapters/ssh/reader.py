@@ -115,12 +115,12 @@ class SshReader:
         if len(errors) == 1:
             return first
         kind = type(first) if len({type(error) for error in errors.values()}) == 1 else Unreachable
-        return kind("; ".join(error.message for error in errors.values()), hint=first.hint)
+        return kind("; ".join(str(error) for error in errors.values()))
 
     async def _environment(self, found: _Read) -> Environment:
         reach = Reach()
         if found.errors:
-            why = "; ".join(f"{clean(name)}: {error.message}" for name, error in found.errors.items())
+            why = "; ".join(f"{clean(name)}: {error}" for name, error in found.errors.items())
             reach = Reach(ReachState.DEGRADED, why)
         users = dict.fromkeys([state.facts.discovered.get("user", "") for state in found.states])
         return Environment(

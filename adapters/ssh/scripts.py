@@ -24,7 +24,7 @@ done
 echo "@@end"
 """
 """Sections clock (now; uptime before and after) and processes (of each: P pid name and the fields of its stat, a line
-of arguments, its folder). nginx writes a title in place of its arguments, so the shell can read it without a program."""
+of arguments, its folder). nginx writes a title in place of its arguments, so no program is needed to read it."""
 
 PROBE = (
     r"""

@@ -93,8 +93,9 @@ class RemoteHosts:
     async def close(self) -> None:
         from adapters.ssh import pool
 
-        for connection in reversed(list(self._connections.values())):
-            await pool.run(connection.close)
+        for depth in sorted({len(path) for path in self._connections}, reverse=True):  # bastions last
+            ending = [one for path, one in self._connections.items() if len(path) == depth]
+            await asyncio.gather(*(pool.run(connection.close) for connection in ending))
 
 
 class RemoteWriters:
