@@ -63,12 +63,8 @@ def lines(tree: NginxTree, places: Sequence[Place]) -> list[Line]:
 
 
 def _block(hold: Hold) -> str:
-    """Where the line stands, in words: its one location, else its server, else http."""
-    names = [place.name for place in hold.places]
-    if len(names) == 1:
-        return names[0]
-    servers = {name.partition(" location ")[0] for name in names}
-    return servers.pop() if len(servers) == 1 else "http"
+    """The block that the line stands in, in words."""
+    return hold.places[0].declared.get(id(hold.directive), "http")
 
 
 def read(

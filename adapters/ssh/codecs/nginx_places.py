@@ -32,6 +32,8 @@ class Place:
     """`limit_req` and `limit_conn` -> the directives that hold here, inherited ones included."""
     discarded: dict[str, tuple[Directive, ...]] = field(default_factory=dict)
     """Outer directives that the ones here replace."""
+    declared: dict[int, str] = field(default_factory=dict)
+    """`id` of a limiting directive -> the block that it stands in, in words."""
     settings: dict[str, str] = field(default_factory=dict)
     """The values of `SIMPLE` directives that hold here."""
     returns: bool = False
@@ -44,7 +46,7 @@ def places(tree: NginxTree) -> list[Place]:
     """All places of all servers, in the order of the files."""
     http = list(tree.http())
     variables = _variables(tree, http)
-    outer = _inherit(Place("http", ""), http)
+    outer = _inherit(Place("http", ""), http, "http")
     found: list[Place] = []
     for server in http:
         if server.name != "server" or server.children is None:
@@ -52,8 +54,8 @@ def places(tree: NginxTree) -> list[Place]:
         inside = list(tree.children(server))
         names = [name for d in inside if d.name == "server_name" for name in d.arguments if name]
         shown = names[0] if names else _listen(inside)
-        here = _inherit(outer, inside)
-        here = replace(here, name=f"server {clean(shown)}", match=clean(names[0]) if names else "")
+        here = _inherit(outer, inside, f"server {clean(shown)}")
+        here = replace(here, match=clean(names[0]) if names else "")
         here = replace(here, named_server=bool(names), returns=_returns(inside))
         known = variables | _set(inside)
         inner = list(_locations(tree, inside, here, known))
@@ -77,8 +79,7 @@ def _locations(
         host = outer.match.partition(" ")[0]
         known = variables | _set(children)
         here = replace(
-            _inherit(outer, children),
-            name=f"{server} location {path}",
+            _inherit(outer, children, f"{server} location {path}"),
             match=f"{host} {path}".strip(),
             upstreams=tuple(_reached(tree, children, known)),
             returns=_returns(children),
@@ -87,16 +88,18 @@ def _locations(
         yield from _locations(tree, children, here, known)
 
 
-def _inherit(outer: Place, inside: Sequence[Directive]) -> Place:
+def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
+    declared = dict(outer.declared)
     limits, discarded = dict(outer.limits), dict[str, tuple[Directive, ...]]()
     for name in LISTS:
         own = tuple(d for d in inside if d.name == name and d.arguments)
         if own:
             discarded[name] = limits.get(name, ())
             limits[name] = own
+            declared.update({id(directive): block for directive in own})
     settings = dict(outer.settings)
     settings.update({d.name: d.arguments[0] for d in inside if d.name in SIMPLE and d.arguments})
-    return replace(outer, limits=limits, discarded=discarded, settings=settings)
+    return replace(outer, name=block, limits=limits, discarded=discarded, declared=declared, settings=settings)
 
 
 def _returns(inside: Iterable[Directive]) -> bool:
