@@ -24,7 +24,6 @@ from control.deckfile import AwsConfig, EnvironmentConfig
 from control.ports import Secrets
 
 REGION = "eu-central-1"
-MINISTACK = Path.home() / ".cache" / "trafficdeck-bed" / "ministack"
 SECRETS = Secrets(lambda what, key: None)
 
 
@@ -57,14 +56,14 @@ def unavailable(reason: str) -> None:
 
 def ministack_python() -> Path:
     """The interpreter of MiniStack's own environment, made once: it pins another botocore than the product's."""
-    python = MINISTACK / "bin" / "python"
-    if not python.exists():
-        try:
-            subprocess.run(["uv", "venv", "-q", str(MINISTACK)], check=True, timeout=60)
-            subprocess.run(["uv", "pip", "install", "-q", "-p", str(python), "ministack"], check=True, timeout=300)
-        except (OSError, subprocess.SubprocessError) as error:
-            unavailable(f"MiniStack could not be installed: {error}")
-    return python
+    from tests.bed import aws
+    from tests.bed.errors import BedError
+
+    try:
+        return aws.ministack_python()
+    except (BedError, OSError, subprocess.SubprocessError) as error:
+        unavailable(f"MiniStack could not be installed: {error}")
+        raise
 
 
 def client(service: str, url: str) -> Any:
