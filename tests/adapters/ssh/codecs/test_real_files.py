@@ -114,7 +114,7 @@ def test_nginx_limits(nginx: ConfigTree) -> None:
     assert perkey.over.max_wait_seconds == Fraction(2 * 60, 90)
     assert perhost.mode is Mode.OFF and any("limits nothing" in note for note in perhost.notes)
     names = sorted(name for name, limit in limits.items() if limit.measure is Measure.INFLIGHT)
-    assert names == ["addr@server models.example.com", "addr@server sticky.example.com"]
+    assert names == ["addr@server models.example.com location /v1/", "addr@server sticky.example.com"]
 
 
 def test_every_nginx_number_can_be_edited(nginx: ConfigTree) -> None:
