@@ -109,15 +109,23 @@ class Site:
         )
 
     def prepare(self, state: State, changes: Sequence[Change]) -> list[Prepared]:
-        """Steps for changes of this proxy, one per file, on what was read."""
+        """Steps for changes of this proxy, one per file, on what was read. Each tells what will be once it and those
+        before it are written: a limit may stand in two files."""
         edits = self.driver.codec.edit(state.tree, changes, state.facts, state.runtime)
-        return [self._prepared(state, edit) for edit in edits]
+        tree = state.tree
+        runtime: Runtime | None = state.runtime
+        prepared: list[Prepared] = []
+        for edit in edits:
+            tree, runtime = self.driver.codec.after(tree, edit, runtime)
+            prepared.append(self._prepared(state, edit, tree, runtime))
+        return prepared
 
-    def _prepared(self, state: State, edit: NativeEdit) -> Prepared:
+    def _prepared(self, state: State, edit: NativeEdit, tree: ConfigTree, runtime: Runtime | None) -> Prepared:
+        """`tree` and `runtime` are as they will be."""
         codec = self.driver.codec
         name = object_name(state.facts, edit.path)
-        tree, runtime = codec.after(state.tree, edit, state.runtime)
         routes, limits = codec.read(tree, runtime, state.facts)
+        changed = {change.ref for change in edit.changes}
         return Prepared(
             object=name,
             environment=self.environment,
@@ -125,7 +133,7 @@ class Site:
             diff=self._diff(state, edit),
             base=codec.base(state.tree, edit.path, state.runtime),
             routes_after=tuple(route for route in routes if route.object == name),
-            limits_after=tuple(limit for limit in limits if limit.object == name),
+            limits_after=tuple(limit for limit in limits if limit.object == name or limit.ref in changed),
             loses=edit.loses,
             warnings=edit.warnings + self._rights(state, edit),
             deadline_seconds=self.driver.deadline_seconds,
