@@ -11,13 +11,13 @@ from control import capacity
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, SharesEdit
 from control.edits import resolve_limit, resolve_shares, resolve_states
-from control.errors import InvalidValue, NotFound, UsageError
+from control.errors import ControlError, Forbidden, InvalidValue, NotFound, UsageError
 from control.fields import Row, flattened, same, show, value_of
 from control.graph import Graph
 from control.guards import GuardView, judge, worst
 from control.inventory import find_row, with_rows
 from control.merging import carried
-from control.model import Limit, Owner, Route, Snapshot, Weight
+from control.model import AccessState, Limit, Owner, Route, Snapshot, Weight
 from control.options import PlanOptions
 from control.ordering import default_on_failure, ordered
 from control.plan import EffectiveChange, GuardResult, OnFailure, Plan, Step, Verdict
@@ -88,7 +88,7 @@ def _resolve_one(edit: Edit, inventory: Inventory, remembered: Remembered) -> It
     row = row_of(inventory, edit.ref)
     for one in row.members or (row,):
         if not one.editable.yes:
-            raise InvalidValue(f"{one.ref} cannot be edited: {one.editable.reason}", ref=str(one.ref))
+            raise _not_editable(one, inventory)
         if isinstance(edit, LimitEdit):
             if not isinstance(one, Limit):
                 raise UsageError(f"{edit.ref} is a route, not a limit", ref=str(edit.ref), hint="use 'set shares'")
@@ -99,6 +99,13 @@ def _resolve_one(edit: Edit, inventory: Inventory, remembered: Remembered) -> It
             yield from resolve_shares(one, edit)
         else:
             yield from resolve_states(one, edit, partial(remembered, one.ref))
+
+
+def _not_editable(row: Row, inventory: Inventory) -> ControlError:
+    view = inventory.environments.get(row.ref.environment)
+    by_role = view is not None and view.environment.access.state is AccessState.READ_ONLY_BY_ROLE
+    kind = Forbidden if by_role else InvalidValue
+    return kind(f"{row.ref} cannot be edited: {row.editable.reason}", ref=str(row.ref))
 
 
 # --- changes to a plan ------------------------------------------------------------------------------------------------

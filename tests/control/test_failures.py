@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from fake_adapter import FakeWriter
 from worlds import RATE, VM, A, B, World, amount, shares, world
 
 from control.errors import ErrorKind, GuardRefused, Locked, NotFound, ReadOnly, Stale
@@ -210,6 +211,46 @@ async def test_undo_refusals(tmp_path: Path) -> None:
     nothing = await w.plane.undo_plan()
     assert nothing.steps == () and nothing.undo_of == running.change
     assert (await w.plane.apply(nothing)).outcome is ResultOutcome.NO_CHANGE
+
+
+async def test_what_cannot_be_reached_stays_open_until_it_can(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    plan = await w.plane.plan(BOTH)  # type: ignore[arg-type]
+    died = await asyncio.to_thread(w.plane._log.open, plan, "me@here", "", ())
+    died.abandon()
+    w.faults().down = True
+    (unclear,) = await w.plane.resolve()
+    assert unclear.outcome is ResultOutcome.INTERRUPTED
+    assert {s.found for s in unclear.steps} == {Found.UNREACHABLE}
+    assert [item.change for item in w.plane.interrupted()] == [died.change]
+    w.faults().down = False
+    w.store().change("k8s/HTTPRoute/inference/llama", lambda new: new["routes"][str(A)]["a"].update(weight=1))
+    (clear,) = await w.plane.resolve(died.change)
+    assert [s.found for s in clear.steps] == [Found.OTHER, Found.BEFORE]
+    assert clear.outcome is ResultOutcome.PARTLY_APPLIED and not w.plane.interrupted()
+    with pytest.raises(Stale, match="is 1 now"):
+        await w.plane.undo_plan(died.change)
+
+
+async def test_an_armed_plane_shares_what_was_read(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    reading = ControlPlane(w.deck, w.readers, None, "me@here")
+    await reading.refresh()
+    plan = await reading.plan([shares(A, a=70, b=30)])
+    assert reading.read_only
+    writers = []
+
+    def make(config: object, reader: object) -> FakeWriter:
+        writers.append(FakeWriter(w.readers["k8s"]))
+        return writers[-1]
+
+    armed = reading.with_writers(make)
+    await armed.note("armed", {"minutes": "15", "reason": "ramp"})
+    assert (await armed.apply(plan)).outcome is ResultOutcome.APPLIED
+    assert len(writers) == 1 and writers[0].closed
+    assert armed.inventory is reading.inventory
+    assert [entry.kind for entry in reading.journal.entries()] == ["note", "open", "step", "close"]
+    assert len(reading.history()) == 1
 
 
 async def test_undo_without_a_name_never_reaches_past_what_was_rolled_back(tmp_path: Path) -> None:
