@@ -29,7 +29,7 @@ from control.plan import (
     StepResult,
     Verdict,
 )
-from control.planning import ObjectRead, Situation, guards_of, mismatches, outlook
+from control.planning import ObjectRead, Outlook, Situation, guards_of, mismatches, outlook
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
 from control.proving import (
     LOOK_SECONDS,
@@ -113,8 +113,9 @@ class Applying:
         if reasons:
             return reasons
         self._situation = await self._refresh(read)
+        ahead = await asyncio.to_thread(outlook, self._situation, self._fresh)
         for number, fresh in enumerate(self._fresh):
-            against = self._objections(number, fresh)
+            against = self._against(fresh, self._situation, ahead)
             if against:
                 reasons[number] = (ErrorKind.GUARD, told(against))
         return reasons
@@ -129,13 +130,15 @@ class Applying:
             raise Stale("; ".join(wrong), ref=step.object, hint="plan again on what is there now")
         return fresh, snapshot
 
-    def _objections(self, number: int, fresh: Prepared) -> list[GuardResult]:
-        """The refusing guards of one step, in the state that the whole plan leads to."""
-        if self._situation is None:
-            return []
+    async def _objections(self, number: int, fresh: Prepared) -> list[GuardResult]:
+        """The refusing guards of one step as just read, in the state that the whole plan leads to."""
+        assert self._situation is not None
         steps = [fresh if index == number else other for index, other in enumerate(self._fresh)]
-        ahead = outlook(self._situation, steps)
-        found = guards_of(fresh, self._situation, ahead, self.options.overrides, self._is_undo)
+        ahead = await asyncio.to_thread(outlook, self._situation, steps)
+        return self._against(fresh, self._situation, ahead)
+
+    def _against(self, fresh: Prepared, situation: Situation, ahead: Outlook) -> list[GuardResult]:
+        found = guards_of(fresh, situation, ahead, self.options.overrides, self._is_undo)
         return [guard for guard in found if guard.verdict is Verdict.REFUSE]
 
     # --- step by step -------------------------------------------------------------------------------------------------
@@ -188,7 +191,7 @@ class Applying:
                     fresh = await prepare_step(reader, step)
                 finally:
                     attempt.baseline = await counting
-                against = self._objections(number, fresh)
+                against = await self._objections(number, fresh)
                 if against:
                     raise GuardRefused(told(against), ref=step.object)
                 attempt.prepared = fresh

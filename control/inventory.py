@@ -136,20 +136,28 @@ def assemble(
     )
 
 
-def with_rows(deck: DeckConfig, inventory: Inventory, changed: Mapping[Ref, Row]) -> Inventory:
-    """The same inventory with these rows or members in place of the ones it has."""
+Rows = tuple[Mapping[Ref, Route], Mapping[Ref, Limit]]
+
+
+def rows_with(inventory: Inventory, changed: Mapping[Ref, Row]) -> Rows:
+    """The routes and limits of an inventory with these rows or members in place of the ones it has."""
     routes, limits = dict(inventory.routes), dict(inventory.limits)
-    for row in inventory.routes.values():
-        news = [changed.get(member.ref, member) for member in row.members]
-        if any(member.ref in changed for member in row.members):
-            routes[row.ref] = group_route([one for one in news if isinstance(one, Route)])
-    for limit in inventory.limits.values():
-        olds = [changed.get(member.ref, member) for member in limit.members]
-        if any(member.ref in changed for member in limit.members):
-            limits[limit.ref] = group_limit([one for one in olds if isinstance(one, Limit)])
+    for ref in dict.fromkeys(ref.on(GROUP_SCOPE) for ref in changed):
+        route, limit = inventory.routes.get(ref), inventory.limits.get(ref)
+        if route is not None and route.members:
+            members = [changed.get(member.ref, member) for member in route.members]
+            routes[ref] = group_route([one for one in members if isinstance(one, Route)])
+        if limit is not None and limit.members:
+            ours = [changed.get(member.ref, member) for member in limit.members]
+            limits[ref] = group_limit([one for one in ours if isinstance(one, Limit)])
     routes.update((ref, row) for ref, row in changed.items() if ref in inventory.routes and isinstance(row, Route))
     limits.update((ref, row) for ref, row in changed.items() if ref in inventory.limits and isinstance(row, Limit))
-    return assemble(deck, routes, limits, inventory.seen, inventory.environments)
+    return routes, limits
+
+
+def with_rows(deck: DeckConfig, inventory: Inventory, rows: Rows) -> Inventory:
+    """The same inventory with these rows."""
+    return assemble(deck, *rows, inventory.seen, inventory.environments)
 
 
 def _platform(config: EnvironmentConfig) -> Platform:

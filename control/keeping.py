@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ class Keeper:
     meter: Meter = field(default_factory=Meter)
     inventory: Inventory = field(init=False)
     _structures: StructureCache = field(default_factory=StructureCache)
+    _taking: threading.Lock = field(default_factory=threading.Lock)
+    """Held in worker threads only, for milliseconds: a whole read and a merge must not lose each other's rows."""
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -61,10 +64,14 @@ class Keeper:
             return error
         filled = await asyncio.to_thread(prepared_snapshot, snapshot, self.deck.environment(name))
         state = self.state(name)
-        if state.snapshot is None or not state.was_read or filled.read_at >= state.snapshot.read_at:
-            await asyncio.to_thread(state.take, filled)
+        await asyncio.to_thread(self._take_newer, state, filled)
         state.unreached = None
         return None
+
+    def _take_newer(self, state: EnvironmentState, filled: Snapshot) -> None:
+        with self._taking:
+            if state.snapshot is None or not state.was_read or filled.read_at >= state.snapshot.read_at:
+                state.take(filled)
 
     # --- the cache of the last session --------------------------------------------------------------------------------
 
@@ -96,14 +103,15 @@ class Keeper:
     def merge(self, name: str, part: Snapshot, object: str) -> None:
         """Put a fresh read of one object in the place of what was known of it."""
         state = self.state(name)
-        known = state.snapshot if state.snapshot is not None else Snapshot(part.environment)
-        merged = replace(
-            known,
-            routes=_merged(known.routes, part.routes, object),
-            limits=_merged(known.limits, part.limits, object),
-            read_at=known.read_at or part.read_at,
-        )
-        state.take(prepared_snapshot(merged, self.deck.environment(name)))
+        with self._taking:
+            known = state.snapshot if state.snapshot is not None else Snapshot(part.environment)
+            merged = replace(
+                known,
+                routes=_merged(known.routes, part.routes, object),
+                limits=_merged(known.limits, part.limits, object),
+                read_at=known.read_at or part.read_at,
+            )
+            state.take(prepared_snapshot(merged, self.deck.environment(name)), from_cache=state.from_cache)
 
     async def count(self, name: str) -> bool:
         """Take one sample of the counters of one environment. True where something was counted."""

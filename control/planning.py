@@ -15,12 +15,12 @@ from control.errors import ControlError, Forbidden, InvalidValue, NotFound, Usag
 from control.fields import Row, flattened, same, show, value_of
 from control.graph import Graph
 from control.guards import GuardView, judge, worst
-from control.inventory import find_row, with_rows
+from control.inventory import Rows, find_row, rows_with, with_rows
 from control.merging import carried
 from control.model import AccessState, Limit, Owner, Route, Snapshot, Weight
 from control.options import PlanOptions
 from control.ordering import default_on_failure, ordered
-from control.plan import EffectiveChange, GuardResult, OnFailure, Plan, Step, Verdict
+from control.plan import EffectiveChange, GuardResult, Plan, Step, Verdict
 from control.planshapes import seal
 from control.ports import Prepared
 from control.ref import Ref
@@ -117,8 +117,8 @@ class Outlook:
 
     before: Mapping[Ref, Row]
     after: Mapping[Ref, Row]
-    before_inventory: Inventory
-    after_inventory: Inventory
+    rows_after: Rows
+    """The rows of the inventory after the plan, group rows among them."""
 
 
 def outlook(situation: Situation, steps: Iterable[Prepared]) -> Outlook:
@@ -132,9 +132,9 @@ def outlook(situation: Situation, steps: Iterable[Prepared]) -> Outlook:
         for limit in step.limits_after:
             told = carried(limit, before[limit.ref]) if limit.ref in before else limit
             changed[limit.ref] = capacity.with_effective(told)
-    then = with_rows(situation.deck, inventory, changed)
-    after = {**flattened((*then.routes.values(), *then.limits.values())), **changed}
-    return Outlook(before, after, inventory, then)
+    routes, limits = rows_with(inventory, changed)
+    after = {**flattened((*routes.values(), *limits.values())), **changed}
+    return Outlook(before, after, (routes, limits))
 
 
 def guards_of(
@@ -164,7 +164,7 @@ def make_plan(
 ) -> Plan:
     """A plan of steps that adapters have made ready. `notes` are objections that belong to the plan as a whole."""
     ahead = outlook(situation, prepared)
-    graph = Graph(ahead.before_inventory.routes, situation.deck.services)
+    graph = Graph(situation.inventory.routes, situation.deck.services)
     steps = [
         _step(one, situation, ahead, options, undo_of is not None)
         for one in ordered(prepared, ahead.before, ahead.after, graph)
@@ -174,17 +174,14 @@ def make_plan(
     plan = Plan(
         plan=f"p-{secrets.token_hex(4)}",
         steps=tuple(steps),
-        on_failure=options.on_failure or _default_on_failure(prepared, ahead),
+        on_failure=options.on_failure
+        or default_on_failure(prepared, ahead.before, ahead.after, situation.inventory.routes.keys()),
         verdict=worst(guard for step in steps for guard in step.guards),
         undo_of=undo_of,
-        headroom=_headroom(prepared, ahead),
+        headroom=_headroom(prepared, situation, ahead),
         reason=options.reason,
     )
     return seal(plan)
-
-
-def _default_on_failure(prepared: Sequence[Prepared], ahead: Outlook) -> OnFailure:
-    return default_on_failure(prepared, ahead.before, ahead.after, ahead.before_inventory.routes.keys())
 
 
 def _step(one: Prepared, situation: Situation, ahead: Outlook, options: PlanOptions, is_undo: bool) -> Step:
@@ -219,9 +216,12 @@ def _effective(step: Prepared, ahead: Outlook) -> tuple[EffectiveChange, ...]:
     return tuple(found)
 
 
-def _headroom(prepared: Sequence[Prepared], ahead: Outlook) -> tuple[str, ...]:
+def _headroom(prepared: Sequence[Prepared], situation: Situation, ahead: Outlook) -> tuple[str, ...]:
     """Lines on the services whose demand limit the plan touches: before, and after where it differs."""
-    before, after = ahead.before_inventory, ahead.after_inventory
+    before = situation.inventory
+    if not prepared or not before.services:
+        return ()
+    after = with_rows(situation.deck, before, ahead.rows_after)
     touched = {before.service_of.get(change.ref) for step in prepared for change in step.changes}
     lines: list[str] = []
     for name, service in before.services.items():

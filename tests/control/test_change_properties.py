@@ -79,7 +79,7 @@ async def _check_order(folder: str, edits: list[Edit]) -> None:
     changes = resolve(edits, w.plane.inventory, lambda ref, target: 5)
     given_order = await w.plane._prepare(changes) if changes else []
     ahead = outlook(situation, given_order)
-    graph = Graph(ahead.before_inventory.routes, ())
+    graph = Graph(situation.inventory.routes, ())
     done = ordered(given_order, ahead.before, ahead.after, graph)
     assert sorted(s.object for s in done) == sorted(s.object for s in given_order)
     turns = [turn_of(step, ahead.before, ahead.after) for step in done]
