@@ -13,6 +13,18 @@ def safe(text: str) -> str:
     return clean(text)
 
 
+_ASCII = str.maketrans({"…": "~", "→": ">", "·": "-", "│": "|", "─": "-", "▸": ">", "–": "-"})
+
+
+def ascii_only(text: str) -> str:
+    """`text` in ASCII and in as many cells: what has no counterpart becomes `?`."""
+    text = safe(text)
+    if text.isascii():
+        return text
+    text = text.translate(_ASCII)
+    return "".join(c if c.isascii() else "?" * cell_len(c) for c in text)
+
+
 def width(text: str) -> int:
     """Cells that `text` takes; wide characters take two, combining marks none."""
     return len(text) if text.isascii() else cell_len(text)

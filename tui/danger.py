@@ -53,8 +53,7 @@ def assess(
     """The danger level of a plan and the words that confirm it."""
     severe: list[tuple[str, str]] = []
     for step in plan.steps:
-        name = safe(step.object.rsplit("/", 1)[-1])
-        severe += [(name, f"{name} {reason}") for reason in _severe(step, routes, limits)]
+        severe += [(safe(ref.name), f"{safe(ref.name)} {reason}") for ref, reason in _severe(step, routes, limits)]
     if len(plan.steps) > MANY_STEPS:
         severe.append((str(len(plan.steps)), f"changes {len(plan.steps)} objects at once"))
     production = sorted({s.environment for s in plan.steps if _production(environments.get(s.environment))})
@@ -77,17 +76,17 @@ def _code(view: EnvironmentView) -> str:
     return view.environment.code or view.environment.name
 
 
-def _severe(step: Step, routes: Mapping[Ref, Route], limits: Mapping[Ref, Limit]) -> list[str]:
-    reasons: list[str] = []
+def _severe(step: Step, routes: Mapping[Ref, Route], limits: Mapping[Ref, Limit]) -> list[tuple[Ref, str]]:
+    reasons: list[tuple[Ref, str]] = []
     by_ref: dict[Ref, list[Change]] = {}
     for change in step.changes:
         by_ref.setdefault(change.ref, []).append(change)
     for ref, changes in by_ref.items():
         route = routes.get(ref) or routes.get(ref.on("*"))
         if route is not None and any(change.field.startswith("targets/") for change in changes):
-            reasons += _route_reasons(route, changes)
+            reasons += [(ref, reason) for reason in _route_reasons(route, changes)]
         limit = limits.get(ref) or limits.get(ref.on("*"))
-        reasons += [reason for change in changes if (reason := _limit_reason(limit, change))]
+        reasons += [(ref, reason) for change in changes if (reason := _limit_reason(limit, change))]
     return reasons
 
 

@@ -213,11 +213,11 @@ def _scaled(value: Fraction | None, by: int) -> int:
 
 
 def _ours(item: HistoryItem) -> ChangeRow:
-    objects = [step.object.rsplit("/", 1)[-1] for step in item.steps]
+    names = list(dict.fromkeys(change.ref.name for step in item.steps for change in step.changes))
     what = describe_changes(item)
-    more = f" +{len(objects) - 1}" if len(objects) > 1 else ""
+    more = f" +{len(names) - 1}" if len(names) > 1 else ""
     outcome = f"undone by {item.undone_by}" if item.undone_by else item.outcome.value.replace("_", " ")
-    name = safe(objects[0]) if objects else ""
+    name = safe(names[0]) if names else ""
     return ChangeRow(item.at, safe(item.actor.split("@")[0]), f"{name}{more} {what}", outcome, item=item)
 
 

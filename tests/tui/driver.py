@@ -41,3 +41,11 @@ async def type_text(pilot: Pilot[int], text: str) -> None:
 async def guard_time() -> None:
     """Longer than a sheet ignores confirmations."""
     await asyncio.sleep(0.45)
+
+
+async def pick(pilot: Pilot[int], app: DeckApp, name: str) -> None:
+    """Put the cursor on the route or limit called `name`."""
+    table = app.screen.table  # type: ignore[attr-defined]
+    row = next(row for row in table.rows if getattr(row.data, "name", "") == name)
+    table.select(row.key)
+    await pilot.pause(0)

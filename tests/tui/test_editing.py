@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import fake_plane
-from driver import guard_time, ready, screen_text, type_text, until
+from driver import guard_time, pick, ready, screen_text, type_text, until
 from textual import events
 
 from control.edit import LimitEdit, SharesEdit
@@ -28,7 +28,8 @@ async def test_shift_ten_points_then_plan_apply_and_undo(make_app: Make) -> None
     app, plane = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot, app)
-        await pilot.press("j", "enter", "j", "+")
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("enter", "j", "+")
         assert app.staging.edits() == [SharesEdit(CHAT, (("chat-v2-v1", 40), ("chat-v2-v2", 60)))]
         await pilot.press("q")
         assert "A50→40 B50→60" in screen_text(app).replace("A50→40 +1", "A50→40 B50→60")
@@ -54,7 +55,8 @@ async def test_enter_never_confirms_nor_does_the_key_that_opened_the_plan(make_a
     app, plane = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot, app)
-        await pilot.press("j", "+", "a")
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("+", "a")
         await until(pilot, app, "y applies")
         await pilot.press("y")  # within the guard time
         await guard_time()
@@ -143,7 +145,8 @@ async def test_locked_shares_neither_give_nor_take(make_app: Make) -> None:
     app, _ = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot, app)
-        await pilot.press("j", "j", "enter", "L", "j", "j", "+")
+        await pick(pilot, app, "llm-edge")
+        await pilot.press("enter", "L", "j", "j", "+")
         edge = next(iter(app.staging.routes.values()))
         assert edge.after["llm-edge-v1"] == Fraction(1, 2) and edge.after["llm-edge-v3"] == Fraction(3, 10)
 
@@ -164,7 +167,8 @@ async def test_a_draft_survives_the_session(make_app: Make) -> None:
     app, _ = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot, app)
-        await pilot.press("j", "+")
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("+")
     again, _ = make_app()
     async with again.run_test(size=(80, 24)) as pilot:
         await until(pilot, again, "restored from the draft")
@@ -175,7 +179,8 @@ async def test_a_plan_goes_through_a_file(make_app: Make, tmp_path: object) -> N
     app, plane = make_app()
     async with app.run_test(size=(120, 35)) as pilot:
         await ready(pilot, app)
-        await pilot.press("j", "+")
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("+")
         await type_text(pilot, f":w {tmp_path}/p.json")
         await pilot.press("enter")
         await until(pilot, app, "saved")
@@ -195,7 +200,8 @@ async def test_quitting_with_staged_edits_asks_and_ctrl_c_never_quits(make_app: 
         await ready(pilot, app)
         await pilot.press("ctrl+c", "ctrl+q")
         assert app.is_running
-        await pilot.press("j", "+", "j", "q")
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("+", "j", "q")
         await until(pilot, app, "stay as a draft")
         await pilot.press("j", "q")
         assert app.is_running

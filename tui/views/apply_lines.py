@@ -13,7 +13,7 @@ from tui.views.plan_lines import value_words
 STAGES = ("journaled", "written", "read_back", "loaded", "observed")
 STAGE_WORDS = {"read_back": "read back"}
 OUTCOME = {
-    ResultOutcome.APPLIED: ("applied and proved", "good"),
+    ResultOutcome.APPLIED: ("applied: the data plane uses it", "good"),
     ResultOutcome.APPLIED_UNPROVEN: ("applied, not proved", "warn"),
     ResultOutcome.ROLLED_BACK: ("failed, and rolled back: everything is as it was", "bad"),
     ResultOutcome.PARTLY_APPLIED: ("partly applied: look at each step", "bad"),

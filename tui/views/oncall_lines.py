@@ -167,15 +167,16 @@ def _limit(row: object, look: Look, width: int, store: Store, rejects: bool) -> 
         if rejects
         else f"{figures.ratio(used_ratio(limit))} of {amount_text(limit)}"
     )
-    bar = limit_bar(limit.use.current, amount, None, 10, look.glyphs) if limit.use.current is not None else []
+    bar: list[Span] = []
+    if not rejects and limit.use.current is not None:
+        bar = limit_bar(limit.use.current, amount, None, 10, look.glyphs)
+    room = max(width - 44 - (11 if bar else 0), 16)
     return (
         ("   ", "text"),
         (fit(f"{row.name} {limit.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
-        (clip(words, max(width - 54, 18), ellipsis=look.glyphs.ellipsis), "bad" if rejects else "text"),
-        (" ", "text"),
+        (clip(words, room, ellipsis=look.glyphs.ellipsis), "bad" if rejects else "text"),
         *bar,
-        (" " * (10 if not bar else 0), "text"),
-        (fit(f" {amount_text(limit)}", 10, right=True), "muted"),
+        (fit(amount_text(limit) if not bar else "", 11 if not bar else 10, right=True), "muted"),
         (f" {figures.age(store.age(limit.environment, limit.read_at)):>4}", "faint"),
     )
 

@@ -54,7 +54,8 @@ def plan_body(plan: Plan, danger: Assessment, store: Store, look: Look, width: i
     for number, step in enumerate(plan.steps, 1):
         lines += _step(number, step, store, look, width, whole_diff)
     for text in plan.headroom:
-        lines += [((" headroom ", "muted"), (part, "info")) for part in wrap(text, width - 11)]
+        parts = wrap(text, width - 12)
+        lines += [((" headroom  " if i == 0 else " " * 11, "muted"), (part, "info")) for i, part in enumerate(parts)]
     failure = "done steps go back in reverse" if plan.on_failure.value == "undo" else "stops, done steps stay"
     lines.append(((" on failure ", "muted"), (failure, "text")))
     return lines
@@ -67,6 +68,8 @@ def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_d
     name = fit(step.object, max(width - 8, 10), ellipsis=look.glyphs.ellipsis).rstrip()
     lines.append(((f" {number} ", "key"), (f"{at:4}", "muted"), (name, "title")))
     for ref in dict.fromkeys(change.ref for change in step.changes):
+        if str(ref) != step.object:
+            lines.append((("     ", "text"), (fit(str(ref), width - 6).rstrip(), "info")))
         lines += _changes([c for c in step.changes if c.ref == ref], look, width)
         lines += _moves(ref, [c for c in step.changes if c.ref == ref], store, width)
     for owner in step.owners:

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.cells import line_width
+from tui.cells import ascii_only, safe
 from tui.look import Line, Look
 
 Painted = tuple[str, Line]
@@ -74,6 +74,7 @@ class Canvas(Widget):
     def _strip(self, y: int) -> Strip:
         ground, line = self._painted[y] if y < len(self._painted) else (self.ground, ())
         look, cells = self.look, self.size.width
-        segments = [Segment(text, look.style(role, ground)) for text, role in line]
-        strip = Strip(segments, line_width(line))
+        door = ascii_only if look.ascii else safe
+        segments = [Segment(door(text), look.style(role, ground)) for text, role in line]
+        strip = Strip(segments)
         return strip.adjust_cell_length(cells, look.style("text", ground))
