@@ -161,15 +161,13 @@ def _editable(backend: Backend) -> Editable:
     if backend.doubled:
         names = ", ".join(clean(name) for name in sorted(backend.doubled))
         return Editable(False, f"server {names} stands more than once: which one holds depends on conditions")
-    for server in backend.servers:
-        reason = templated_reason(server.own.get("weight"))
-        if reason:
-            return Editable(False, reason)
-    return Editable()
+    reasons = [templated_reason(server.own.get("weight")) for server in backend.servers]
+    return Editable(False, reasons[0]) if reasons and all(reasons) else Editable()
 
 
 def _notes(backend: Backend, running: Running) -> list[str]:
     notes = [note for server in backend.servers if (note := odd_number("weight", server.all.get("weight")))]
+    notes += [note for server in backend.servers if (note := templated_reason(server.own.get("weight")))]
     algorithm = backend.balance[0]
     if not backend.dynamic:
         notes.append(

@@ -162,7 +162,7 @@ def _losses(config: Config, runtime: Runtime | None, running: Running, edited: s
     if any(not table.peers for table in tables(config.sections).values()):
         lost.append("the counters of stick tables without peers start again from zero")
     lost.extend(
-        f"{clean(path)} was changed on disk since HAProxy read it: this goes live too"
+        f"{clean(path)} was changed on disk after this HAProxy started: a reload reads all of it"
         for path in (runtime.pending if runtime else ())
     )
     return tuple(lost)

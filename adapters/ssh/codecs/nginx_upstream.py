@@ -59,6 +59,11 @@ class Upstream:
     zone: bool
     duplicate: bool
 
+    @property
+    def path(self) -> str:
+        """The file that holds the server lines: the block's own, or one that it includes."""
+        return self.servers[0].directive.path if self.servers else self.directive.path
+
 
 def upstreams(tree: NginxTree) -> list[Upstream]:
     """All upstreams of the http block. Those that share a name are told apart by their file."""
@@ -105,7 +110,7 @@ def read(
 def _route(
     upstream: Upstream, config: ConfigTree, facts: HostFacts, matches: dict[str, tuple[str, ...]], workers: int | None
 ) -> Route:
-    path = upstream.directive.path
+    path = upstream.path
     status = Status(StatusState.ERROR, "another upstream has the same name") if upstream.duplicate else Status()
     return Route(
         ref=ref_of(facts, upstream.name),
@@ -158,6 +163,8 @@ def _targets(upstream: Upstream) -> tuple[Target, ...]:
 def _editable(upstream: Upstream) -> Editable:
     if upstream.duplicate:
         return Editable(False, "another upstream has the same name: nginx refuses the configuration")
+    if len({server.directive.path for server in upstream.servers}) > 1:
+        return Editable(False, "its server lines stand in several files: edit them there")
     for server in upstream.servers:
         reason = _templated(server) or (
             f"weight={clean(server.weight_text)} of {clean(server.name)} is no whole number above 0"

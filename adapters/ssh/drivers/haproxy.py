@@ -24,7 +24,7 @@ from adapters.ssh.seam import (
     Step,
     Workers,
 )
-from control.errors import ControlError, PlatformError, Stale
+from control.errors import ControlError, PlatformError, Stale, Unreachable
 from control.model import Counted, Route, TargetCount
 from control.ports import ProofPart, ProofState
 from control.text import clean
@@ -95,8 +95,11 @@ class HAProxyDriver:
             await writer.haproxy_set(socket, edit.commands)
             running = await self.runtime(reader, step.facts, step.tree)
             wrong = haproxy_proof.differences(self.codec, step, running)
-        except PlatformError as error:
-            raise PlatformError(f"{error.message}: {await _take_back(writer, step, files)}") from error
+        except Unreachable:
+            raise
+        except ControlError as error:
+            told = f"{error.message}: {await _take_back(writer, step, files)}"
+            raise type(error)(told, ref=error.ref, hint=error.hint) from error
         if wrong:
             raise PlatformError(f"{wrong[0]}: {await _take_back(writer, step, files)}")
         said.append(f"{len(edit.commands)} runtime {'command' if len(edit.commands) == 1 else 'commands'}, read back")

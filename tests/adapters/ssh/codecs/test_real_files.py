@@ -169,7 +169,10 @@ def test_haproxy_backends(haproxy: ConfigTree) -> None:
     canary = routes["canary"]
     assert [(t.weight, t.share) for t in canary.targets] == [(10, 1), (0, 0)] and not canary.grid.all_or_nothing
     assert routes["legacy"].grid.all_or_nothing and not routes["pool"].editable.yes
-    assert "environment" in routes["templated"].editable.reason
+    templated = routes["templated"]
+    assert templated.editable.yes and any("comes from the environment" in note for note in templated.notes)
+    with pytest.raises(InvalidValue, match="comes from the environment"):
+        HAPROXY.edit(haproxy, [Change(templated.ref, "targets/t1/weight", 10, 3)], facts("haproxy"), None)
     assert any(".if" in note for note in routes["lab"].notes)
 
 
@@ -201,6 +204,7 @@ def test_every_haproxy_number_can_be_edited(haproxy: ConfigTree) -> None:
         for route in routes.values()
         if route.editable.yes
         for t in route.targets
+        if t.name != "t1"
     ]
     changes += [Change(x.ref, "amount", x.amount, Fraction(33)) for x in limits.values() if x.editable.yes]
     config, tenants = HAPROXY.edit(haproxy, changes, facts("haproxy"), None)
@@ -211,7 +215,7 @@ def test_every_haproxy_number_can_be_edited(haproxy: ConfigTree) -> None:
         Path(edit.path).write_bytes(edit.data or b"")
     assert tenants.data == haproxy.files[tenants.path].replace(b"600", b"33").replace(b"120", b"33")
     after_routes, after_limits = read(HAPROXY, tree)
-    assert {t.weight for r in after_routes.values() if r.editable.yes for t in r.targets} == {17}
+    assert {t.weight for r in after_routes.values() if r.editable.yes for t in r.targets if t.name != "t1"} == {17}
     assert {x.amount for x in after_limits.values() if x.editable.yes} == {33}
     assert b"weight 50 weight 17 minconn 8 maxconn 33 # the last weight holds" in config.data
     assert b"gpu-c 10.0.1.13:8000 check weight 17 maxconn 33 # default weight" in config.data
@@ -252,7 +256,13 @@ def test_numbers_that_haproxy_reads_otherwise_are_told(word: str, read_as: int, 
     route = read(HAPROXY, tree)[0]["b"]
     assert route.targets[0].weight == read_as
     assert any(note in said for said in route.notes)
-    assert route.editable.yes is ("UNSET" not in word)
+    change = Change(route.ref, "targets/s/weight", read_as, 9)
+    if "UNSET" in word:
+        with pytest.raises(InvalidValue, match="environment"):
+            HAPROXY.edit(tree, [change], facts("haproxy"), None)
+    else:
+        [edit] = HAPROXY.edit(tree, [change], facts("haproxy"), None)
+        assert edit.data == text.replace(word.encode(), b"weight 9")
 
 
 @pytest.mark.parametrize("value", [257, -1, Fraction(1, 2), Special.UNLIMITED, None])
@@ -326,3 +336,44 @@ def test_what_lets_nothing_through_is_blocked() -> None:
     text += b" stick-table type ip size 1k store http_req_rate(10s)\n"
     [limit] = read(HAPROXY, ConfigTree(("/h.cfg",), {"/h.cfg": text}))[1].values()
     assert limit.amount is Special.BLOCKED
+
+
+def test_servers_that_an_upstream_includes_are_edited_where_they_stand() -> None:
+    main, other = "/etc/nginx/nginx.conf", "/etc/nginx/pools/a.servers"
+    tree = ConfigTree(
+        (main,),
+        {main: b"http { upstream a { include pools/a.servers; } }", other: b"server 10.0.0.1; server 10.0.0.2;"},
+    )
+    route = read(NGINX, tree)[0]["a"]
+    assert route.object.endswith("a.servers") and route.base == NGINX.base(tree, other, None)
+    [edit] = NGINX.edit(tree, [Change(route.ref, "targets/10.0.0.2/weight", 1, 3)], facts("nginx"), None)
+    assert (edit.path, edit.data) == (other, b"server 10.0.0.1; server 10.0.0.2 weight=3;")
+
+
+def test_a_limit_in_two_files_is_two_edits_each_with_its_change() -> None:
+    main, site = "/etc/nginx/nginx.conf", "/etc/nginx/conf.d/a.conf"
+    tree = ConfigTree(
+        (main,),
+        {
+            main: b"http { limit_req_zone $uri zone=z:1m rate=5r/s; include conf.d/*.conf; }",
+            site: b"server { location / { limit_req zone=z burst=2 nodelay; proxy_pass http://a; } }",
+        },
+    )
+    limit = read(NGINX, tree)[1]["z"]
+    amount = Change(limit.ref, "amount", limit.amount, Fraction(9))
+    burst = Change(limit.ref, "burst", 2, 0)
+    edits = NGINX.edit(tree, [amount, burst], facts("nginx"), None)
+    assert [(edit.path, edit.changes) for edit in edits] == [(main, (amount,)), (site, (burst,))]
+    assert b"limit_req zone=z nodelay;" in (edits[1].data or b"")
+
+
+def test_upstreams_of_one_name_are_told_apart_and_not_edited() -> None:
+    text = b"http { upstream a { server 1.1.1.1; }\nupstream a { server 2.2.2.2; } }"
+    routes, _ = read(NGINX, ConfigTree(("/n.conf",), {"/n.conf": text}))
+    assert list(routes) == ["a", "a@/n.conf:2"] and not routes["a@/n.conf:2"].editable.yes
+
+
+def test_hostile_names_are_cleaned() -> None:
+    text = 'http { upstream "a\x1b[31m\u202e" { server 1.1.1.1; } }'.encode()
+    [route] = read(NGINX, ConfigTree(("/n.conf",), {"/n.conf": text}))[0].values()
+    assert route.name == "a\u241b[31m" and "\x1b" not in str(route.ref)
