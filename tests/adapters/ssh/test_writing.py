@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
@@ -12,13 +13,13 @@ from pathlib import Path
 import pytest
 from sshhost import MODELS, NO_SECRETS, UID, USER, Host, Watched, deck_environment, environment
 
-from adapters.ssh import adapter
+from adapters.ssh import adapter, remote_writer
 from adapters.ssh.reader import SshReader
 from adapters.ssh.seam import FileChange, FileReplacement
 from adapters.ssh.sources import RemoteHosts, RemoteWriters
 from control.deckfile import ProxyConfig
 from control.edit import Change
-from control.errors import ControlError, Forbidden, InvalidValue, PlatformError, Stale, Unreachable
+from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale, Unreachable
 from control.model import AccessState
 from control.ports import Prepared, ProofState, Writer
 from control.ref import Ref
@@ -338,3 +339,65 @@ async def test_a_haproxy_command_that_is_refused_takes_the_file_back(deck: Deck)
     with pytest.raises(InvalidValue):
         await writer.haproxy_set("/run/haproxy/admin.sock", ["set server chat/a weight 5; shutdown sessions"])
     assert config.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["we ird.conf", "$(touch pwned).conf", "it's;quoted\".conf", "ünï[x].conf", "-rf.conf"]
+)
+async def test_hostile_file_names_are_only_names(deck: Deck, name: str) -> None:
+    text = deck.text
+    odd = deck.file.with_name(name)
+    deck.file.rename(odd)
+    try:
+        step = await deck.step(2)
+        assert Ref.parse(step.object).name == f"/etc/nginx/conf.d/{name}"
+        await deck.writer.write(step)
+        assert odd.read_bytes() == text.replace(b"weight=9", b"weight=2")
+        assert [path.name for path in odd.parent.iterdir()] == [name]
+    finally:
+        odd.unlink()
+
+
+async def test_a_file_that_does_not_parse_is_told_and_costs_only_its_proxy(deck: Deck) -> None:
+    before = deck.text
+    deck.file.write_bytes(before + b"upstream broken { server \x1b[31m")
+    try:
+        snapshot = await deck.reader.read()
+        assert "models.conf" in snapshot.environment.reach.why
+        assert "\x1b" not in snapshot.environment.reach.why
+        assert [route.kind for route in snapshot.routes] == ["HAProxyBackend"]
+    finally:
+        deck.file.write_bytes(before)
+
+
+async def test_a_lock_held_by_somebody_else_is_told(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_writer, "LOCK_WAIT", 1)
+    before = deck.text
+    folder = os.open(deck.file.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(Locked):
+            await deck.replace(before + b"# more\n")
+    finally:
+        os.close(folder)
+    assert deck.text == before
+    await deck.replace(before + b"# more\n")
+
+
+async def test_a_socket_of_root_alone_is_reached_by_sudo_only(host: Host, tmp_path: Path) -> None:
+    socket = host.inside("/run/haproxy/admin.sock")
+    socket.chmod(0o600)
+    (tmp_path / "plain").mkdir()
+    plain, deck = _open(host, tmp_path / "plain", USER), _open(host, tmp_path, USER, sudo=True)
+    try:
+        checks = await plain.reader.check()
+        assert any(check.check.startswith("runtime") and check.state == "warn" for check in checks)
+        ref = Ref("lb", "HAProxyBackend", host.name, "chat")
+        [step] = await deck.reader.prepare([Change(ref, "targets/a/weight", 90, 80)])
+        await deck.writer.write(step)
+        assert (await deck.reader.loaded(step)).state is ProofState.YES
+        await deck.writer.write((await deck.reader.prepare([Change(ref, "targets/a/weight", 80, 90)]))[0])
+    finally:
+        socket.chmod(0o660)
+        await plain.reader.close()
+        await deck.reader.close()

@@ -1,0 +1,217 @@
+"""What may be sent to a host, and what comes back from it: quoting, vocabularies, parsers of answers."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.ssh import discovery, scripts, write_script
+from adapters.ssh.paths import checked, checked_command, checked_log, checked_show, roots
+from adapters.ssh.seam import Process
+from adapters.ssh.shell import assign, quote
+from adapters.ssh.tree import TreeParts
+from control.deckfile import ProxyConfig
+from control.errors import ControlError, Forbidden, InvalidValue, PlatformError
+
+words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(words)
+def test_a_quoted_word_arrives_as_it_was(word: str) -> None:
+    script = assign(VALUE=word) + f'printf %s "$VALUE"; printf "\\n--\\n"; printf %s {quote(word)}'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, timeout=10, check=True)
+    assert done.stdout == word.encode() + b"\n--\n" + word.encode()
+
+
+def test_what_can_be_no_argument_is_refused() -> None:
+    with pytest.raises(InvalidValue):
+        quote("a\0b")
+    with pytest.raises(ValueError, match="lower"):
+        assign(**{"lower; rm": "x"})
+
+
+READING = [
+    scripts.PROCESSES,
+    scripts.PROBE,
+    scripts.TREE,
+    scripts.FACTS,
+    scripts.RIGHTS,
+    scripts.LOG_TAIL,
+    scripts.WATCH,
+]
+
+
+@pytest.mark.parametrize("script", [*READING, scripts.SOCKET, write_script.REPLACE])
+def test_scripts_are_sound_posix_shell(script: str) -> None:
+    done = subprocess.run(["sh", "-n"], input=script.encode(), capture_output=True, timeout=10, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("script", READING)
+def test_reading_scripts_hold_no_writing_command(script: str) -> None:
+    tokens = script.replace(";", " ").replace("$(", " ").replace("{", " ").split()
+    writing = {"mv", "cp", "rm", "ln", "tee", "touch", "chmod", "chown", "mkdir", "truncate", "install", "dd", "eval"}
+    assert not writing & set(tokens)
+    assert not any(token in (">", ">>") for token in tokens)
+    targets = [token for token in tokens if ">" in token and not token.startswith(("'", '"'))]
+    assert all(token in (">/dev/null", "2>/dev/null", "2>&1", ">/dev/null)") for token in targets), targets
+
+
+@pytest.mark.parametrize(
+    "what", ["stat", "info", "servers state", "servers state chat", "map /etc/haproxy/a.map", "proc"]
+)
+def test_what_may_be_shown(what: str) -> None:
+    assert checked_show(what) == what
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "stat; set server a/b weight 0",
+        "stat\nset weight a/b 0",
+        "sess",
+        "env",
+        "map a b",
+        "",
+        "map <<x",
+        "errors",
+        "cli sockets",
+    ],
+)
+def test_what_may_not_be_shown(what: str) -> None:
+    with pytest.raises(InvalidValue):
+        checked_show(what)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "show stat",
+        "shutdown sessions server a/b",
+        "set server a/b weight 1; disable frontend f",
+        "set server a/b weight 1\ndisable frontend f",
+        "set map x y <<",
+        "set server a/b addr \\x",
+        "set ssl cert x",
+        "set map a b \x1b",
+    ],
+)
+def test_commands_that_may_not_be_sent(command: str) -> None:
+    with pytest.raises(InvalidValue):
+        checked_command(command)
+
+
+@given(words)
+def test_no_command_leaves_its_line(command: str) -> None:
+    try:
+        checked_command("set server " + command)
+    except InvalidValue:
+        return
+    assert "\n" not in command
+    assert ";" not in command
+
+
+@pytest.mark.parametrize("path", ["relative", "/a\nb", "/a\0", ""])
+def test_paths_that_are_none(path: str) -> None:
+    with pytest.raises(InvalidValue):
+        checked(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/shadow", "/root/.bash_history", "/home/a/.ssh/id", "/var/log/../../etc/x", "/proc/1/environ"]
+)
+def test_places_where_no_log_is_read(path: str) -> None:
+    with pytest.raises(ControlError):
+        checked_log(path)
+    assert checked_log("/var/log/nginx/access.log")
+
+
+def test_a_system_folder_never_becomes_the_proxys_tree() -> None:
+    assert "/etc" not in roots(ProxyConfig("haproxy"), ["/etc/haproxy.cfg"])
+    assert "/srv/lb" in roots(ProxyConfig("haproxy"), ["/srv/lb/haproxy.cfg"])
+
+
+@given(st.text(), st.sampled_from(["@@identity", "@@processes", "@@clock", "@@end", "P 1 nginx"]))
+def test_no_answer_breaks_discovery(text: str, head: str) -> None:
+    answer = f"@@identity\nroot\n0\nhost\n{head}\n{text}\n@@end"
+    discovery.parse_probe(answer, "h", 1.0, 2.0)
+
+
+def test_an_answer_that_is_none_is_told() -> None:
+    with pytest.raises(PlatformError):
+        discovery.parse_probe("This account is currently not available.", "h", 1.0, 2.0)
+
+
+@given(st.binary())
+def test_no_answer_breaks_the_tree(data: bytes) -> None:
+    try:
+        TreeParts().take((data, "marker"))
+    except PlatformError:
+        return
+
+
+@given(st.lists(st.binary(max_size=200), max_size=4))
+def test_files_arrive_byte_for_byte(files: list[bytes]) -> None:
+    answer = b"G\t/x/*\n"
+    for number, data in enumerate(files):
+        answer += f"F\t{len(data)} 644 root root 1.5 2.5\t1\t/x/{number}\n".encode() + data + b"\nmarker\n"
+    parts = TreeParts()
+    if any(b"\nmarker\n" in b"\n" + data + b"\n" for data in files):
+        return
+    assert parts.take((answer, "marker")) == [f"/x/{number}" for number in range(len(files))]
+    assert list(parts.files.values()) == files
+    assert parts.expanded == {"/x/*": tuple(f"/x/{number}" for number in range(len(files)))}
+
+
+def test_the_admin_socket_is_preferred() -> None:
+    text = (
+        b"global\n stats socket /run/user.sock mode 666 level user\n  stats socket unix@/run/admin.sock level admin\n"
+        b"# stats socket /run/comment.sock level admin\nstats socket ipv4@127.0.0.1:9999 level admin\n"
+    )
+    assert discovery.stats_socket([text]) == "/run/admin.sock"
+    assert discovery.stats_socket([b"global\n"]) is None
+
+
+def _process(kind: str, pid: int, parent: int, started: float, *arguments: str, title: str = "") -> Process:
+    return Process(kind, pid, parent, started, arguments, title)
+
+
+def test_the_master_of_the_right_configuration_is_chosen() -> None:
+    found = [
+        _process("nginx", 10, 1, 1.0, "nginx", title="master process"),
+        _process("nginx", 11, 10, 1.0, title="worker process"),
+        _process("nginx", 20, 1, 2.0, "nginx", "-c", "/srv/n.conf", title="master process"),
+        _process("nginx", 21, 20, 2.0, title="worker process"),
+        _process("nginx", 22, 20, 1.5, title="worker process is shutting down"),
+        _process("nginx", 23, 20, 1.5, title="cache manager process"),
+    ]
+    workers = discovery.workers(found, ProxyConfig("nginx", config="/srv/n.conf"))
+    assert workers.master == 20
+    assert workers.serving == {21}
+    assert discovery.workers(found, ProxyConfig("nginx", config="/etc/nginx/nginx.conf")).master == 10
+
+
+def test_haproxys_newest_worker_serves() -> None:
+    found = [
+        _process("haproxy", 5, 1, 1.0, "haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"),
+        _process("haproxy", 6, 5, 1.0, "haproxy"),
+        _process("haproxy", 7, 5, 9.0, "haproxy"),
+    ]
+    workers = discovery.workers(found, ProxyConfig("haproxy"))
+    assert (workers.master, workers.serving) == (5, {7})
+    single = discovery.workers(found[:1], ProxyConfig("haproxy"))
+    assert (single.master, single.serving) == (None, {5})
+
+
+def test_several_configuration_files_keep_their_order() -> None:
+    process = _process("haproxy", 5, 1, 1.0, "haproxy", "-f", "/a.cfg", "/b.cfg", "-W", "-f", "/c.cfg")
+    assert discovery.configs(process) == ("/a.cfg", "/b.cfg", "/c.cfg")
+
+
+def test_forbidden_is_the_kind_for_a_private_log() -> None:
+    with pytest.raises(Forbidden):
+        checked_log("/etc/passwd")
