@@ -80,7 +80,7 @@ async def wait_loaded(reader: Reader, step: Prepared, timeout_seconds: float | N
         if spent + wait > deadline or stop.is_set():
             return ProofPart(ProofState.PENDING, part.detail or f"not yet after {spent:.1f} s", spent)
         await pause(wait, stop)
-        wait = min(wait * 1.6, 2.0)
+        wait = min(wait * 1.3, 0.5 if spent < 10 else 2.0)
 
 
 async def _loaded_once(reader: Reader, step: Prepared, seconds: float) -> ProofPart:
