@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from adapters.demo.apiserver import ApiTransport, MemoryApi
+from adapters.demo.apiserver import HealedApi, StoredTransport
 from adapters.demo.clusters import objects
 from adapters.demo.deck import replicas
 from adapters.demo.simulation import Simulator
@@ -28,7 +28,7 @@ def open_cluster(
     config: EnvironmentConfig, folder: Path, simulator: Simulator
 ) -> tuple[Reader, Callable[[Reader], Writer]]:
     """One environment's reader, and how to make a writer beside it."""
-    api = MemoryApi(objects(config.name), simulator.now)
+    api = HealedApi(objects(config.name), simulator.now)
     _edit_by_hand(config.name, api)
     stored = Stored(folder, config.name, api.dump, api.load)
     traefik = TraefikFleet(config.name, replicas(config.name), lambda: api.objects.values(), simulator)
@@ -38,7 +38,7 @@ def open_cluster(
         return TraefikPages(traefik, stored)
 
     async def opened() -> httpx.AsyncBaseTransport:
-        return ApiTransport(api, stored)
+        return StoredTransport(api, stored)
 
     async def headers(renew: bool) -> list[tuple[str, str]]:
         return []
@@ -53,7 +53,7 @@ def open_cluster(
     return KubernetesReader(config, connection), write_beside
 
 
-def _edit_by_hand(environment: str, api: MemoryApi) -> None:
+def _edit_by_hand(environment: str, api: HealedApi) -> None:
     where, plural, name, ago = EDITED_BY_HAND
     if where != environment:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.demo.clusters import CLUSTERS
+from adapters.demo.cluster_data import CLUSTERS
 from adapters.demo.function_data import REGIONS
 from adapters.demo.hosts import GROUPS, HAPROXY_MAIN, HAPROXY_SOCKET, NGINX_LOG, NGINX_MAIN
 from control.deckfile import (

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from adapters.demo.clusters import CLUSTERS, GATEWAY, GATEWAY_NAMESPACE, NAMESPACE, Model, inflight_name
+from adapters.demo.cluster_data import CLUSTERS, GATEWAY, GATEWAY_NAMESPACE, NAMESPACE, Model, inflight_name
 from adapters.demo.simulation import Flow, Simulator
 from adapters.demo.store import Stored
 from adapters.kubernetes.traefik_names import (
