@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from adapters.ssh.codecs import haproxy_backend, haproxy_maxconn, haproxy_request_limit
+from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.haproxy_config import Config, base, resolve, state_file_name
 from adapters.ssh.codecs.haproxy_lines import SECTIONS, lines, sections
 from adapters.ssh.codecs.haproxy_mask import mask
@@ -13,7 +14,7 @@ from adapters.ssh.codecs.haproxy_reach import matches
 from adapters.ssh.codecs.haproxy_rules import map_names
 from adapters.ssh.codecs.haproxy_runtime import Running, parse
 from adapters.ssh.codecs.haproxy_writes import answers_after, native_edits
-from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime
+from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime, object_name
 from control.edit import Change
 from control.errors import PlatformError
 from control.model import Limit, Route
@@ -51,9 +52,9 @@ class HAProxyCodec:
         limits = haproxy_maxconn.read(config.backends, running, facts, bases)
         limits += haproxy_request_limit.read(facts, bases, defined, answers, config.map_data)
         extra = _notes(runtime, running)
-        if extra:
-            routes = [replace(route, notes=route.notes + extra) for route in routes]
-            limits = [replace(limit, notes=limit.notes + extra) for limit in limits]
+        owned = {object_name(facts, path): owners(tree.files[path]) for path in bases}
+        routes = [replace(route, notes=route.notes + extra, owners=owned[route.object]) for route in routes]
+        limits = [replace(limit, notes=limit.notes + extra, owners=owned[limit.object]) for limit in limits]
         return routes, limits
 
     def edit(

@@ -61,6 +61,12 @@ class Config:
         path = self.real(name) if name else None
         return path if path in self.tree.files else None
 
+    def state_file_unread(self) -> str | None:
+        """The state file where it exists and could not be read."""
+        name = state_file_name(self.sections)
+        path = self.real(name) if name else None
+        return path if path in self.tree.unreadable else None
+
 
 def resolve(main: str, name: str) -> str:
     """An absolute path; relative names count from the folder of the main file."""

@@ -124,6 +124,9 @@ def _config_edit(
     warnings = [warning for edit in servers for warning in edit.warnings]
     if not data.endswith(b"\n"):
         warnings.append(f"{clean(path)} has no final newline: HAProxy refuses such a file at its next start")
+    unread = config.state_file_unread()
+    if unread and servers:
+        warnings.append(f"the server-state file {clean(unread)} could not be read: an old one brings old weights back")
     return NativeEdit(
         path,
         (*(change for edit in servers for change in edit.changes), *(change for _, change in thresholds)),

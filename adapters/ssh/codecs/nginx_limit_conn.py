@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from adapters.ssh.codecs import nginx_limits
+from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.nginx_limits import Hold, Zone, whole
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
@@ -93,6 +94,7 @@ def _limit(
         mode=nginx_limits.modes([line.hold], "limit_conn_dry_run"),
         bindings=tuple(nginx_limits.bindings(names, facts, line.hold, None, _over)),
         amounts=GRID,
+        owners=owners(config.files[directive.path]),
         editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),
         notes=tuple(nginx_limits.notes(line.zone, [line.hold], places, "limit_conn")),
         location=clean(directive.location),

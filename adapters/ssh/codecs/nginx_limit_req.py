@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from adapters.ssh.codecs import nginx_limits
+from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.nginx_limits import Hold, Zone, whole
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
@@ -118,6 +119,7 @@ def _limit(
         fields=frozenset({"amount", "window", "burst"} if len(held) == 1 else {"amount", "window"}),
         windows=WINDOWS,
         amounts=GRID,
+        owners=owners(config.files[path]),
         editable=_editable(zone, rate),
         notes=tuple(_notes(zone, held, places, rate)),
         location=clean(zone.directive.location),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 from adapters.ssh.codecs.spans import FileEdit, TokenEdit
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
@@ -125,6 +126,7 @@ def _route(
         matches=matches.get(upstream.native_name, ()),
         states=_STATES,
         sticky=clean(upstream.policy) if upstream.policy.split(" ")[0] in ("ip_hash", "hash", "sticky") else "",
+        owners=owners(config.files[path]),
         status=status,
         editable=_editable(upstream),
         notes=tuple(_notes(upstream, workers)),
