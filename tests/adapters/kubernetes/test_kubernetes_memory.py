@@ -1,0 +1,114 @@
+"""The cluster in memory behaves as a cluster does, under the platform's own reader and writer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.kubernetes.memory import MemoryApi, MemoryTransport
+from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.transport import Connection
+from adapters.kubernetes.writer import KubernetesWriter
+from control.deckfile import EnvironmentConfig, KubernetesConfig
+from control.edit import Change
+from control.errors import Forbidden, Stale, Unreachable
+from control.model import AccessState
+from control.ports import ProofState
+from control.ref import Ref
+
+REF = Ref("c", "HTTPRoute", "ml", "llama", "rule=chat")
+
+
+def route() -> dict[str, Any]:
+    rule = {"name": "chat", "backendRefs": [{"name": "a", "port": 80, "weight": 9}, {"name": "b", "port": 80}]}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "llama", "namespace": "ml", "uid": "u", "generation": 1, "resourceVersion": "1"},
+        "spec": {"parentRefs": [{"name": "gw"}], "rules": [rule]},
+        "status": {"parents": [{"parentRef": {"name": "gw"}, "controllerName": "example/controller"}]},
+    }
+
+
+def opened(api: MemoryApi) -> tuple[KubernetesReader, KubernetesWriter]:
+    async def transport() -> httpx.AsyncBaseTransport:
+        return MemoryTransport(api)
+
+    async def headers(renew: bool) -> list[tuple[str, str]]:
+        return []
+
+    config = EnvironmentConfig("c", kubernetes=KubernetesConfig(), section="kubernetes")
+    reader = KubernetesReader(config, Connection("https://c.invalid", transport, headers, what="c"))
+    return reader, KubernetesWriter(reader)
+
+
+def weights(number: int) -> list[Change]:
+    return [Change(REF, "targets/b/weight", None, number)]
+
+
+async def test_a_patch_raises_the_generation_and_is_accepted() -> None:
+    api = MemoryApi([route()])
+    reader, writer = opened(api)
+    (step,) = await reader.prepare(weights(4))
+    await writer.write(step)
+    (found,) = (await reader.read_object(step.object)).routes
+    assert [target.weight for target in found.targets] == [9, 4]
+    assert found.base != step.base
+    assert (await reader.loaded(step)).state is ProofState.YES
+    again = MemoryApi([])
+    again.load(api.dump())
+    assert again.objects == api.objects
+    assert again.version == 2
+
+
+async def test_of_two_racing_writers_one_is_stale() -> None:
+    api = MemoryApi([route()])
+    pairs = [opened(api) for _ in range(2)]
+    steps = [(await reader.prepare(weights(number)))[0] for number, (reader, _) in enumerate(pairs, start=2)]
+    writes = [writer.write(step) for step, (_, writer) in zip(steps, pairs, strict=True)]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Stale", "str"]
+    assert api.version == 2
+    assert len(api.writes) == 2
+
+
+async def test_a_plan_on_an_old_object_writes_nothing() -> None:
+    api = MemoryApi([route()])
+    reader, writer = opened(api)
+    (first,) = await reader.prepare(weights(2))
+    (second,) = await reader.prepare(weights(3))
+    await writer.write(first)
+    with pytest.raises(Stale):
+        await writer.write(second)
+
+
+async def test_a_role_without_rights_and_a_server_that_is_gone() -> None:
+    api = MemoryApi([route()])
+    api.allowed = False
+    reader, _ = opened(api)
+    assert (await reader.read()).environment.access.state is AccessState.READ_ONLY_BY_ROLE
+    with pytest.raises(Forbidden):
+        await reader.prepare(weights(2))
+    api.unreachable = "connection refused"
+    with pytest.raises(Unreachable):
+        await opened(api)[0].read()
+
+
+async def test_a_watch_tells_of_a_change() -> None:
+    api = MemoryApi([route()])
+    reader, _ = opened(api)
+    watch = reader.watch()
+    async with asyncio.timeout(5):
+        await anext(watch)
+        after = route()
+        after["spec"]["rules"][0]["backendRefs"][1]["weight"] = 7
+        api.replace(("httproutes", "ml", "llama"), after, "somebody")
+        while True:
+            (found,) = (await reader.read()).routes
+            if found.targets[1].weight == 7:
+                break
+            await anext(watch)
+    await reader.close()
