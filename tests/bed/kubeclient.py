@@ -27,16 +27,16 @@ _RESOURCES = {
 }
 
 
+SECONDS = 15.0
+
+
 class KubeClient:
     """One apiserver, one token. Every call has its deadline."""
 
     def __init__(self, url: str, token: str, authority: Path | None) -> None:
         verify = ssl.create_default_context(cafile=str(authority)) if authority else False
         headers = {"Authorization": f"Bearer {token}", "User-Agent": "trafficdeck-bed"}
-        self._http = httpx.Client(base_url=url, headers=headers, verify=verify, timeout=10.0)
-
-    def get(self, path: str) -> httpx.Response:
-        return self._http.get(path)
+        self._http = httpx.Client(base_url=url, headers=headers, verify=verify, timeout=SECONDS)
 
     def ready(self) -> bool:
         try:
@@ -48,14 +48,24 @@ class KubeClient:
         """Create one object; one that is there already is fine. Raises `BedError` with the server's message."""
         prefix, plural, namespaced = _RESOURCES[obj["kind"]]
         namespace = f"/namespaces/{obj['metadata']['namespace']}" if namespaced else ""
-        answer = self._http.post(f"{prefix}{namespace}/{plural}", json=obj)
+        answer = self._post(f"{prefix}{namespace}/{plural}", obj)
         if answer.status_code not in (200, 201, 409):
             name = obj["metadata"]["name"]
             raise BedError(f"creating {obj['kind']} {name} failed with {answer.status_code}: {answer.text[:300]}")
 
+    def _post(self, path: str, obj: dict[str, Any]) -> httpx.Response:
+        """Post; once more where a busy server did not answer in time (an object that is there by then is a 409)."""
+        try:
+            return self._http.post(path, json=obj)
+        except httpx.TransportError:
+            return self._http.post(path, json=obj)
+
     def established(self, names: list[str]) -> bool:
         """True when every one of these CRDs is served."""
-        listed = self._http.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions").json()
+        try:
+            listed = self._http.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions").json()
+        except httpx.TransportError:
+            return False
         served = {
             item["metadata"]["name"]
             for item in listed.get("items") or []

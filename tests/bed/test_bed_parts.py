@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed import build
+from tests.bed import build, setup, system
 from tests.bed.auditlog import Follower
 from tests.bed.awsproxy import Request
 from tests.bed.errors import BedError
@@ -172,3 +172,22 @@ def test_failed_build_leaves_no_binary_and_says_why(tmp_path: Path, monkeypatch:
     with pytest.raises(BedError, match="no such thing"):
         build.build()
     assert not build.is_built()
+
+
+def test_no_service_starts_while_packages_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(setup, "POLICY", policy)
+    with pytest.raises(RuntimeError), setup.no_service_starts():
+        assert subprocess.run([str(policy)], check=False).returncode == 101
+        raise RuntimeError
+    assert not policy.exists()
+    policy.write_text("the administrator's own")
+    with setup.no_service_starts():
+        pass
+    assert policy.read_text() == "the administrator's own"
+
+
+def test_missing_packages_are_listed_where_they_cannot_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "is_root", lambda: False)
+    with pytest.raises(BedError, match="apt-get install -y --no-install-recommends haproxy tmux"):
+        setup.install(["haproxy", "tmux"])
