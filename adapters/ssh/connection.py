@@ -162,7 +162,8 @@ class Connection:
         if self._transport is not None and self._transport.is_active():
             return self._transport
         if self._last_error is not None and time.monotonic() < self._retry_at:
-            raise self._last_error
+            last = self._last_error
+            raise type(last)(last.message, ref=last.ref, hint=last.hint)
         self._drop()
         try:
             with self._told():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 REPLACE = r"""
+trap '' HUP INT TERM PIPE  # a connection that breaks leaves a script that finishes or cleans up
 say() { printf '%s\n' "$@"; }
 each() { i=1; while [ "$i" -le "$N" ]; do
   eval "P=\$P$i E=\$E$i H=\$H$i L=\$L$i T=\$T$i B=\$B$i"; "$1" || return 1; i=$((i + 1)); done; }
@@ -120,6 +121,7 @@ swap() {
   mv -fT -- "$T" "$P" || { rm -f -- "$B"; return 1; }
   eval "S$i=1"; flush "${P%/*}/"
 }
+reload() { ( trap - HUP INT TERM PIPE; eval "$RELOAD" ) 2>&1 9<&-; }
 unmoved() { sum "$B" && [ "$s" = "$E" ]; }
 restore() { eval "m=\$S$i"; [ "$m" != 1 ] || { mv -fT -- "$B" "$P"; flush "${P%/*}/"; }; return 0; }
 back() { each restore; }
@@ -134,7 +136,6 @@ if [ "$RELOADS" = 1 ]; then
   OLD=$(serving)
 fi
 each receive
-trap '' HUP INT TERM PIPE
 preflight
 sync_new() { flush "$T"; }
 each sync_new
@@ -145,8 +146,8 @@ if [ -n "$VALIDATE" ] && [ "$CHECKED" = 0 ]; then
   o=$( ( surroundings; eval "$VALIDATE" ) 2>&1 9<&- ) || { back; fail invalid "$o"; }
 fi
 if [ "$RELOADS" = 1 ]; then
-  o=$( eval "$RELOAD" 2>&1 9<&- ) || { back; fail reload "the reload command failed: $o"; }
-  proved || { back; eval "$RELOAD" >/dev/null 2>&1 9<&-; fail adoption "the reload was not adopted within $ADOPT s"; }
+  o=$( reload ) || { back; fail reload "the reload command failed: $o"; }
+  proved || { back; reload >/dev/null; fail adoption "the reload was not adopted within $ADOPT s"; }
 fi
 finish
 say "OK" "${new:-0}"
