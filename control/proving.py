@@ -27,7 +27,7 @@ COUNT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 """How long one look at the counters may take where the caller does not wait for traffic."""
 LOOKS_AGAINST = 3
-"""So many looks in a row must disagree before the answer is no: one look may be chance."""
+"""So many windows one after the other must disagree before the answer is no: the first ones hold old requests."""
 
 UNKNOWN = ProofPart(ProofState.UNKNOWN)
 
@@ -141,13 +141,19 @@ async def observe(
     if not wait:
         return judge_counts(step, baseline, latest)
     baseline, part, interval, against = latest, judge_counts(step, latest, latest), 0.5, 0
+    disagreed: ProofPart | None = None
     if not refs or not baseline:
         return part
     while time.monotonic() - started + interval <= seconds and not stop.is_set():
         await pause(interval, stop)
-        part = judge_counts(step, baseline, await count(reader, refs, COUNT_SECONDS))
-        against = against + 1 if part.state is ProofState.NO else 0
+        latest = await count(reader, refs, COUNT_SECONDS)
+        part = judge_counts(step, baseline, latest)
+        if part.state is ProofState.NO:
+            # Requests that began before the change end after it: count anew before believing it.
+            baseline, against, disagreed = latest, against + 1, part
         if part.state is ProofState.YES or against == LOOKS_AGAINST:
             break
         interval = min(interval * 1.3, 5.0)
+    if part.state is ProofState.WAITING_FOR_TRAFFIC and disagreed is not None:
+        part = disagreed
     return ProofPart(part.state, part.detail, time.monotonic() - started)

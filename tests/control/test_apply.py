@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from worlds import VM, A, shares, world
 
+from control.model import Counted
+from control.options import ApplyOptions
 from control.plan import ResultOutcome, StepOutcome, Verdict
+from control.ports import ProofState
 
 
 async def test_plan_apply_history_undo(tmp_path: Path) -> None:
@@ -61,3 +65,30 @@ async def test_a_group_is_one_plan_host_after_host(tmp_path: Path) -> None:
     assert [step.outcome for step in result.steps] == [StepOutcome.APPLIED] * 3
     row = (await w.plane.refresh()).routes[VM]
     assert [m.target("u").weight for m in row.members] == [3, 3, 3]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("a", "b", "state"), [(70, 30, "yes"), (90, 10, "no")])
+async def test_waiting_until_traffic_shows_it(tmp_path: Path, a: int, b: int, state: str) -> None:
+    w = world(tmp_path)
+    reader = w.readers["k8s"]
+    reader.counters = {A: {"a": 9000, "b": 1000}}
+    kept = reader.count
+
+    async def traffic(refs: object = None) -> list[Counted]:
+        counted = await kept(refs)  # type: ignore[arg-type]
+        reader.counters[A] = {"a": reader.counters[A]["a"] + a * 10, "b": reader.counters[A]["b"] + b * 10}
+        return counted
+
+    reader.count = traffic  # type: ignore[method-assign, assignment]
+    plan = await w.plane.plan([shares(A, a=70, b=30)])
+    result = await w.plane.apply(plan, ApplyOptions(wait="observed", timeout_seconds=5))
+    proof = result.steps[0].proof
+    assert proof is not None and proof.observed.state.value == state
+    assert result.outcome is ResultOutcome.APPLIED
+
+
+async def test_without_counters_observed_is_unknown(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    result = await w.plane.apply(await w.plane.plan([shares(A, a=70, b=30)]))
+    assert result.steps[0].proof is not None
+    assert result.steps[0].proof.observed.state is ProofState.UNKNOWN
