@@ -182,6 +182,9 @@ def _notes(backend: Backend, running: Running) -> list[str]:
         notes.append(
             f"{'all backup servers' if every else 'the first backup server'} (priority 1) only when all others fail"
         )
+    agents = [clean(server.name) for server in backend.servers if server.flag("agent-check")]
+    if agents:
+        notes.append(f"agent-check: an agent may move the running weight or state of {', '.join(agents)} by itself")
     conditional = [clean(server.name) for server in backend.servers if server.conditional]
     if conditional:
         notes.append(f"only under a condition of the file (.if): {', '.join(conditional)}")

@@ -175,7 +175,7 @@ def _limit(
         ref=Ref(facts.environment, KIND, facts.host, definition.name),
         platform=Platform.SSH,
         name=clean(definition.name),
-        measure=Measure.REQUESTS,
+        measure=Measure.CONNECTIONS if "conn_" in rule.sample else Measure.REQUESTS,
         amount=_amount(definition),
         object=object_name(facts, definition.path),
         base=bases[definition.path],
@@ -211,7 +211,7 @@ def _amount(definition: Definition) -> Amount:
 def _enforced(definition: Definition) -> Interval | None:
     """What passes in one period. Tracked first: nothing at all, as long as a caller keeps trying too fast."""
     if definition.why_not:
-        return None
+        return Interval(None, None)
     admitted = Fraction(definition.admitted)
     return Interval(Fraction(0) if definition.tracked_first else admitted, admitted)
 

@@ -20,6 +20,11 @@ _LOOKED_UP = re.compile(r"\A(.+?),table_http_req_rate(?:\(([^)]*)\))?")
 _SUBTRACTED = re.compile(r"\A,sub\(([\w.]+)\)\Z")
 NUMBER_MAP = re.compile(r"map(?:_str)?_int\(\s*([^,()]+?)\s*(?:,\s*(-?\d+)\s*)?\)")
 MAP_FILE = re.compile(r"map(?:_\w+)?\(\s*([^,()]+)\s*(?:,\s*([^()]*?)\s*)?\)")
+_OTHER = re.compile(
+    r"\A(?:sc\d?_|src_|.*,table_)"
+    r"(?:conn_cur|conn_rate|sess_rate|http_err_rate|http_fail_rate|gpc\d*_rate|bytes_(?:in|out)_rate)"
+)
+"""Other counters: rules over them are shown, never edited."""
 _TRACK = re.compile(r"\Atrack-sc(\d+)\Z")
 _PHASES = ("connection", "session", "content")
 REFUSING = frozenset({"deny", "tarpit", "reject", "silent-drop", "return"})
@@ -111,6 +116,8 @@ class Rule:
     others: str = ""
     """The other conditions, which say which requests it is for."""
     why_not: str = ""
+    sample: str = ""
+    """What is compared: `sc_http_req_rate(0)`."""
     options: dict[str, str] = field(default_factory=dict)
 
 
@@ -211,7 +218,7 @@ def _terms(line: Line, first: int, named: dict[str, list[_Term]]) -> Iterator[_T
 
 
 def _rate_sample(sample: str) -> bool:
-    return "http_req_rate" in sample
+    return "http_req_rate" in sample or _OTHER.match(sample) is not None
 
 
 def _rule(
@@ -249,6 +256,7 @@ def _rule(
         order=order,
         others=others,
         why_not=why_not,
+        sample=term.sample,
         options=options,
     )
 

@@ -26,7 +26,7 @@ _ONE_ARGUMENT = frozenset(
         *("verifyhost", "weight", "ws"),
     }
 )
-_FLAGS = frozenset({"disabled", "enabled", "backup", "check"})
+_FLAGS = frozenset({"disabled", "enabled", "backup", "check", "agent-check"})
 _NUMBER = re.compile(r"\A\s*([+-]?\d+)")
 
 

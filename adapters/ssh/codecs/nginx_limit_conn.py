@@ -18,7 +18,7 @@ from adapters.ssh.codecs.spans import FileEdit, TokenEdit
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
 from control.edit import Change
 from control.errors import InvalidValue, NotFound
-from control.model import Action, Editable, Grid, Limit, Measure, OverLimit, Platform
+from control.model import Action, Editable, Grid, Interval, Limit, Measure, OverLimit, Platform
 from control.ref import Ref
 from control.text import clean
 
@@ -93,6 +93,7 @@ def _limit(
         over=nginx_limits.first_over([line.hold], lambda _hold, place: _over(place)),
         mode=nginx_limits.modes([line.hold], "limit_conn_dry_run"),
         bindings=tuple(nginx_limits.bindings(names, facts, line.hold, None, _over)),
+        enforced=None if amount else Interval(None, None),
         amounts=GRID,
         owners=owners(config.files[directive.path]),
         editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),

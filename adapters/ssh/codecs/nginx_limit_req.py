@@ -115,7 +115,7 @@ def _limit(
         over=nginx_limits.first_over(held, lambda hold, place: _over(hold, place, rate)),
         mode=nginx_limits.modes(held, "limit_req_dry_run"),
         bindings=bindings,
-        enforced=Interval.exactly(rate.enforced) if rate and rate.enforced != rate.amount else None,
+        enforced=_enforced(rate),
         fields=frozenset({"amount", "window", "burst"} if len(held) == 1 else {"amount", "window"}),
         windows=WINDOWS,
         amounts=GRID,
@@ -125,6 +125,12 @@ def _limit(
         location=clean(zone.directive.location),
         remainder=_remainder(zone, rate),
     )
+
+
+def _enforced(rate: Rate | None) -> Interval | None:
+    if rate is None:
+        return Interval(None, None)
+    return Interval.exactly(rate.enforced) if rate.enforced != rate.amount else None
 
 
 def _bindings(names: Mapping[str, str], facts: HostFacts, hold: Hold, rate: Rate | None) -> list[Binding]:

@@ -106,6 +106,7 @@ async def test_weights_are_what_requests_meet(nginx: Nginx, driver: NginxDriver)
     assert await split(nginx.port, 100) == {"a": 20, "b": 30, "c": 50}
     routes, _ = await read(driver, nginx)
     assert [t.weight for t in routes["llama"].targets] == [2, 3, 5]
+    assert (await driver.runtime(nginx, nginx.facts(), await _tree(nginx, driver))).pending == ()
 
 
 async def _tree(host: LocalHost, driver: NginxDriver):
