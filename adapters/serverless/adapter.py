@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from control.deckfile import EnvironmentConfig
@@ -14,6 +15,11 @@ KINDS = {
     "LambdaAlias": "An alias of a Lambda function: which version gets which share of the requests",
     "LambdaConcurrency": "Reserved concurrency of a Lambda function: 0 blocks it, absent leaves it to the account",
 }
+
+RATE = 8.0
+RATE_VARIABLE = "TRAFFICDECK_LAMBDA_RATE"
+"""Calls a second to the control plane of Lambda, whose 15 are shared with every pipeline of the account and region.
+The variable changes it, for tests and for accounts with a higher quota."""
 
 
 def open_reader(config: EnvironmentConfig, secrets: Secrets) -> Reader:
@@ -38,7 +44,15 @@ def _cloud(config: EnvironmentConfig, purpose: str) -> Cloud:
 
     if config.aws is None:
         raise ValueError(f"environment {config.name} has no aws section")
-    return BotoCloud(config.name, config.aws, purpose)
+    return BotoCloud(config.name, config.aws, purpose, _rate())
+
+
+def _rate() -> float:
+    try:
+        rate = float(os.environ.get(RATE_VARIABLE, ""))
+    except ValueError:
+        return RATE
+    return rate if 0 < rate <= 10_000 else RATE
 
 
 ADAPTER = PlatformAdapter("aws", KINDS, open_reader, open_writer)

@@ -23,9 +23,10 @@ from control.deckfile import AwsConfig
 from control.errors import AuthError, Unreachable
 
 THREADS = 16
-CALL_SECONDS = 20.0
-CONNECT_SECONDS = 4.0
-READ_SECONDS = 12.0
+CALL_SECONDS = 12.0
+"""For one read with its retries: a server that is gone must be told of before a whole refresh gives up."""
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
 WRITE_READ_SECONDS = 30.0
 READ_ATTEMPTS = 5
 FAST_OPERATIONS = frozenset({"GetFunction"})

@@ -37,7 +37,8 @@ class LambdaReader:
         self.cloud = cloud
         self._config = config
         self._aws: AwsConfig = config.aws
-        self._sweep = Sweep(cloud, read_seconds)
+        self._sweep = Sweep(cloud)
+        self._read_seconds = read_seconds
         self._metrics = Metrics(cloud)
         self._place = Place(config.name, self._aws.region)
         self._identity = ""
@@ -47,11 +48,13 @@ class LambdaReader:
 
     async def read(self) -> Snapshot:
         """As the port says. Sweeps at the paced rate; what was not reached in time keeps its old age."""
+        until = asyncio.get_running_loop().time() + self._read_seconds
         names = await fetch.function_names(self.cloud, self._aws.functions, self._aws.region)
-        place, self._identity = await asyncio.gather(self._look_around(), self._who())
-        functions, reach = await self._sweep.run(names)
+        place, self._identity, (functions, reach) = await asyncio.gather(
+            self._look_around(), self._who(), self._sweep.run(names, until)
+        )
         self._place = place
-        return self._snapshot(functions, replace(reach) if reach.why else self._reach(place))
+        return self._snapshot(functions, reach if reach.why else self._reach(place))
 
     async def read_object(self, object: str) -> Snapshot:
         """As the port says; `object` is an alias or a reservation."""

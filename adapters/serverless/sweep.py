@@ -18,17 +18,17 @@ SIDE_BY_SIDE = 16
 class Sweep:
     """The last known state of every function, and how to renew it. `functions` is keyed by name."""
 
-    def __init__(self, cloud: Cloud, seconds: float) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._seconds = seconds
         self.functions: dict[str, Function] = {}
 
-    async def run(self, names: Sequence[str]) -> tuple[list[Function], Reach]:
-        """Renew all of `names` that fit into the time. Raises what the platform says where none could be read."""
+    async def run(self, names: Sequence[str], until: float) -> tuple[list[Function], Reach]:
+        """Renew all of `names` that fit until a time of the event loop's clock. Raises what the platform says where
+        none could be read."""
         self.functions = {name: self.functions[name] for name in names if name in self.functions}
         queue = sorted(names, key=lambda name: self.functions[name].read_at if name in self.functions else 0.0)
         failures: list[ControlError] = []
-        missed = await self._drain(queue, asyncio.get_running_loop().time() + self._seconds, failures)
+        missed = await self._drain(queue, until, failures)
         if failures and not self.functions:
             raise failures[0]
         found = [self.functions[name] for name in names if name in self.functions]
