@@ -26,6 +26,8 @@ MARKER = ".trafficdeck-bed"
 """Says that a folder is a bed's, so that what an earlier bed left there may be cleared away."""
 _SUPERVISOR = "bed"
 SUPERVISOR_SECONDS = 20.0
+LOOK_REQUESTS = 30
+"""Enough for a target with a tenth of the requests to be among those that answer."""
 
 
 def claim(folder: Path) -> Ledger:
@@ -148,18 +150,22 @@ def _all(futures: list[Future[None]]) -> None:
 
 
 def _answers(route: description.RouteEntry) -> Callable[[], bool]:
-    """A look whether a route answers with one of its targets."""
+    """A look whether every target of a route answers."""
     url = urlsplit(route.url)
 
     def look() -> bool:
         connection = http.client.HTTPConnection(url.netloc, timeout=2)
+        seen = set()
         try:
-            connection.request("GET", url.path, headers={"Host": route.host, "X-Bed": "1", **route.headers})
-            answer = connection.getresponse()
-            return answer.status == 200 and answer.headers.get("X-Backend") in route.targets
+            for _ in range(LOOK_REQUESTS):
+                connection.request("GET", url.path, headers={"Host": route.host, "X-Bed": "1", **route.headers})
+                answer = connection.getresponse()
+                answer.read()
+                seen.add(answer.headers.get("X-Backend") if answer.status == 200 else None)
         except http.client.HTTPException:
             return False
         finally:
             connection.close()
+        return seen == set(route.targets)
 
     return look

@@ -66,9 +66,9 @@ frontend edge
 backend edge-llama
     balance roundrobin
     http-response set-header X-Backend %[srv_name]
-    server k8s {k8s} weight 50 check inter 2s
-    server vm {vm} weight 30 check inter 2s
-    server fn {fn} weight 20 check inter 2s
+    server k8s {k8s} weight 50 check inter 1s
+    server vm {vm} weight 30 check inter 1s
+    server fn {fn} weight 20 check inter 1s
 """
 
 
