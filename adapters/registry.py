@@ -75,6 +75,14 @@ def reset_demo(state_dir: Path) -> None:
     reset(state_dir / "demo")
 
 
+def demo_incident(state_dir: Path, name: str, begins: bool = True) -> frozenset[str]:
+    """Let trouble loose in the demo fleet under `state_dir`/demo, or end it; returns what goes on. Raises
+    `UsageError` for a name that is none, and tells those that are."""
+    from adapters.demo.incidents import change
+
+    return change(state_dir / "demo", name, begins)
+
+
 def _load(module: str) -> PlatformAdapter:
     adapter = importlib.import_module(module).ADAPTER
     if not isinstance(adapter, PlatformAdapter):

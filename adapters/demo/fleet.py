@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from adapters.demo import deck as deck_data
+from adapters.demo.incidents import Active
 from adapters.demo.lazy import LazyReader, LazyWriter, Part
 from adapters.demo.simulation import Simulator
 from adapters.demo.stale import StaleReader
@@ -23,6 +24,7 @@ def open_fleet(
     """The demo's deck, readers by environment, and how to make writers. `folder` keeps the state and the journal."""
     deck = deck_data.deck(folder)
     running = simulator or Simulator()
+    running.incidents = Active(folder)
     lazy = {
         config.name: LazyReader(config.name, partial(_open, config, folder, running)) for config in deck.environments
     }

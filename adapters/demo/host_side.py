@@ -15,9 +15,11 @@ from adapters.ssh.reader import SshReader
 from adapters.ssh.seam import FileReplacement, HostWriter
 from adapters.ssh.writer import SshWriter
 from control.deckfile import EnvironmentConfig
+from control.errors import Unreachable
 from control.ports import Reader, Writer
 
 USER = "deck"
+SILENCE = "no answer within 5 s"
 LOG_KEPT = 8 * 1024 * 1024
 MAINTENANCE_OR_DRAIN = 0x09
 _UPSTREAM = re.compile(rb"^upstream\s+(\S+)\s*\{(.*?)^\}", re.MULTILINE | re.DOTALL)
@@ -38,13 +40,13 @@ def open_hosts(
         assert isinstance(reader, SshReader)
         return SshWriter(reader, StoredWriters(hosts, stored, traffic))
 
-    return SshReader(config, StoredHosts(hosts, stored)), write_beside
+    return SshReader(config, StoredHosts(hosts, stored, simulator)), write_beside
 
 
 def _host(environment: str, group: Group, name: str) -> MemoryHost:
     host = MemoryHost(name, files(environment, name), user=USER)
     if name in group.unreachable:
-        host.unreachable = "no answer within 5 s"
+        host.unreachable = SILENCE
     if host.haproxy is not None:
         host.haproxy.down = frozenset((pool.name, server) for pool in group.haproxy for server in pool.failing)
     return host
@@ -66,21 +68,24 @@ def _load(hosts: Sequence[MemoryHost], state: Mapping[str, Any]) -> None:
 class StoredReader(MemoryReader):
     """A host that other processes may change, too."""
 
-    def __init__(self, memory: MemoryHost, stored: Stored) -> None:
+    def __init__(self, memory: MemoryHost, stored: Stored, simulator: Simulator) -> None:
         super().__init__(memory)
         self._stored = stored
+        self._simulator = simulator
 
     async def reach(self) -> None:
         self._stored.refresh()
+        if self._simulator.incidents and self._simulator.incidents.silences(self.memory.name):
+            raise Unreachable(f"host {self.memory.name}: {SILENCE}")
         await super().reach()
 
 
 class StoredHosts(MemoryHosts):
     """The hosts of one environment, as `sources.Hosts`."""
 
-    def __init__(self, hosts: Sequence[MemoryHost], stored: Stored) -> None:
+    def __init__(self, hosts: Sequence[MemoryHost], stored: Stored, simulator: Simulator) -> None:
         super().__init__(hosts)
-        self._readers = {host.name: StoredReader(host, stored) for host in hosts}
+        self._readers = {host.name: StoredReader(host, stored, simulator) for host in hosts}
 
     async def reader(self, name: str) -> MemoryReader:
         return self._readers[name]

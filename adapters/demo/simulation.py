@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from adapters.demo.incidents import Active, Incident
+
 LAG_SECONDS = 2.0
 """How slowly the measured split follows the weights: a data plane takes them over within two seconds."""
 PAST_SECONDS = 3600.0
 """How long the traffic has been running when the fleet is opened."""
 WAVE_SECONDS = 600.0
+USUAL_ERRORS = 0.001
 
 Shares = Mapping[str, float]
 
@@ -29,7 +32,7 @@ class Flow:
     rps: float
     shares: Callable[[], Shares]
     error_ratio: Mapping[str, float] = field(default_factory=dict)
-    """Target -> how many of its answers are errors; "" for all others."""
+    """Target -> how many of its answers are errors, where it is not the usual one in a thousand."""
     limit: Callable[[], float | None] = lambda: None
     mean_seconds: float = 0.8
 
@@ -49,6 +52,7 @@ class Simulator:
     """All flows of a fleet. `skip` lets tests pass time."""
 
     def __init__(self, seed: int = 7, clock: Callable[[], float] = time.time) -> None:
+        self.incidents: Active | None = None
         self._seed = seed
         self._clock = clock
         self._ahead = 0.0
@@ -95,7 +99,11 @@ class Simulator:
     def demand(self, flow: Flow, at: float) -> float:
         """Requests per second that callers want at a time: the mean, with a slow wave."""
         phase = (hash_of(flow.key) % 628) / 100
-        return flow.rps * (1 + 0.15 * math.sin(2 * math.pi * at / WAVE_SECONDS + phase))
+        usual = flow.rps * (1 + 0.15 * math.sin(2 * math.pi * at / WAVE_SECONDS + phase))
+        return usual * math.prod(incident.demand for incident in self._troubles(flow))
+
+    def _troubles(self, flow: Flow) -> list[Incident]:
+        return self.incidents.of_route(flow.key) if self.incidents else []
 
     def noise(self, *what: object) -> random.Random:
         """Randomness that is the same for the same question."""
@@ -111,13 +119,14 @@ class Simulator:
         tally.throttled += (demand - admitted) * seconds
         random = self.noise(flow.key, f"{now:.1f}")
         wanted = dict(flow.shares())
+        troubles = {target: ratio for one in self._troubles(flow) for target, ratio in one.errors.items()}
         faded = 1 - math.exp(-seconds / LAG_SECONDS)
         for target in {**tally.felt, **wanted}:
             aim, was = wanted.get(target, 0.0), tally.felt.get(target, 0.0)
             mean = admitted * (aim * seconds + (was - aim) * LAG_SECONDS * faded)
             count = scattered(mean, random)
             tally.requests[target] = tally.requests.get(target, 0.0) + count
-            ratio = flow.error_ratio.get(target, flow.error_ratio.get("", 0.001))
+            ratio = max(flow.error_ratio.get(target, USUAL_ERRORS), troubles.get(target, 0.0))
             tally.errors[target] = tally.errors.get(target, 0.0) + count * ratio
             tally.felt[target] = aim + (was - aim) * (1 - faded)
 

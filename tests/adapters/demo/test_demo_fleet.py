@@ -14,7 +14,7 @@ from adapters.demo.fleet import open_fleet
 from adapters.demo.simulation import Simulator
 from control.deckfile import DeckConfig
 from control.edit import Change, Value
-from control.errors import Stale, Unreachable
+from control.errors import Stale, Unreachable, UsageError
 from control.model import Counted, Health, ReachState, Snapshot, TargetState
 from control.plane import WriterFactory
 from control.ports import Prepared, ProofState, Reader
@@ -228,6 +228,47 @@ async def test_argo_cd_takes_an_edit_of_its_own_object_back(fleet: Fleet) -> Non
     assert await weights() == [70, 30]
     snapshot = await fleet.readers["prod-eu"].read()
     assert "argocd-controller" in [outside.who for outside in snapshot.outside if outside.object.endswith("/mistral")]
+
+
+async def _error_ratio(fleet: Fleet, name: str) -> float:
+    first = await fleet.counted(name)
+    fleet.simulator.skip(60)
+    second = await fleet.counted(name)
+    assert first.total is not None
+    assert second.total is not None
+    assert first.errors is not None
+    assert second.errors is not None
+    return float((second.errors - first.errors) / (second.total - first.total))
+
+
+async def test_incidents_begin_and_end_from_outside(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "demo")
+    assert await _error_ratio(fleet, HTTPROUTE) < 0.01
+    assert registry.demo_incident(tmp_path, "bad-canary") == {"bad-canary"}
+    assert registry.demo_incident(tmp_path, "dying-host") == {"bad-canary", "dying-host"}
+    await fleet.counted(HTTPROUTE)
+    assert 0.02 < await _error_ratio(fleet, HTTPROUTE) < 0.06
+    assert "gpu-eu-3" in (await fleet.readers["gpu-eu"].read()).environment.reach.why
+    registry.demo_incident(tmp_path, "bad-canary", begins=False)
+    assert registry.demo_incident(tmp_path, "dying-host", begins=False) == frozenset()
+    await fleet.counted(HTTPROUTE)
+    assert await _error_ratio(fleet, HTTPROUTE) < 0.01
+    assert (await fleet.readers["gpu-eu"].read()).environment.reach.state is ReachState.OK
+    with pytest.raises(UsageError, match="no incident"):
+        registry.demo_incident(tmp_path, "meteor")
+
+
+async def test_a_rush_makes_a_limit_bite(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "demo")
+    name = "prod-us/HTTPRoute/inference/embed#rule=embeddings"
+    before = await fleet.counted(name)
+    registry.demo_incident(tmp_path, "rush")
+    await fleet.counted(name)
+    fleet.simulator.skip(60)
+    after = await fleet.counted(name)
+    assert before.throttled == 0
+    assert after.throttled is not None
+    assert after.throttled > 10_000
 
 
 async def test_the_stale_environment_refuses_to_be_planned_on(fleet: Fleet) -> None:

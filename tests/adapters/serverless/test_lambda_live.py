@@ -264,7 +264,7 @@ async def test_a_sweep_that_does_not_fit_says_so_and_goes_on(ministack: str, adm
     for number in range(12):
         make_function(admin, f"sweep-{number:02}", versions=0)
     reader, _ = await opened(environment(ministack, "sweep-*"))
-    reader._read_seconds = 1.5
+    reader._read_seconds = 2.0
     reader.cloud._slow._rate, reader.cloud._slow._burst = 5.0, 2  # type: ignore[attr-defined]
     first = await reader.read()
     assert first.environment.reach.state is ReachState.DEGRADED
