@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from tui.session import MakeSession
+if TYPE_CHECKING:
+    from tui.session import MakeSession
 
 DeckMode = Literal["deck", "oncall"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import time
@@ -36,6 +37,7 @@ class DeckApp(App[int], inherit_bindings=False):
     """See the module. Screens draw; this holds what they share."""
 
     CSS_PATH = "styles/deck.tcss"
+    TITLE = "trafficdeck"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = []
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-one"), (100, "-two"), (160, "-three")]  # noqa: RUF012 - as Textual declares it
@@ -65,6 +67,7 @@ class DeckApp(App[int], inherit_bindings=False):
         self._dirty = False
         self._focused = True
         self._ticks = 0
+        self._theme_saved = 0.0
         self._crash: Path | None = None
 
     def _first_theme(self, theme: str | None) -> str:
@@ -145,21 +148,30 @@ class DeckApp(App[int], inherit_bindings=False):
         if self._dirty and self.session is not None:
             self._dirty = False
             self.store.update(self.session.reader_plane.inventory)
-            if self._ticks % 20 == 0 or not self.store.changes:
+            if not self.store.changes:
                 self.read_history()
             changed = True
+        if self._ticks % 20 == 2 and self.session is not None:
+            self.read_history()
+            self._follow_theme_file()
         self.head.loading = not self.store.loaded
         if isinstance(self.screen, BaseScreen):
             self.screen.tick(changed)
 
     def read_history(self) -> None:
-        """Bring the list of changes up to date."""
+        """Bring the list of changes up to date, off the loop: the journal may lie on a slow disk."""
+        self.run_worker(self._read_history(), group="history", exclusive=True, exit_on_error=False)
+
+    async def _read_history(self) -> None:
         if self.session is None:
             return
         try:
-            self.store.set_history(self.session.reader_plane.history())
+            items = await asyncio.to_thread(self.session.reader_plane.history)
         except ControlError as error:
             self.say(str(error), "bad")
+            return
+        self.store.set_history(items)
+        self._redraw()
 
     def on_app_blur(self) -> None:
         self._focused = False
@@ -215,6 +227,27 @@ class DeckApp(App[int], inherit_bindings=False):
         for screen in self.screen_stack:
             for canvas in screen.query(Canvas):
                 canvas.repaint_all()
+
+    def _follow_theme_file(self) -> None:
+        """Apply the user's own theme again when its file was saved; a wrong one is named and the old one stays."""
+        if self.session is None or self.no_color:
+            return
+        path = self.session.config_folder / "themes" / f"{self.look.theme.name}.yaml"
+        try:
+            saved = path.stat().st_mtime
+        except OSError:
+            return
+        if saved != self._theme_saved:
+            first, self._theme_saved = self._theme_saved == 0.0, saved
+            if not first:
+                self._choose_theme(self.look.theme.name)
+
+    def copy(self, text: str) -> None:
+        """Put text on the clipboard through the terminal (OSC 52), and through tmux where that is between."""
+        self.copy_to_clipboard(text)
+        if os.environ.get("TMUX") and self._driver is not None:
+            code = base64.b64encode(text.encode()).decode()
+            self._driver.write(f"\x1bPtmux;\x1b\x1b]52;c;{code}\x07\x1b\\")
 
     def _apply_look(self) -> None:
         theme = self.look.theme

@@ -30,10 +30,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from control.deckfile import DeckConfig
-from control.plane import ControlPlane
+if TYPE_CHECKING:
+    from control.deckfile import DeckConfig
+    from control.plane import ControlPlane
 
 
 class Arm(Protocol):

@@ -14,7 +14,7 @@ from control.plan import HistoryItem
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
 from control.ref import Ref
 from tui.cells import safe
-from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems
+from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, used_ratio
 
 AT = {Platform.KUBERNETES: "k8s", Platform.SSH: "vm", Platform.SERVERLESS: "fn"}
 HISTORY = 60
@@ -50,6 +50,8 @@ class LimitRow:
     problems: tuple[Problem, ...]
     risk: int
     broken: bool
+    used: int
+    """How full in permille, -1 for unknown: to sort by."""
     serial: int
 
     @property
@@ -90,11 +92,12 @@ class Store:
         """Take a new inventory. Returns whether any row changed."""
         self.batch += 1
         before, self.inventory = self.inventory, inventory
-        environments = inventory.environments
-        moved = before is None or before.environments != environments
+        moved = _moved(before, inventory)
         routes = {ref: self._route(ref, route, inventory, moved) for ref, route in inventory.routes.items()}
         limits = {ref: self._limit(ref, limit, inventory, moved) for ref, limit in inventory.limits.items()}
-        changed = moved or routes != self.routes or limits != self.limits
+        rows: tuple[RouteRow | LimitRow, ...] = (*routes.values(), *limits.values())
+        before_count = len(self.routes) + len(self.limits)
+        changed = bool(moved) or len(rows) != before_count or any(row.serial == self.batch for row in rows)
         self.routes, self.limits = routes, limits
         self.loaded = self.loaded or bool(routes or limits or inventory.unreached) or self._all_read()
         self._sample()
@@ -104,10 +107,11 @@ class Store:
         views = self.inventory.environments.values() if self.inventory else ()
         return bool(views) and all(view.read_at is not None for view in views)
 
-    def _route(self, ref: Ref, route: Route, inventory: Inventory, moved: bool) -> RouteRow:
+    def _route(self, ref: Ref, route: Route, inventory: Inventory, moved: frozenset[str]) -> RouteRow:
         old, seen = self.routes.get(ref), inventory.seen.get(ref)
         service = inventory.service_of.get(ref, "")
-        if old is not None and not moved and old.route is route and old.seen is seen and old.service == service:
+        same = old is not None and old.route is route and old.seen is seen and old.service == service
+        if old is not None and same and ref.environment not in moved:
             return old
         problems = route_problems(route, seen, inventory.environments.get(ref.environment))
         if old is not None and _weights(old.route) != _weights(route):
@@ -117,14 +121,15 @@ class Store:
         name = safe(route.name)
         return RouteRow(route, seen, service, name, problems, risk(problems), is_broken(problems), changed, self.batch)
 
-    def _limit(self, ref: Ref, limit: Limit, inventory: Inventory, moved: bool) -> LimitRow:
+    def _limit(self, ref: Ref, limit: Limit, inventory: Inventory, moved: frozenset[str]) -> LimitRow:
         old = self.limits.get(ref)
-        if old is not None and not moved and old.limit is limit:
+        if old is not None and ref.environment not in moved and old.limit is limit:
             return old
         problems = limit_problems(limit, inventory.environments.get(ref.environment))
         service = next((inventory.service_of[r] for r in self._bound(limit) if r in inventory.service_of), "")
         name = safe(limit.name)
-        return LimitRow(limit, service, name, problems, risk(problems), is_broken(problems), self.batch)
+        used = _scaled(used_ratio(limit), 1000)
+        return LimitRow(limit, service, name, problems, risk(problems), is_broken(problems), used, self.batch)
 
     def _bound(self, limit: Limit) -> list[Ref]:
         refs: list[Ref] = []
@@ -202,6 +207,16 @@ class Store:
     def alerts(self) -> int:
         """How many rows are broken."""
         return sum(row.broken for row in self.routes.values()) + sum(row.broken for row in self.limits.values())
+
+
+def _moved(before: Inventory | None, now: Inventory) -> frozenset[str]:
+    """The environments whose reach is another than before: their rows are derived anew."""
+    old = before.environments if before is not None else {}
+    return frozenset(
+        name
+        for name, view in now.environments.items()
+        if name not in old or old[name].environment.reach != view.environment.reach
+    )
 
 
 def _weights(route: Route) -> tuple[object, ...]:

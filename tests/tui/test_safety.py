@@ -104,7 +104,7 @@ async def test_hostile_strings_on_call(make_app: Make) -> None:
 async def test_on_call_answers_without_a_key_and_no_editing_key_acts(make_app: Make) -> None:
     app, plane = make_app(mode="oncall")
     async with app.run_test(size=(80, 24)) as pilot:
-        text = await until(pilot, app, "llm-gw-v2 is down")
+        text = await until(pilot, app, "argocd")
         assert "READ-ONLY" in text and "rejects 12/s per source address" in text and "no answer in 5 s" in text
         assert "argocd" in text and "gets 71/29" in text
         keys = [key for action in ACTIONS if action.edits for key in action.keys if len(key) == 1]

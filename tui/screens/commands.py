@@ -138,16 +138,31 @@ class Commands(DeckParts):
         found = argument.split(maxsplit=1)
         minutes = _MINUTES.fullmatch(found[0]) if found else None
         if minutes is None or len(found) < 2:
-            raise UsageError("arming takes minutes and a reason", hint=":arm 15m REASON")
+            raise UsageError("arming takes minutes and a reason", hint=":arm 15m [ENVIRONMENT…] REASON")
         count = float(minutes.group(1)) * (60 if minutes.group(2) == "h" else 1)
-        return self._arm(count, found[1])
+        wanted, reason = self._arm_which(found[1].split())
+        return self._arm(wanted, count, reason)
 
-    async def _arm(self, minutes: float, reason: str) -> None:
+    def _arm_which(self, words: list[str]) -> tuple[frozenset[str], str]:
+        """Environments named (by name or code) before the reason; all of production where none is."""
+        session = self.deck.session
+        if session is None:
+            raise UsageError("nothing has been read yet")
+        armable = session.armable()
+        named: set[str] = set()
+        while words:
+            match = {e.name for e in session.deck.environments if words[0] in (e.name, e.code)} & armable
+            if not match:
+                break
+            named |= match
+            words = words[1:]
+        if not words:
+            raise UsageError("arming needs a reason", hint=":arm 15m [ENVIRONMENT…] REASON")
+        production = frozenset(e.name for e in session.deck.environments if e.production) & armable
+        return frozenset(named) or production or armable, " ".join(words)
+
+    async def _arm(self, wanted: frozenset[str], minutes: float, reason: str) -> None:
         deck = self.deck
-        if deck.session is None:
-            return
-        production = frozenset(e.name for e in deck.session.deck.environments if e.production)
-        wanted = (production or deck.session.armable()) & deck.session.armable()
         deck.head.job = "asking for rights…"
         self.render_head()
         try:
@@ -197,7 +212,7 @@ class Commands(DeckParts):
             text = row.item.change if row.item else row.what
         else:
             return
-        self.app.copy_to_clipboard(text)
+        self.deck.copy(text)
         self.say(f"copied by the terminal: {safe(text)}")
 
     # --- files

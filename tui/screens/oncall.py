@@ -105,7 +105,7 @@ class OncallScreen(BaseScreen):
     do_move_half_up = do_move_page_up
 
     def do_copy(self) -> None:
-        self.app.copy_to_clipboard(summary(self.deck.store))
+        self.deck.copy(summary(self.deck.store))
         self.say("the hand-over summary (Markdown) was copied by the terminal")
 
     def do_refresh(self) -> object:

@@ -307,8 +307,8 @@ class PlanScreen(SheetScreen):
         if self.plan is None:
             return
         if self.result is not None:
-            self.app.copy_to_clipboard(result_words(self.result, self.plan))
+            self.deck.copy(result_words(self.result, self.plan))
             self.say("the outcome was copied by the terminal")
         else:
-            self.app.copy_to_clipboard("\n".join(step.diff for step in self.plan.steps))
+            self.deck.copy("\n".join(step.diff for step in self.plan.steps))
             self.say("the native diff was copied by the terminal")

@@ -137,5 +137,5 @@ class NativeScreen(SheetScreen):
         ]
 
     def do_copy(self) -> None:
-        self.app.copy_to_clipboard("\n".join(self.text))
+        self.deck.copy("\n".join(self.text))
         self.say("copied by the terminal")

@@ -48,8 +48,8 @@ def amount_text(limit: Limit) -> str:
 
 
 def level_word(limit: Limit) -> str:
-    """What a number without a window counts: ` in flight`, ` conns`, ` queued`."""
-    words = {Measure.INFLIGHT: " in flight", Measure.CONNECTIONS: " conns", Measure.QUEUE: " queued"}
+    """What a number without a window counts: ` conc`, ` conn`, ` queue`."""
+    words = {Measure.INFLIGHT: " conc", Measure.CONNECTIONS: " conn", Measure.QUEUE: " queue"}
     return words.get(limit.measure, "")
 
 
@@ -110,11 +110,11 @@ class LimitsView(ListView):
 
     def _sort_key(self, row: LimitRow) -> tuple[object, ...]:
         if self.choice.sort == "risk":
-            return (-row.risk, -(used_ratio(row.limit) or 0), row.name, row.ref)
+            return (-row.risk, -row.used, row.name, row.ref)
         value: object = {
             "name": row.name.lower(),
             "at": row.limit.environment,
-            "used": used_ratio(row.limit) or Fraction(-1),
+            "used": row.used,
             "rejected": row.limit.use.rejected_per_second or Fraction(-1),
             "age": self.store.age(row.limit.environment, row.limit.read_at) or 0.0,
         }.get(self.choice.sort, row.name)

@@ -34,14 +34,14 @@ class RoutesView(ListView):
     title = "Routes"
     sorts = ("risk", "name", "at", "rps", "5xx", "429", "age")
     columns = (
-        Column("name", "ROUTE", 13, keep=100, grow=3, most=40),
+        Column("name", "ROUTE", 12, keep=100, grow=3, most=40),
         Column("at", "AT", 8, keep=90, grow=1, most=16),
         Column("bar", "SET", 10, keep=70, grow=1, most=20),
-        Column("set", "", 13, keep=95, grow=2, most=36),
+        Column("set", "", 11, keep=95, grow=4, most=36),
         Column("seen", "SEEN", 8, right=True, keep=92, grow=1, most=16),
         Column("rps", "RPS", 5, right=True, keep=85),
         Column("5xx", "5xx", 5, right=True, keep=88),
-        Column("429", "429", 4, right=True, keep=60),
+        Column("429", "429", 4, right=True, keep=87),
         Column("age", "AGE", 4, right=True, keep=50),
     )
 

@@ -46,7 +46,10 @@ def hint_line(keymap: Keymap, now: Situation, cells: int, note: Note | None = No
     if note is not None:
         return ((" " + clip(note.text, max(cells - 2, 1)), note.role),)
     parts: list[Span] = []
-    for action in in_scope(now.scope):
+    actions = in_scope(now.scope)
+    if now.scope == "plan":
+        actions.sort(key=lambda action: (action.group != "plan", not action.writes))
+    for action in actions:
         if not action.short or (action.edits and not now.can_arm and now.scope == "oncall"):
             continue
         off = bool(action.unavailable(now))

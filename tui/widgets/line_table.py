@@ -57,12 +57,12 @@ def layout(columns: Sequence[Column], cells: int) -> Cells:
         shown.remove(min(shown, key=lambda c: c.keep))
     spare = max(cells - sum(c.width for c in shown) - len(shown) + 1, 0)
     widths = {c.key: c.width for c in shown}
-    growing = [c for c in shown if c.grow]
+    growing = sorted((c for c in shown if c.grow), key=lambda c: -c.grow)
     while spare > 0 and growing:
         total = sum(c.grow for c in growing)
         given = 0
         for column in growing:
-            more = min(max(spare * column.grow // total, 1), column.most - widths[column.key], spare - given)
+            more = min(-(-spare * column.grow // total), column.most - widths[column.key], spare - given)
             widths[column.key] += more
             given += more
         spare -= given

@@ -1,0 +1,91 @@
+"""Through a real pseudo-terminal: paint first, keys on the screen in time, signals and crashes restore the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.bench.terminal import Terminal
+
+pytestmark = pytest.mark.pty
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import asyncio, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tui.app import run
+async def make():
+    import fake_plane
+    fleet = fake_plane.{fleet}()
+    plane = fake_plane.FakePlane(fake_plane.deck_of(fleet), fleet)
+    return fake_plane.session_of(plane, Path(tempfile.mkdtemp()))
+sys.exit(run(make))
+"""
+SLACK = float(os.environ.get("PTY_SLACK", "1"))
+"""Budgets are multiplied by this on machines that others use at the same time."""
+
+
+def program(fleet: str = "small") -> list[str]:
+    return [sys.executable, "-c", PROGRAM.format(tests=str(Path(__file__).parent), fleet=fleet)]
+
+
+def environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(ROOT), "TEXTUAL_ANIMATIONS": "none"}
+
+
+def run_code(code: str) -> None:
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_entry_imports_nothing_heavy() -> None:
+    run_code(
+        "import sys, tui.app; "
+        "heavy = {'textual', 'rich', 'yaml', 'sqlite3', 'kubernetes', 'boto3', 'paramiko', 'httpx'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+
+
+def test_the_app_imports_no_platform_and_no_client() -> None:
+    run_code(
+        "import sys, tui.deck_app, tui.screens.deck, tui.screens.oncall; "
+        "heavy = {'kubernetes', 'boto3', 'paramiko', 'httpx', 'adapters'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+
+
+def test_first_frame_then_rows_and_a_key_in_time() -> None:
+    with Terminal(program("large"), 120, 35, environment()) as terminal:
+        assert terminal.wait_for("Routes", 5) < 0.4 * SLACK
+        terminal.wait_for("model-", 15)
+        terminal.settle(0.3, 5)
+        times = sorted(terminal.key(key).first_seconds for key in [b"j", b"k", b"\x1b[6~", b"\x1b[5~"] * 10)
+        assert times[int(len(times) * 0.95)] < 0.05 * SLACK, times
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_restore_the_terminal(name: str) -> None:
+    with Terminal(program(), 80, 24, environment()) as terminal:
+        terminal.wait_for("llm-gw", 10)
+        os.kill(terminal.pid, getattr(signal, name))
+        end = time.monotonic() + 5
+        while time.monotonic() < end and b"\x1b[?1049l" not in terminal.output:
+            try:
+                terminal._read(0.05)
+            except Exception:
+                break
+        assert b"\x1b[?1049l" in terminal.output and b"\x1b[?25h" in terminal.output
+
+
+def test_too_small_says_so_and_comes_back() -> None:
+    with Terminal(program(), 60, 15, environment()) as terminal:
+        terminal.wait_for("need 72x16", 10)
+        terminal.resize(80, 24)
+        terminal.wait_for("llm-gw", 10)
