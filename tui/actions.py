@@ -36,7 +36,7 @@ class Situation:
     in_flight: bool = False
     depth: int = 0
     phase: str = ""
-    """Of the plan sheet: `planning`, `ready`, `applying`, `done`."""
+    """Of the plan sheet: `planning`, `ready`, `refused` (it may not be sent), `applying`, `done`."""
 
 
 Why = Callable[[Situation], str]
@@ -85,6 +85,10 @@ def _undo(now: Situation) -> str:
 
 def _sendable(now: Situation) -> str:
     return "" if now.phase == "ready" else f"the plan is {now.phase}"
+
+
+def _planned(now: Situation) -> str:
+    return "" if now.phase in ("ready", "refused") else f"the plan is {now.phase}"
 
 
 def _done(now: Situation) -> str:
@@ -214,10 +218,10 @@ def _sheets() -> list[Action]:
     note = "sends the plan; production is typed, not pressed"
     rows: list[tuple[str, str, str, str, Why, bool, str]] = [
         ("plan.apply", "Apply", "y", "apply", _sendable, True, note),
-        ("plan.edit", "Back to editing", "e", "edit", _sendable, True, ""),
-        ("plan.save", "Save the plan to a file", "w", "save", _sendable, True, ""),
-        ("plan.native", "Native diff, whole", "v", "diff", _sendable, False, ""),
-        ("plan.override", "Override a guard", "O", "", _sendable, True, "needs a reason"),
+        ("plan.edit", "Back to editing", "e", "edit", _planned, True, ""),
+        ("plan.save", "Save the plan to a file", "w", "save", _planned, True, ""),
+        ("plan.native", "Native diff, whole", "v", "diff", _planned, False, ""),
+        ("plan.override", "Override a guard", "O", "", _planned, True, "needs a reason"),
         ("apply.undo", "Undo what was applied", "u", "undo", _done, True, ""),
     ]
     actions = [

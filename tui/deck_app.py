@@ -156,11 +156,15 @@ class DeckApp(App[int], inherit_bindings=False):
             self._follow_theme_file()
         self.head.loading = not self.store.loaded
         if isinstance(self.screen, BaseScreen):
-            self.screen.tick(changed)
+            try:
+                self.screen.tick(changed)
+            except Exception as error:  # a fault in drawing costs one frame, not the night's screen
+                self.log_failure(error)
+                self.say(f"could not draw: {type(error).__name__}; the figures may be old", "bad")
 
     def read_history(self) -> None:
         """Bring the list of changes up to date, off the loop: the journal may lie on a slow disk."""
-        self.run_worker(self._read_history(), group="history", exclusive=True, exit_on_error=False)
+        self.run_worker(self._read_history, group="history", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _read_history(self) -> None:
         if self.session is None:

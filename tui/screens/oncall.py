@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
 
 from tui import figures
-from tui.actions import BY_ID, Action, method_name
+from tui.actions import BY_ID, Action, Situation, method_name
 from tui.look import Line
 from tui.screens.base import SMALLEST, BaseScreen
 from tui.screens.deck import DeckScreen
@@ -40,6 +41,10 @@ class OncallScreen(BaseScreen):
         self.body = Canvas(look, id="oncall")
         self.foot = Canvas(look, ground="raised", id="hints")
         self.top = 0
+
+    def situation(self) -> Situation:
+        """The worst row is what is selected: that is what opens."""
+        return replace(super().situation(), row="route" if self.deck.store.loaded else "")
 
     def compose(self) -> ComposeResult:
         yield self.head

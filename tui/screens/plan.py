@@ -73,8 +73,13 @@ class PlanScreen(SheetScreen):
         elif self.applying is not None:
             phase = "applying"
         else:
-            phase = "ready" if self.plan is not None and self.plan.steps else "planning"
+            phase = self._phase()
         return replace(super().situation(), phase=phase)
+
+    def _phase(self) -> str:
+        if self.plan is None or not self.plan.steps:
+            return "planning"
+        return "refused" if refused(self.plan) or self._cannot_send() else "ready"
 
     # --- drawing
 

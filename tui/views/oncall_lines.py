@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 
-from control.model import ReachState
+from control.model import ReachState, Special
 from tui import figures
-from tui.cells import clip, fit
+from tui.cells import clip, fit, wrap
 from tui.look import Line, Look, Span
 from tui.risk import used_ratio
-from tui.store import RouteRow, Store
+from tui.store import ChangeRow, LimitRow, RouteRow, Store
 from tui.views.limits import amount_text
 from tui.views.routes import set_and_seen
 from tui.widgets.bars import limit_bar, percent, sparkline
@@ -32,6 +33,7 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
     """Five answers in `height` lines; each section takes what it needs, the first ones first."""
     broken = sorted((r for r in store.routes.values() if r.broken), key=lambda r: -r.risk)
     gaps = [r for r in store.routes.values() if r.seen and any(r.seen.significant.values())]
+    gaps.sort(key=lambda r: -r.risk)
     biting = sorted(
         (r for r in store.limits.values() if r.limit.use.rejected_per_second),
         key=lambda r: -(r.limit.use.rejected_per_second or 0),
@@ -42,40 +44,46 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
     )
     down = _unreachable(store, width)
     recent = [change for change in store.changes if time.time() - change.at < HOUR]
-    sections: list[tuple[str, str, list[Line]]] = [
-        ("broken", "bad", [line for row in broken for line in _broken(row, look, width, store)] + down),
-        (
-            "traffic not where it was meant",
-            "bad",
-            [_gap(row, look, width, store) for row in sorted(gaps, key=lambda r: -r.risk)],
-        ),
-        ("throttled", "bad", [_limit(row, look, width, store, rejects=True) for row in biting]),
-        ("nearly full", "warn", [_limit(row, look, width, store, rejects=False) for row in full]),
-        ("changed in the last hour", "info", [_change(c, width) for c in recent]),
-        ("services now", "muted", _services(store, look, width)),
+    sections = [
+        Section("broken", "bad", [*(_broken(row, width, store) for row in broken), *down]),
+        Section("traffic not where it was meant", "bad", [[_gap(row, look, width, store)] for row in gaps]),
+        Section("throttled", "bad", [[_limit(row, look, width, store, rejects=True)] for row in biting]),
+        Section("nearly full", "warn", [[_limit(row, look, width, store, rejects=False)] for row in full]),
+        Section("changed in the last hour", "info", [[_change(change, width)] for change in recent]),
+        Section("services now", "muted", [[line] for line in _services(store, look, width)]),
     ]
     return _share_out(sections, look, width, height)
 
 
-def _share_out(sections: list[tuple[str, str, list[Line]]], look: Look, width: int, height: int) -> list[Line]:
-    room = height - len(sections)
-    given = [min(len(lines), 2) for _, _, lines in sections]
-    spare = room - sum(given)
-    for index, (_, _, lines) in enumerate(sections):
-        more = min(len(lines) - given[index], max(spare, 0))
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One question with its answers, each of one line or more."""
+
+    title: str
+    role: str
+    answers: list[list[Line]]
+
+
+def _share_out(sections: list[Section], look: Look, width: int, height: int) -> list[Line]:
+    """Every section gets two lines where it has them; what is left goes to the first ones."""
+    lines = [[line for answer in section.answers for line in answer] for section in sections]
+    given = [min(len(own), 2) for own in lines]
+    spare = height - len(sections) - sum(given)
+    for index, own in enumerate(lines):
+        more = min(len(own) - given[index], max(spare, 0))
         given[index] += more
         spare -= more
     drawn: list[Line] = []
-    for (title, role, lines), count in zip(sections, given, strict=True):
-        hidden = len(lines) - count
-        drawn.append(_head(look, f"{title}" + (f", {hidden} more below" if hidden else ""), len(lines), width, role))
-        drawn += lines[:count]
+    for section, own, count in zip(sections, lines, given, strict=True):
+        title = section.title + (", more below" if len(own) > count else "")
+        drawn.append(_head(look, title, len(section.answers), width, section.role))
+        drawn += own[:count]
     return drawn
 
 
-def _unreachable(store: Store, width: int) -> list[Line]:
+def _unreachable(store: Store, width: int) -> list[list[Line]]:
     """Environments that do not answer, answer in part, or were last read long ago."""
-    lines: list[Line] = []
+    told: list[list[Line]] = []
     for view in store.inventory.environments.values() if store.inventory else ():
         name, reach = view.environment.name, view.environment.reach
         age = figures.age(store.age(name))
@@ -87,15 +95,23 @@ def _unreachable(store: Store, width: int) -> list[Line]:
             role, text = "warn", f"last read {age} ago: its {view.routes} routes may be otherwise"
         else:
             continue
-        lines.append(
-            (
-                ("?  ", role),
-                (fit(name, 24) + " ", "strong"),
-                (clip(text, max(width - 34, 20)), role),
-                (f" {age:>4}", "stale"),
-            )
-        )
-    return lines
+        told.append(_told("?", name, text, role, width, (f"{age:>5} ", "stale")))
+    return told
+
+
+def _told(mark: str, name: str, text: str, role: str, width: int, tail: Span) -> list[Line]:
+    """A name, then what is the matter in at most two lines, then a figure at the right edge."""
+    room = max(width - 29 - len(tail[0]), 20)
+    parts = wrap(text, room)
+    if len(parts) > 2:
+        parts = [parts[0], clip(" ".join(parts[1:]), room)]
+    first: Line = (
+        (f"{mark}  ", "bad" if mark == "!" else role),
+        (fit(name, 25) + " ", "strong"),
+        (clip(parts[0], room), role),
+        tail,
+    )
+    return [first, *(((" " * 29, "text"), (part, role)) for part in parts[1:])]
 
 
 def _services(store: Store, look: Look, width: int) -> list[Line]:
@@ -120,72 +136,52 @@ def _services(store: Store, look: Look, width: int) -> list[Line]:
     return lines
 
 
-def _age(store: Store, row: RouteRow) -> Span:
-    return (f" {figures.age(store.age(row.route.environment, row.route.read_at)):>4}", "faint")
-
-
-def _broken(row: RouteRow, look: Look, width: int, store: Store) -> list[Line]:
+def _broken(row: RouteRow, width: int, store: Store) -> list[Line]:
     """The worst problem beside the name, the others below it."""
     name = f"{row.service or row.name} {row.route.environment}"
     traffic = row.seen.traffic if row.seen else None
     rps = f"{figures.count(traffic.rps)} rps" if traffic else figures.UNKNOWN
-    lines: list[Line] = []
-    for index, problem in enumerate(p for p in row.problems if p.short != "gap"):
-        role = "text" if problem.score >= 400 else "muted"
-        words: Span = (clip(problem.text, max(width - 44, 20), ellipsis=look.glyphs.ellipsis), role)
-        if index:
-            lines.append(((" " * 28, "text"), words))
-        else:
-            label = fit(name, 24, ellipsis=look.glyphs.ellipsis) + " "
-            lines.append(
-                (("!  ", "bad"), (label, "strong"), words, (fit(rps, 11, right=True), "muted"), _age(store, row))
-            )
+    age = figures.age(store.age(row.route.environment, row.route.read_at))
+    problems = [problem for problem in row.problems if problem.short != "gap"]
+    lines = _told("!", name, problems[0].text, "text", width, (f"{rps:>9} {age:>4} ", "muted"))
+    for problem in problems[1:]:
+        lines += [((" " * 29, "text"), (part, "muted")) for part in wrap(problem.text, max(width - 30, 20))[:1]]
     return lines
 
 
 def _gap(row: RouteRow, look: Look, width: int, store: Store) -> Line:
     meant = "/".join(percent(t.share) for t in row.route.targets)
     text = f"set {meant}  gets {set_and_seen(row)[0]}"
+    age = figures.age(store.age(row.route.environment, row.route.read_at))
     return (
         ("   ", "text"),
-        (fit(f"{row.name} {row.route.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
-        (clip(text, max(width - 33, 20)), "text"),
-        _age(store, row),
+        (fit(f"{row.name} {row.route.environment}", 25, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (clip(text, max(width - 35, 20)), "text"),
+        (f"{age:>5} ", "faint"),
     )
 
 
-def _limit(row: object, look: Look, width: int, store: Store, rejects: bool) -> Line:
-    from tui.store import LimitRow
-
-    if not isinstance(row, LimitRow):
-        return ()
+def _limit(row: LimitRow, look: Look, width: int, store: Store, rejects: bool) -> Line:
     limit = row.limit
-    amount = limit.amount if not isinstance(limit.amount, str) else None
-    whose = ", ".join(limit.key) or "all callers"
-    words = (
-        f"rejects {figures.count(limit.use.rejected_per_second)}/s per {whose}"
-        if rejects
-        else f"{figures.ratio(used_ratio(limit))} of {amount_text(limit)}"
-    )
-    bar: list[Span] = []
-    if not rejects and limit.use.current is not None:
-        bar = limit_bar(limit.use.current, amount, None, 10, look.glyphs)
-    room = max(width - 44 - (11 if bar else 0), 16)
+    amount = None if isinstance(limit.amount, Special) else limit.amount
+    whose = ", ".join(limit.key)
+    if rejects:
+        words = f"rejects {figures.count(limit.use.rejected_per_second)}/s" + (f" per {whose}" if whose else "")
+        figure: list[Span] = [(fit(amount_text(limit), 11, right=True), "muted")]
+    else:
+        words = f"{figures.ratio(used_ratio(limit))} of {amount_text(limit)}"
+        figure = [(" ", "text"), *limit_bar(limit.use.current, amount, None, 10, look.glyphs)]
+    age = figures.age(store.age(limit.environment, limit.read_at))
     return (
         ("   ", "text"),
-        (fit(f"{row.name} {limit.environment}", 24, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
-        (clip(words, room, ellipsis=look.glyphs.ellipsis), "bad" if rejects else "text"),
-        *bar,
-        (fit(amount_text(limit) if not bar else "", 11 if not bar else 10, right=True), "muted"),
-        (f" {figures.age(store.age(limit.environment, limit.read_at)):>4}", "faint"),
+        (fit(f"{row.name} {limit.environment}", 25, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (clip(words, max(width - 46, 16), ellipsis=look.glyphs.ellipsis), "bad" if rejects else "text"),
+        *figure,
+        (f"{age:>5} ", "faint"),
     )
 
 
-def _change(change: object, width: int) -> Line:
-    from tui.store import ChangeRow
-
-    if not isinstance(change, ChangeRow):
-        return ()
+def _change(change: ChangeRow, width: int) -> Line:
     return (
         (f"   {figures.clock(change.at)} ", "muted"),
         (fit(change.who, 10) + " ", "info" if change.outside else "accent"),

@@ -38,7 +38,7 @@ class RoutesView(ListView):
         Column("at", "AT", 8, keep=90, grow=1, most=16),
         Column("bar", "SET", 10, keep=70, grow=1, most=20),
         Column("set", "", 11, keep=95, grow=4, most=36),
-        Column("seen", "SEEN", 8, right=True, keep=92, grow=1, most=16),
+        Column("seen", "SEEN", 8, right=True, keep=92, grow=2, most=16),
         Column("rps", "RPS", 5, right=True, keep=85),
         Column("5xx", "5xx", 5, right=True, keep=88),
         Column("429", "429", 4, right=True, keep=87),

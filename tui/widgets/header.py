@@ -33,7 +33,7 @@ class HeaderState:
 def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming, look: Look, cells: int) -> Line:
     """The dangerous things first, in words; what does not fit is left out from the right."""
     rule: Span = (f" {look.glyphs.bar} ", "faint")
-    blocks: list[list[Span]] = [_where(state, store, arming), _fresh(store, state, look)]
+    blocks: list[list[Span]] = [_where(state, store, arming), _fresh(store, look, cells)]
     alerts = store.alerts()
     word = f"{alerts} broken" if alerts else "nothing broken"
     if store.loaded:
@@ -78,10 +78,10 @@ def _where(state: HeaderState, store: Store, arming: Arming) -> list[Span]:
     return spans or [(" trafficdeck ", "readonly")]
 
 
-def _fresh(store: Store, state: HeaderState, look: Look) -> list[Span]:
+def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
     if store.inventory is None or not store.loaded:
         return [("reading…" if not look.ascii else "reading...", "info")]
-    spans: list[Span] = [("fresh", "muted")]
+    spans: list[Span] = [("fresh", "muted")] if cells >= 100 else []
     for platform in Platform:
         views = [v for v in store.inventory.environments.values() if v.environment.platform is platform]
         if not views:
@@ -90,7 +90,7 @@ def _fresh(store: Store, state: HeaderState, look: Look) -> list[Span]:
         ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
         fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
         stale = len(ages) - len(fresh)
-        spans += [(f" {AT[platform]} ", "muted"), (figures.age(max(fresh, default=None)), "text")]
+        spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), (figures.age(max(fresh, default=None)), "text")]
         if stale:
             spans.append((f" {stale} stale", "warn"))
         if down:
