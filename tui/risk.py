@@ -31,7 +31,8 @@ def is_broken(problems: tuple[Problem, ...]) -> bool:
 
 
 def risk(problems: tuple[Problem, ...]) -> int:
-    """One number to sort by: the worst problem, then the others a little."""
+    """One number to sort by: the worst problem, then the others a little. Scores go in steps, so that rows do not
+    change places with every breath of the traffic."""
     scores = sorted((problem.score for problem in problems), reverse=True)
     return scores[0] * 10 + sum(scores[1:]) if scores else 0
 
@@ -81,12 +82,12 @@ def _traffic(seen: Seen) -> list[Problem | None]:
     problems: list[Problem | None] = []
     errors, throttled = seen.traffic.error_ratio, seen.traffic.throttled_ratio
     if errors is not None and errors >= ERRORS:
-        score = 400 + min(int(errors * 1000), 500)
+        score = 400 + min(int(errors * 50) * 20, 500)
         problems.append(
             Problem(score, f"{figures.ratio(errors)} of requests fail (5xx)", f"5xx {figures.ratio(errors)}")
         )
     if throttled is not None and throttled >= THROTTLED:
-        score = (400 if throttled >= Fraction(1, 20) else 200) + min(int(throttled * 500), 190)
+        score = (400 if throttled >= Fraction(1, 20) else 200) + min(int(throttled * 10) * 19, 190)
         text = f"{figures.ratio(throttled)} of requests are throttled (429)"
         problems.append(Problem(score, text, f"429 {figures.ratio(throttled)}"))
     return problems
@@ -102,7 +103,7 @@ def _gap(route: Route, seen: Seen) -> Problem | None:
         if worst is None or gap > worst[0]:
             text = f"{target.name} is set to {figures.ratio(target.share)} and gets {figures.ratio(share)}"
             worst = (gap, text)
-    return Problem(200 + min(int(worst[0] * 100), 99), worst[1], "gap") if worst else None
+    return Problem(200 + min(int(worst[0] * 10) * 10, 99), worst[1], "gap") if worst else None
 
 
 def limit_problems(limit: Limit, view: EnvironmentView | None) -> tuple[Problem, ...]:
@@ -112,7 +113,9 @@ def limit_problems(limit: Limit, view: EnvironmentView | None) -> tuple[Problem,
     if limit.amount is Special.BLOCKED:
         found.append(Problem(390, "blocked: nothing passes", "blocked"))
     if rejected:
-        found.append(Problem(450 + min(int(rejected), 300), f"rejects {figures.count(rejected)}/s", "biting"))
+        found.append(
+            Problem(450 + min(int(rejected).bit_length() * 20, 300), f"rejects {figures.count(rejected)}/s", "biting")
+        )
     full = used_ratio(limit)
     if full is not None and full >= FULL:
         found.append(Problem(350 + min(int(full * 40), 49), f"{figures.ratio(full)} in use", "full"))

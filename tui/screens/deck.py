@@ -103,7 +103,7 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
             fixed = "" if row.limit.editable.yes else row.limit.editable.reason or "cannot be edited"
         elif row is not None:
             kind = {ChangeRow: "change", ServiceView: "service"}.get(type(row), "environment")
-        target = isinstance(row, RouteRow) and (self.in_detail or len(row.route.targets) == 2)
+        target = isinstance(row, RouteRow) and (self.in_detail or len(row.route.targets) <= 2)
         return Situation(
             scope=self.SCOPE,
             view=self.view.name,
