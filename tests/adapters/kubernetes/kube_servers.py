@@ -178,7 +178,6 @@ class Servers:
     def start_traefik(self) -> None:
         """One more Traefik replica on this cluster."""
         number = len(self.proxies)
-        web = self.web_port if number == 0 else free_port()
         admin = free_port()
         token = self.folder / "traefik-token"
         common = f"endpoint={self.server}", f"token={token}", f"certauthfilepath={self.ca}", "throttleDuration=100ms"
@@ -198,7 +197,6 @@ class Servers:
             "--global.sendanonymoususage=false",
             *flags,
         )
-        del web
         self.proxies.append((f"http://127.0.0.1:{admin}", f"http://127.0.0.{1 + number}:{self.web_port}"))
         wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/version", timeout=2).status == 200, 15)
 
@@ -281,7 +279,7 @@ def start(folder: Path, binary: Path) -> Servers:
         f"--audit-log-path={servers.audit}",
     )
     wait_for(lambda: servers.ca.exists() and _ready(servers), 40)
-    _roles(servers)
+    make_roles(servers)
     servers.web_port = free_port()
     return servers
 
@@ -294,7 +292,8 @@ def _ready(servers: Servers) -> bool:
         return False
 
 
-def _roles(servers: Servers) -> None:
+def make_roles(servers: Servers) -> None:
+    """The deck may read and patch, the viewer only read."""
     groups = ["gateway.networking.k8s.io", "traefik.io", "discovery.k8s.io", "argoproj.io"]
     for name, verbs in (("deck", ["get", "list", "watch", "patch"]), ("viewer", ["get", "list", "watch"])):
         rules = [{"apiGroups": groups, "resources": ["*"], "verbs": verbs}]

@@ -30,3 +30,9 @@ def traefik(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 def service(name: str, weight: int | None = None, **more: Any) -> dict[str, Any]:
     return {"name": name, "port": 8080, "nativeLB": True, **({} if weight is None else {"weight": weight}), **more}
+
+
+def limited(name: str, host: str, middleware: str, target: str = "v1") -> dict[str, Any]:
+    """An HTTPRoute with one backend, under a Middleware."""
+    extension = {"group": "traefik.io", "kind": "Middleware", "name": middleware}
+    return httproute(name, host, {target: 1}, filters=[{"type": "ExtensionRef", "extensionRef": extension}])
