@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import difflib
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 
-from control.model import Limit, Route
-from control.views import EnvironmentView, Inventory, ServiceView
+from control.errors import UsageError
+from control.filtercolumns import NUMBERS, PERCENTS, SECONDS, TEXTS, Row, labels_of, searched
+from control.text import clean
+from control.views import Inventory
 
-Row = Route | Limit | EnvironmentView | ServiceView
+__all__ = ["Row", "parse_filter"]
+
+Test = Callable[[Row, Inventory], bool]
+
+_COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
+_NUMBER = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(%|s|m|h)?")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_COLUMN = re.compile(r"([A-Za-z0-9_-]+):(.*)", re.DOTALL)
 
 
 def parse_filter(words: Sequence[str]) -> Callable[[Row, Inventory], bool]:
@@ -15,5 +34,110 @@ def parse_filter(words: Sequence[str]) -> Callable[[Row, Inventory], bool]:
 
     A word is a piece of a name, ref or label; `/RE` a regular expression over the same; `!WORD` and `!/RE` the
     inverse; `-l KEY=VALUE` a label of the environment; `COLUMN:VALUE` or `COLUMN:>NUMBER` one column.
+
+    Case does not matter. Comparisons are `>`, `<`, `>=`, `<=` and `=`; a column of text takes `=` for the whole text
+    and a bare value for a piece of it. `5xx` and `429` are in percent, `gap` in points, `p95` and `age` in seconds
+    (`age:>5m` too). What is not known of a row holds for no comparison.
     """
-    raise NotImplementedError
+    tests: list[Test] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "-l":
+            if not rest:
+                raise UsageError("'-l' needs a label", hint="write -l KEY=VALUE")
+            tests.append(_label(rest.pop(0)))
+        elif word:
+            tests.append(_word(word))
+    return lambda row, inventory: all(test(row, inventory) for test in tests)
+
+
+def _word(word: str) -> Test:
+    if word.startswith("!"):
+        if word == "!":
+            raise UsageError("'!' needs a word to leave out", hint="write !WORD or !/RE")
+        positive = _word(word[1:])
+        return lambda row, inventory: not positive(row, inventory)
+    if word.startswith("/"):
+        return _pattern(word[1:])
+    match = _COLUMN.fullmatch(word)
+    column = _column(match[1], match[2]) if match else None
+    return column or _piece(word)
+
+
+def _piece(word: str) -> Test:
+    wanted = word.casefold()
+    return lambda row, inventory: any(wanted in text.casefold() for text in searched(row, inventory))
+
+
+def _pattern(text: str) -> Test:
+    if not text:
+        raise UsageError("'/' needs a regular expression", hint="write /RE, for example /llama-[0-9]+")
+    try:
+        pattern = re.compile(text, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(f"'/{clean(text)}' is not a regular expression: {clean(str(error))}") from None
+    return lambda row, inventory: any(pattern.search(piece) for piece in searched(row, inventory))
+
+
+def _label(text: str) -> Test:
+    key, mark, value = text.partition("=")
+    if not key or not mark:
+        raise UsageError(f"'{clean(text)}' is not a label", hint="write -l KEY=VALUE")
+    return lambda row, inventory: (key, value) in labels_of(row, inventory)
+
+
+def _column(name: str, value: str) -> Test | None:
+    """The test of one column; None where the word only looks like one, as `llama:live` does."""
+    column = {"environment": "env"}.get(name.lower(), name.lower())
+    sign = next((sign for sign in _COMPARISONS if value.startswith(sign)), "")
+    if column not in NUMBERS and column not in TEXTS:
+        _refuse_unknown(name, column, sign)
+        return None
+    wanted = value[len(sign) :]
+    if not wanted:
+        raise UsageError(f"'{clean(name)}:{sign}' needs a value", hint=f"for example {_example(column)}")
+    if column in NUMBERS:
+        return _number_test(column, _COMPARISONS[sign or "="], _number(column, wanted))
+    if sign not in ("", "="):
+        raise UsageError(f"'{column}' is a text, it cannot be compared with '{sign}'", hint=f"write {column}:VALUE")
+    return _text_test(column, wanted.casefold(), whole=sign == "=")
+
+
+def _refuse_unknown(name: str, column: str, sign: str) -> None:
+    known = [*NUMBERS, *TEXTS]
+    near = difflib.get_close_matches(column, known, 1, cutoff=0.8)
+    if not sign and not near:
+        return
+    hint = f"did you mean '{near[0]}'? Write /{clean(name)}: for the text itself" if near else None
+    raise UsageError(f"there is no column '{clean(name)}'", hint=hint or f"the columns are {', '.join(known)}")
+
+
+def _example(column: str) -> str:
+    return f"{column}:>1" if column in NUMBERS else f"{column}:VALUE"
+
+
+def _number(column: str, text: str) -> Fraction:
+    match = _NUMBER.fullmatch(text.strip())
+    unit = match[2] if match else None
+    fits = unit is None or (column in PERCENTS if unit == "%" else column in SECONDS)
+    if match is None or not fits:
+        raise UsageError(f"'{clean(text, 60)}' is no number for '{column}'", hint=f"for example {_example(column)}")
+    return Fraction(match[1]) * _UNITS.get(unit or "", 1)
+
+
+def _number_test(column: str, compare: Callable[[Fraction, Fraction], bool], wanted: Fraction) -> Test:
+    read = NUMBERS[column]
+
+    def test(row: Row, inventory: Inventory) -> bool:
+        value = read(row, inventory)
+        return value is not None and compare(value, wanted)
+
+    return test
+
+
+def _text_test(column: str, wanted: str, *, whole: bool) -> Test:
+    read: Callable[[Row, Inventory], Iterable[str]] = TEXTS[column]
+    if whole:
+        return lambda row, inventory: any(wanted == text.casefold() for text in read(row, inventory))
+    return lambda row, inventory: any(wanted in text.casefold() for text in read(row, inventory))

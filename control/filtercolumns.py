@@ -1,0 +1,177 @@
+"""The columns that FILTER words can name: what each is for a route, a limit, an environment and a service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+
+from control.model import Limit, Route
+from control.text import clean
+from control.views import EnvironmentView, Inventory, Seen, ServiceView
+
+Row = Route | Limit | EnvironmentView | ServiceView
+
+_HUNDRED = 100
+
+
+def environments_of(row: Row) -> tuple[str, ...]:
+    """The names of the environments that a row is in; several for a service."""
+    if isinstance(row, EnvironmentView):
+        return (row.environment.name,)
+    if isinstance(row, ServiceView):
+        return tuple(dict.fromkeys(ref.environment for ref in row.routes))
+    return (row.environment,)
+
+
+def labels_of(row: Row, inventory: Inventory) -> tuple[tuple[str, str], ...]:
+    """The labels of the environments that a row is in."""
+    views = (inventory.environments.get(name) for name in environments_of(row))
+    return tuple(label for view in views if view is not None for label in view.environment.labels)
+
+
+def searched(row: Row, inventory: Inventory) -> Iterator[str]:
+    """The texts that a plain word is looked for in: name, ref, labels, targets' names."""
+    yield from _names(row)
+    yield from _labels(row, inventory)
+    if isinstance(row, Route):
+        yield from (clean(target.name) for target in row.targets)
+
+
+def _names(row: Row) -> Iterator[str]:
+    if isinstance(row, EnvironmentView):
+        yield row.environment.name
+        return
+    yield row.name
+    if isinstance(row, ServiceView):
+        yield from map(str, row.routes)
+        return
+    yield str(row.ref)
+    yield from (str(member.ref) for member in row.members)
+
+
+def _labels(row: Row, inventory: Inventory) -> Iterator[str]:
+    return (f"{key}={value}" for key, value in labels_of(row, inventory))
+
+
+# --- columns of text --------------------------------------------------------------------------------------------------
+
+
+def _kind(row: Row) -> Iterable[str]:
+    if isinstance(row, EnvironmentView):
+        return ("Environment",)
+    return ("Service",) if isinstance(row, ServiceView) else (row.kind,)
+
+
+def _name(row: Row) -> Iterable[str]:
+    return (row.environment.name,) if isinstance(row, EnvironmentView) else (row.name,)
+
+
+def _platform(row: Row, inventory: Inventory) -> Iterable[str]:
+    views = (inventory.environments.get(name) for name in environments_of(row))
+    return [view.environment.platform.value for view in views if view is not None]
+
+
+def _service(row: Row, inventory: Inventory) -> Iterable[str]:
+    if isinstance(row, ServiceView):
+        return (row.name,)
+    if isinstance(row, Route):
+        name = inventory.service_of.get(row.ref)
+        return () if name is None else (name,)
+    if isinstance(row, EnvironmentView):
+        return [name for name, view in inventory.services.items() if row.environment.name in environments_of(view)]
+    limited = (ref for ref, limits in inventory.limits_of.items() if row.ref in limits)
+    return {name for ref in limited if (name := inventory.service_of.get(ref)) is not None}
+
+
+def _owner(row: Row) -> Iterable[str]:
+    owners = row.owners if isinstance(row, Route | Limit) else ()
+    return [text for owner in owners for text in (owner.kind, owner.name, f"{owner.kind}/{owner.name}")]
+
+
+def _state(row: Row) -> Iterable[str]:
+    """What is set: the targets' states, a limit's mode, an environment's access."""
+    if isinstance(row, Route):
+        return [target.state.value for target in row.targets]
+    if isinstance(row, Limit):
+        return (row.mode.value,)
+    return (row.environment.access.state.value,) if isinstance(row, EnvironmentView) else ()
+
+
+def _health(row: Row) -> Iterable[str]:
+    """What is observed: the targets' health, an environment's reach."""
+    if isinstance(row, Route):
+        return [target.health.value for target in row.targets]
+    return (row.environment.reach.state.value,) if isinstance(row, EnvironmentView) else ()
+
+
+TEXTS: Mapping[str, Callable[[Row, Inventory], Iterable[str]]] = {
+    "name": lambda row, _: _name(row),
+    "env": lambda row, _: environments_of(row),
+    "kind": lambda row, _: _kind(row),
+    "service": _service,
+    "platform": _platform,
+    "label": _labels,
+    "owner": lambda row, _: _owner(row),
+    "state": lambda row, _: _state(row),
+    "health": lambda row, _: _health(row),
+}
+"""Column -> its texts in a row; a test holds where it holds for one of them."""
+
+
+# --- columns of numbers -----------------------------------------------------------------------------------------------
+
+
+def _seen(row: Row, inventory: Inventory) -> Seen | None:
+    return inventory.seen.get(row.ref) if isinstance(row, Route) else None
+
+
+def _percent(ratio: Fraction | None) -> Fraction | None:
+    return None if ratio is None else ratio * _HUNDRED
+
+
+def _errors(row: Row, inventory: Inventory) -> Fraction | None:
+    seen = _seen(row, inventory)
+    return _percent(seen.traffic.error_ratio) if seen else None
+
+
+def _throttled(row: Row, inventory: Inventory) -> Fraction | None:
+    seen = _seen(row, inventory)
+    return _percent(seen.traffic.throttled_ratio) if seen else None
+
+
+def _rps(row: Row, inventory: Inventory) -> Fraction | None:
+    seen = _seen(row, inventory)
+    return seen.traffic.rps if seen else None
+
+
+def _p95(row: Row, inventory: Inventory) -> Fraction | None:
+    seen = _seen(row, inventory)
+    return seen.traffic.p95_seconds if seen else None
+
+
+def _gap(row: Row, inventory: Inventory) -> Fraction | None:
+    """The widest gap between set and seen among the targets, in points; None where no share was seen."""
+    seen = _seen(row, inventory)
+    if seen is None or not seen.shares or not isinstance(row, Route):
+        return None
+    pairs = [(target.share, seen.shares.get(target.name, Fraction(0))) for target in row.targets]
+    return _percent(max((abs(share - measured) for share, measured in pairs if share is not None), default=None))
+
+
+def _age(row: Row, _: Inventory) -> Fraction | None:
+    return Fraction(max(0.0, time.time() - row.read_at)) if row.read_at else None
+
+
+NUMBERS: Mapping[str, Callable[[Row, Inventory], Fraction | None]] = {
+    "5xx": _errors,
+    "429": _throttled,
+    "rps": _rps,
+    "p95": _p95,
+    "gap": _gap,
+    "age": _age,
+}
+"""Column -> its number in a row, None where it is not known."""
+PERCENTS = frozenset({"5xx", "429", "gap"})
+SECONDS = frozenset({"p95", "age"})
+"""Columns whose numbers may carry `s`, `m` or `h`."""
