@@ -55,8 +55,11 @@ class Ref:
                 hint="write ENVIRONMENT/Kind/scope/name or ENVIRONMENT/Kind/scope/name#part, "
                 "as 'trafficdeck get routes' prints it",
             )
-        environment, kind, scope, name = (unquote(s, errors="strict") for s in segments)
-        return cls(environment, kind, scope, name, unquote(part, errors="strict") if mark else None)
+        try:
+            environment, kind, scope, name = (unquote(s, errors="strict") for s in segments)
+            return cls(environment, kind, scope, name, unquote(part, errors="strict") if mark else None)
+        except UnicodeDecodeError:
+            raise UsageError(f"'{text}' is not a reference: its percent-encoding is not UTF-8") from None
 
     @property
     def whole(self) -> Ref:

@@ -24,6 +24,7 @@ from control.model import (
     Traffic,
 )
 from control.ref import Ref
+from control.text import clean
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView
 
 _PLAIN = make_route({"v1": 70, "v2-canary": 30}, states={"v2-canary": TargetState.DRAINING})
@@ -209,7 +210,7 @@ def test_any_words_make_a_test_or_a_usage_error(words: list[str]) -> None:
     try:
         test = parse_filter(words)
     except UsageError as error:
-        assert error.message.isprintable()
+        assert clean(error.message) == error.message
         return
     rows: tuple[Row, ...] = (ROUTE, ALIAS, LIMIT, EAST, SERVICE)
     for row in rows:
