@@ -1,0 +1,213 @@
+"""The commands that change things: set, plan, apply, undo."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit, split_field
+from control.errors import ControlError, ErrorKind, NotFound, Stale, UsageError
+from control.expressions import parse_limit, parse_shares, parse_states
+from control.filters import parse_filter
+from control.model import TargetState
+from control.options import ApplyOptions, PlanOptions
+from control.plan import OnFailure, Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult
+from control.plane import ControlPlane
+from control.planshapes import plan_to_json, read_plan, result_to_json
+from control.ports import ProofState
+from control.ref import Ref
+from tui.cli import tables
+from tui.cli.arguments import Options
+from tui.cli.emit import emit, exit_code, say
+from tui.cli.watching import progress
+
+PLANNED = 2
+_OUTCOMES = {ResultOutcome.ROLLED_BACK: 1, ResultOutcome.PARTLY_APPLIED: 1, ResultOutcome.INTERRUPTED: 1}
+
+
+async def set_(plane: ControlPlane, options: Options) -> int:
+    """`set shares|limit|state`."""
+    edits = await _asked_for(plane, options)
+    return await _planned(plane, options, await _plan(plane, options, edits))
+
+
+async def plan(plane: ControlPlane, options: Options) -> int:
+    """`plan EDITS.yaml`."""
+    from control.editfile import parse_edits
+
+    path = Path(options.file or "")
+    edits = parse_edits(_text(path), str(path))
+    return await _planned(plane, options, await _plan(plane, options, edits))
+
+
+async def apply(plane: ControlPlane, options: Options) -> int:
+    """`apply FILE`."""
+    path = Path(options.file or "")
+    return await _applied(plane, options, read_plan(_text(path), str(path)))
+
+
+async def undo(plane: ControlPlane, options: Options) -> int:
+    """`undo [CHANGE]`."""
+    made = await plane.undo_plan(options.change)
+    if options.change is None and made.undo_of:
+        say(f"this takes back change {made.undo_of}")
+    return await _planned(plane, options, made)
+
+
+# --- what is asked for ------------------------------------------------------------------------------------------------
+
+
+async def _asked_for(plane: ControlPlane, options: Options) -> list[Edit]:
+    if options.all is None:
+        if not options.items:
+            raise UsageError("no REF is given", hint=f"trafficdeck set {options.what} REF NAME=VALUE…")
+        return [_edit(options, Ref.parse(options.items[0]), options.items[1:])]
+    wanted = parse_filter(options.all.split())
+    inventory = await plane.refresh()
+    rows = inventory.limits.values() if options.what == "limit" else inventory.routes.values()
+    refs = [row.ref for row in rows if wanted(row, inventory)]
+    if not refs:
+        raise NotFound(f"'{options.all}' matches nothing", hint=f"see: trafficdeck get {options.what}")
+    say(f"{len(refs)} match: " + ", ".join(map(str, refs)))
+    return [_edit(options, ref, options.items) for ref in refs]
+
+
+def _edit(options: Options, ref: Ref, items: Sequence[str]) -> Edit:
+    if options.what == "shares":
+        return parse_shares(ref, items)
+    if options.what == "limit":
+        return parse_limit(ref, items)
+    return parse_states(ref, items, options.persist)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+
+
+def edits_of(changes: Sequence[Change]) -> list[Edit]:
+    """The edits that a saved plan's changes came from, so that more can be planned together with them."""
+    edits: list[Edit] = []
+    for ref in dict.fromkeys(change.ref for change in changes):
+        own = [change for change in changes if change.ref == ref]
+        shares = [(split_field(c.field), c.after) for c in own]
+        weights = tuple(
+            (name, Share(value) if what == "share" else value)  # type: ignore[arg-type]
+            for (name, what), value in shares
+            if what in ("weight", "share")
+        )
+        states = tuple(
+            (name, value) for (name, _), value in shares if name is not None and isinstance(value, TargetState)
+        )
+        limit = {c.field: c.after for c in own if split_field(c.field)[0] is None}
+        if weights:
+            edits.append(SharesEdit(ref, weights))  # type: ignore[arg-type]
+        if states:
+            edits.append(StateEdit(ref, states, any(c.persist for c in own)))
+        if limit:
+            edits.append(
+                LimitEdit(
+                    ref,
+                    amount=limit.get("amount"),  # type: ignore[arg-type]
+                    window_seconds=limit.get("window"),  # type: ignore[arg-type]
+                    burst=limit.get("burst"),  # type: ignore[arg-type]
+                )
+            )
+    return edits
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+async def _plan(plane: ControlPlane, options: Options, edits: Sequence[Edit]) -> Plan:
+    chosen = PlanOptions(
+        on_failure=OnFailure(options.on_failure) if options.on_failure else None,
+        overrides=tuple(options.override),
+        reason=options.reason,
+    )
+    if options.add_to is None:
+        return await plane.plan(edits, chosen)
+    path = Path(options.add_to)
+    saved = read_plan(_text(path), str(path))
+    before = edits_of([change for step in saved.steps for change in step.changes])
+    made = await plane.plan([*before, *edits], chosen)
+    bases = {step.object: step.base for step in made.steps}
+    for step in saved.steps:
+        if bases.get(step.object, step.base) != step.base:
+            raise Stale(f"{step.object} has changed since {path} was saved", hint="plan anew")
+    return made
+
+
+async def _planned(plane: ControlPlane, options: Options, made: Plan) -> int:
+    """Save, show or apply a plan, as asked."""
+    target = options.out or options.add_to
+    if target is not None:
+        try:
+            await asyncio.to_thread(
+                Path(target).write_text, json.dumps(plan_to_json(made), indent=2, ensure_ascii=False) + "\n", "utf-8"
+            )
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+        say(f"the plan is saved in {target}; do it with: trafficdeck apply {target}")
+    if options.apply:
+        return await _applied(plane, options, made)
+    emit(plan_to_json(made), options.output, lambda: tables.plan(made))
+    return PLANNED if made.steps else 0
+
+
+async def _applied(plane: ControlPlane, options: Options, made: Plan) -> int:
+    chosen = ApplyOptions(
+        reason=options.reason or made.reason,
+        confirmed=frozenset(options.confirm),
+        overrides=tuple(options.override),
+        on_failure=OnFailure(options.on_failure) if options.on_failure else None,
+        wait=options.wait,
+        timeout_seconds=options.timeout,
+        require=options.require,
+    )
+    code: int | None = None
+    try:
+        done = await plane.apply(made, chosen, progress(options.progress))
+    except ControlError as error:
+        code, done = exit_code(error.kind), await _refusal(plane, made, error)
+    emit(result_to_json(done), options.output, lambda: tables.result(done))
+    _tell(done)
+    return code if code is not None else _code(done, options.require)
+
+
+async def _refusal(plane: ControlPlane, made: Plan, error: ControlError) -> Result:
+    """A plan that could not begin is a refused result: stdout is one as soon as a plan exists."""
+    reason = Reason(error.kind, str(error))
+    try:
+        head = await asyncio.to_thread(plane.journal.head)
+    except ControlError:
+        head = None
+    steps = tuple(StepResult(step.object, StepOutcome.REFUSED, reason) for step in made.steps)
+    return Result(None, ResultOutcome.REFUSED, head, steps)
+
+
+def _tell(done: Result) -> None:
+    """The reasons on stderr, each once."""
+    for message in dict.fromkeys(f"{s.object}: {s.reason.message}" for s in done.steps if s.reason is not None):
+        say(message)
+
+
+def _code(done: Result, require: str | None) -> int:
+    if done.outcome is ResultOutcome.REFUSED:
+        kinds = [step.reason.kind for step in done.steps if step.reason is not None]
+        return max(map(exit_code, kinds), default=exit_code(ErrorKind.GUARD))
+    code = _OUTCOMES.get(done.outcome, 0)
+    if code == 0 and require is not None and not all(_proven(step, require) for step in done.steps):
+        say(f"not proved: --require {require} asks for more than was seen")
+        return 1
+    return code
+
+
+def _proven(step: StepResult, require: str) -> bool:
+    return step.proof is not None and getattr(step.proof, require).state is ProofState.YES

@@ -1,0 +1,158 @@
+"""The commands that only look: get, oncall, history, journal, resolve, doctor, schema."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from control.errors import NotFound, UsageError
+from control.fields import flattened
+from control.filters import parse_filter
+from control.model import Limit, Route
+from control.plane import ControlPlane
+from control.planshapes import history_to_json, result_to_json
+from control.ref import Ref
+from control.shapes import (
+    doctor_to_json,
+    environment_to_json,
+    limit_to_json,
+    list_to_json,
+    route_to_json,
+    service_to_json,
+    verify_to_json,
+)
+from control.views import Inventory
+from tui.cli import tables
+from tui.cli.arguments import LISTS, Options
+from tui.cli.emit import emit, say
+
+INCOMPLETE = 4
+
+
+async def get(plane: ControlPlane, options: Options) -> int:
+    """`get environments|routes|limits|services [FILTER…]`, `get route REF`, `get limit REF`."""
+    if options.what not in LISTS:
+        return await _one(plane, options)
+    words = [*options.items, *(word for label in options.labels for word in ("-l", label))]
+    wanted = parse_filter(words) if words else None
+    inventory = await _read(plane, None, options.sample)
+    found: list[Any] = [
+        row for row in getattr(inventory, options.what).values() if wanted is None or wanted(row, inventory)
+    ]
+    emit(_list(found, inventory, options.what), options.output, lambda: _table(found, inventory, options.what))
+    for one in inventory.unreached:
+        say(f"{one.environment} could not be read: {one.why}")
+    return INCOMPLETE if inventory.unreached else 0
+
+
+async def _read(plane: ControlPlane, environments: list[str] | None, sample: float | None) -> Inventory:
+    """Read, and count traffic once, or twice `sample` seconds apart."""
+    if sample is None:
+        return await plane.refresh(environments)
+    await plane.refresh(environments)
+    await plane.measure()
+    if sample:
+        await asyncio.sleep(sample)
+    return await plane.measure()
+
+
+def _list(found: list[Any], inventory: Inventory, what: str) -> dict[str, Any]:
+    now = time.time()
+    if what == "routes":
+        items = [route_to_json(row, inventory, now) for row in found]
+    elif what == "limits":
+        items = [limit_to_json(row, now) for row in found]
+    elif what == "services":
+        items = [service_to_json(row, now) for row in found]
+    else:
+        items = [environment_to_json(row, now) for row in found]
+    ages = [view.read_at for view in inventory.environments.values() if view.read_at is not None]
+    return list_to_json(items, inventory.unreached, round(now - min(ages), 3) if ages else None)
+
+
+def _table(found: list[Any], inventory: Inventory, what: str) -> str:
+    if not found:
+        return "nothing matches"
+    if what == "routes":
+        return tables.routes(found, inventory)
+    if what == "limits":
+        return tables.limits(found)
+    return tables.services(found) if what == "services" else tables.environments(found)
+
+
+async def _one(plane: ControlPlane, options: Options) -> int:
+    if len(options.items) != 1:
+        raise UsageError(f"get {options.what} takes one REF", hint=f"see: trafficdeck get {options.what}s")
+    ref = Ref.parse(options.items[0])
+    if plane.deck.environment(ref.environment) is None:
+        raise NotFound(f"there is no environment '{ref.environment}'", ref=str(ref), hint="the deck file names them")
+    inventory = await _read(plane, [ref.environment], options.sample)
+    rows = flattened([*inventory.routes.values(), *inventory.limits.values()])
+    row = rows.get(ref)
+    if row is None or isinstance(row, Route) != (options.what == "route"):
+        for one in inventory.unreached:
+            say(f"{one.environment} could not be read: {one.why}")
+        if any(one.environment == ref.environment for one in inventory.unreached):
+            return INCOMPLETE
+        raise NotFound(f"there is no {options.what} {ref}", ref=str(ref), hint=f"see: trafficdeck get {options.what}s")
+    now = time.time()
+    if isinstance(row, Limit):
+        limit = row
+        emit(limit_to_json(limit, now), options.output, lambda: tables.limit(limit))
+    else:
+        route = row
+        emit(route_to_json(route, inventory, now), options.output, lambda: tables.route(route, inventory))
+    return 0
+
+
+async def history(plane: ControlPlane, options: Options) -> int:
+    items = await asyncio.to_thread(plane.history)
+    emit(history_to_json(items), options.output, lambda: tables.history(items) if items else "no changes yet")
+    return 0
+
+
+async def verify(plane: ControlPlane, options: Options) -> int:
+    """`journal verify [--head HASH]`: 1 where the chain is broken or cut."""
+    told = await asyncio.to_thread(plane.journal.verify, options.head)
+
+    def words() -> str:
+        if told.ok:
+            return f"the chain of {told.entries} entries holds\nhead {told.head}"
+        if told.first_bad is not None and told.first_bad > told.entries:
+            return (
+                f"the chain of {told.entries} entries holds, and the head that was named is not in it: its tail is cut"
+            )
+        return f"entry {told.first_bad} of {told.entries} does not fit the chain"
+
+    emit(verify_to_json(told), options.output, words)
+    return 0 if told.ok else 1
+
+
+async def resolve(plane: ControlPlane, options: Options) -> int:
+    """`resolve [CHANGE]`: prints the one result, or `{items}` where there are none or several."""
+    results = await plane.resolve(options.change)
+    shapes = [result_to_json(result) for result in results]
+    document: Any = shapes[0] if len(shapes) == 1 else {"items": shapes}
+    emit(document, options.output, lambda: "\n".join(map(tables.result, results)) or "nothing was interrupted")
+    return 0
+
+
+async def doctor(plane: ControlPlane, options: Options) -> int:
+    checks = await plane.doctor()
+    emit(doctor_to_json(checks), options.output, lambda: tables.doctor(checks))
+    return 1 if any(check.state == "fail" for _, check in checks) else 0
+
+
+def schema(options: Options) -> int:
+    """`schema NAME`; without a name, the names."""
+    from control.schemas import SCHEMAS
+    from control.schemas import schema as of
+
+    if options.name is None:
+        names = sorted(SCHEMAS)
+        emit(names, options.output, lambda: "\n".join(names))
+        return 0
+    document = of(options.name)
+    emit(document, "yaml" if options.output == "yaml" else "json", lambda: "")
+    return 0

@@ -1,0 +1,74 @@
+"""Runs one command: opens what it needs, tells what was interrupted, turns errors into words and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+from control.errors import ControlError
+from control.plane import ControlPlane
+from tui.cli import changing, looking
+from tui.cli.arguments import Options
+from tui.cli.emit import fail, tell_interrupted
+from tui.cli.oncall import oncall
+
+INTERRUPTED = 130
+Command = Callable[[ControlPlane, Options], Awaitable[int]]
+COMMANDS: Mapping[str, Command] = {
+    "get": looking.get,
+    "oncall": oncall,
+    "history": looking.history,
+    "journal": looking.verify,
+    "resolve": looking.resolve,
+    "doctor": looking.doctor,
+    "set": changing.set_,
+    "plan": changing.plan,
+    "apply": changing.apply,
+    "undo": changing.undo,
+}
+WRITING = frozenset({"set", "plan", "apply", "undo"})
+"""The commands that get a plane with writers, and only with `--apply` (or `apply` itself)."""
+
+
+def writes(options: Options) -> bool:
+    """Whether this command line asks for a write. Nothing else is ever given a way to make a writer."""
+    return not options.read_only and (options.command == "apply" or (options.command in WRITING and options.apply))
+
+
+def run(options: Options, open_plane: Callable[[Options], ControlPlane]) -> int:
+    """Run a command to its end; returns the exit code."""
+    try:
+        if options.command == "schema":
+            return looking.schema(options)
+        if options.command == "completion":
+            from tui.cli.completion import script
+
+            sys.stdout.write(script(options.name or "bash"))
+            return 0
+        return asyncio.run(_run(options, open_plane))
+    except ControlError as error:
+        return fail(error, options.output)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+async def _run(options: Options, open_plane: Callable[[Options], ControlPlane]) -> int:
+    plane = open_plane(options)
+    try:
+        if options.command != "resolve":
+            await _say_interrupted(plane)
+        return await COMMANDS[options.command](plane, options)
+    finally:
+        await plane.close()
+
+
+async def _say_interrupted(plane: ControlPlane) -> None:
+    try:
+        tell_interrupted(await asyncio.to_thread(plane.interrupted))
+    except ControlError:
+        # A journal that cannot be read is told by the commands that need it.
+        return
