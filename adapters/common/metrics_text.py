@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
 _ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 _ESCAPE = re.compile(r'\\[\\"n]')
@@ -33,14 +34,14 @@ def parse(text: str, names: Container[str] | None = None) -> Iterator[Sample]:
 
     Comments, lines that do not parse and values that are no finite number (NaN, Inf) are passed over.
     """
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line or line[0] == "#":
             continue
         name, brace, rest = line.partition("{")
         if not brace:
             name, _, rest = line.partition(" ")
         name = name.strip()
-        if names is not None and name not in names:
+        if (names is not None and name not in names) or _NAME.fullmatch(name) is None:
             continue
         sample = _sample(name, rest, bool(brace))
         if sample is not None:

@@ -169,7 +169,7 @@ def _bytes(body: Mapping[str, Any], key: str, folder: Path) -> bytes | None:
         import base64
 
         try:
-            return base64.b64decode(str(data), validate=False)
+            return base64.b64decode("".join(str(data).split()), validate=True)
         except ValueError:
             raise DeckError(f"{key}-data of the kubeconfig is no base64") from None
     name = body.get(key)
