@@ -277,7 +277,7 @@ def read_plan(text: str, source: str) -> Plan:
     """A plan from the text of a saved file; `source` is the file's name for messages."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         where = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise UsageError(
             f"{source} is not a saved plan: it is no whole JSON{where}", hint="it may have been cut short; plan anew"
