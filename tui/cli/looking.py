@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import Any
 
@@ -28,6 +29,7 @@ from tui.cli.arguments import LISTS, Options
 from tui.cli.emit import emit, say
 
 INCOMPLETE = 4
+LOOK_SECONDS = 1.0
 
 
 async def get(plane: ControlPlane, options: Options) -> int:
@@ -36,7 +38,7 @@ async def get(plane: ControlPlane, options: Options) -> int:
         return await _one(plane, options)
     words = [*options.items, *(word for label in options.labels for word in ("-l", label))]
     wanted = parse_filter(words) if words else None
-    inventory = await _read(plane, None, options.sample)
+    inventory = await _read(plane, None, _sample(options))
     found: list[Any] = [
         row for row in getattr(inventory, options.what).values() if wanted is None or wanted(row, inventory)
     ]
@@ -55,6 +57,12 @@ async def _read(plane: ControlPlane, environments: list[str] | None, sample: flo
     if sample:
         await asyncio.sleep(sample)
     return await plane.measure()
+
+
+def _sample(options: Options) -> float | None:
+    """Traffic is counted where it was asked for, and for a person who looks at a list of it."""
+    looked_at = options.output == "table" and options.what in ("routes", "services") and sys.stdout.isatty()
+    return LOOK_SECONDS if options.sample is None and looked_at else options.sample
 
 
 def _list(found: list[Any], inventory: Inventory, what: str) -> dict[str, Any]:

@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from control.expressions import format_amount, format_burst
+from control.expressions import format_amount, format_burst, format_number
 from control.model import Limit, Route, TargetState
 from control.plan import HistoryItem, Plan, Proof, Result, Verdict
 from control.ports import Check, ProofState
 from control.shares import percent
 from control.views import EnvironmentView, Inventory, ServiceView
 from tui import figures
-from tui.cells import fit, safe, width
+from tui.cells import clip, fit, safe, width
 from tui.cli.emit import colours
 
 _COLOURS = {"bad": "31", "warn": "33", "good": "32", "faint": "2", "head": "1"}
@@ -109,12 +109,19 @@ def _rate(low: Fraction | None, high: Fraction | None) -> str:
     return f"{figures.count(low)}-{figures.count(high)}"
 
 
+def _per(seconds: Fraction | None) -> str:
+    if seconds is None:
+        return ""
+    named = {1: "s", 60: "min", 3600: "h"}
+    return "/" + (named[int(seconds)] if seconds in named else f"{format_number(seconds)}s")
+
+
 def limits(found: Sequence[Limit]) -> str:
     now = time.time()
     rows = []
     for limit in found:
         one = next((binding.effective for binding in limit.bindings if binding.effective), None)
-        seconds = "" if one is None or one.seconds is None else f"/{figures.seconds(one.seconds)}"
+        seconds = "" if one is None else _per(one.seconds)
         rows.append(
             (
                 str(limit.ref),
@@ -189,7 +196,7 @@ def limit(found: Limit) -> str:
         lines.append(f"  on      {safe(binding.on)}: {binding.over}, counted per {safe(binding.domain.kind)}")
         if binding.effective is not None:
             one = binding.effective
-            lines.append(f"          really {_rate(one.low, one.high)} {one.unit}: {safe(one.why)}")
+            lines.append(f"          really {_rate(one.low, one.high)}{_per(one.seconds)} {one.unit}: {safe(one.why)}")
     return "\n".join(lines)
 
 
@@ -207,7 +214,7 @@ def plan(shown: Plan) -> str:
         lines += [f"   {_diff(line)}" for line in step.diff.splitlines()]
         for one in step.effective:
             before, after = (
-                UNKNOWN if e is None else f"{_rate(e.low, e.high)} {e.unit}" for e in (one.before, one.after)
+                UNKNOWN if e is None else f"{_rate(e.low, e.high)}{_per(e.seconds)}" for e in (one.before, one.after)
             )
             lines.append(f"   really, on {safe(one.on)}: {before} -> {after}")
         lines += [f"   owner  {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in step.owners]
@@ -263,6 +270,14 @@ def proof(shown: Proof) -> list[str]:
     return lines
 
 
+def _objects(names: Sequence[str]) -> str:
+    """The first object, cut in the middle where it is long, and how many more there are."""
+    if not names:
+        return UNKNOWN
+    more = len(names) - 1
+    return fit(safe(names[0]), min(width(safe(names[0])), 44)) + (f" +{more}" if more else "")
+
+
 def history(items: Sequence[HistoryItem]) -> str:
     return columns(
         ("AT", "CHANGE", "ACTOR", "OUTCOME", "OBJECTS", "REASON"),
@@ -272,8 +287,8 @@ def history(items: Sequence[HistoryItem]) -> str:
                 item.change,
                 item.actor,
                 item.outcome.value + (f", undone by {item.undone_by}" if item.undone_by else ""),
-                ", ".join(step.object for step in item.steps),
-                item.reason,
+                _objects([step.object for step in item.steps]),
+                clip(safe(item.reason), 30),
             )
             for item in items
         ],
