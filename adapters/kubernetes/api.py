@@ -74,6 +74,8 @@ class Api:
         self._client: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self.server_date = ""
+        """The server's clock at its last answer, as HTTP writes it."""
 
     @property
     def where(self) -> str:
@@ -124,7 +126,8 @@ class Api:
         answer = await self._once(call)
         if answer.status_code != 200:
             raise self._refusal(answer, call.what)
-        return answer.content, [clean(text, 300) for text in answer.headers.get_list("Warning")]
+        warnings = [value for name, value in answer.headers.multi_items() if name.lower() == "warning"]
+        return answer.content, [clean(text, 300) for text in warnings]
 
     async def list(self, resource: Resource, namespace: str, kind: type[T], params: Params | None = None) -> Listed[T]:
         """All objects of a resource in `namespace` (empty: everywhere), page by page."""
@@ -201,7 +204,9 @@ class Api:
                     call.method, call.path, params=dict(call.params or {}), content=call.content, headers=headers
                 )
                 self._name_server(request)
-                return await client.send(request)
+                answer = await client.send(request)
+                self.server_date = answer.headers.get("Date", "")
+                return answer
         except TimeoutError:
             raise Unreachable(f"{self.where} gave no answer within {DEADLINE_SECONDS:g} s to {call.what}") from None
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:

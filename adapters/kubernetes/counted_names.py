@@ -21,6 +21,9 @@ from adapters.kubernetes.traefik_names import (
 from adapters.kubernetes.wire import HTTPRoute, IngressRoute, TraefikRef
 from control.ref import Ref
 
+DEEPEST = 8
+"""Nested TraefikServices; deeper ones, or a circle, are not counted."""
+
 
 @dataclass(slots=True)
 class Names:
@@ -28,6 +31,8 @@ class Names:
 
     targets: dict[str, list[str]] = field(default_factory=dict)
     routers: list[str] = field(default_factory=list)
+    nested: dict[str, Ref] = field(default_factory=dict)
+    """Targets that are TraefikServices: they have no counter of their own, their members do."""
 
     def services(self) -> list[str]:
         """All services of the route."""
@@ -44,7 +49,9 @@ class CountedNames:
     """Prefix up to the entry point -> the HTTPRoute."""
     environment: str = ""
     users: dict[str, set[Ref]] = field(default_factory=lambda: defaultdict(set))
-    """Service -> every route whose requests it counts."""
+    """Service -> the routes that have it as a member."""
+    parents: dict[Ref, set[Ref]] = field(default_factory=lambda: defaultdict(set))
+    """TraefikService -> the routes that lead to it."""
 
     @classmethod
     def of(cls, held: Held, environment: str) -> CountedNames:
@@ -54,7 +61,7 @@ class CountedNames:
             weighted = native.spec.weighted
             if weighted is not None:
                 ref = object_ref(environment, traefikservice.RESOURCE.kind, native.metadata)
-                made.static[ref] = Names(_members(weighted.services or [], environment, native.metadata.namespace))
+                made.static[ref] = _members(weighted.services or [], environment, native.metadata.namespace)
         for native in held.of(ingressroute.RESOURCE.kind):
             made._ingress(native)
         for native in held.of(httproute.RESOURCE.kind):
@@ -63,6 +70,8 @@ class CountedNames:
         for ref, names in made.static.items():
             for service in names.services():
                 made.users[service].add(ref)
+            for leads in names.nested.values():
+                made.parents[leads].add(ref)
         return made
 
     def _ingress(self, native: IngressRoute) -> None:
@@ -75,7 +84,8 @@ class CountedNames:
                 own = list(ingress_service(metadata.namespace, metadata.name, rule.match, index))
                 self.static[ref] = Names({member_names(services)[0]: own}, routers)
             else:
-                self.static[ref] = Names(_members(services, self.environment, metadata.namespace), routers)
+                self.static[ref] = _members(services, self.environment, metadata.namespace)
+                self.static[ref].routers = routers
 
     def grouped(self, services: Iterable[str], routers: Iterable[str]) -> dict[Ref, Names]:
         """The routes that any of these services or routers count, with all their targets."""
@@ -83,13 +93,27 @@ class CountedNames:
         found: dict[Ref, Names] = {}
         for ref, names in self.static.items():
             present = [router for router in names.routers if router in routers]
-            if present or any(service in services for service in names.services()):
-                found[ref] = Names(names.targets, present)
+            targets = self._resolved(names)
+            if targets is None:
+                continue
+            if present or any(service in services for members in targets.values() for service in members):
+                found[ref] = Names(targets, present, names.nested)
         for full in services:
             self._add_gateway(full, found, service=True)
         for full in routers:
             self._add_gateway(full, found, service=False)
         return found
+
+    def _resolved(self, names: Names, depth: int = 0) -> dict[str, list[str]] | None:
+        """The services of every target, those of nested TraefikServices too; None where one cannot be told."""
+        targets = dict(names.targets)
+        for name, leads in names.nested.items():
+            inner = self.static.get(leads)
+            below = self._resolved(inner, depth + 1) if inner is not None and depth < DEEPEST else None
+            if below is None:
+                return None
+            targets[name] = [service for services in below.values() for service in services]
+        return targets
 
     def _add_gateway(self, full: str, found: dict[Ref, Names], service: bool) -> None:
         parsed = gateway_rule(full)
@@ -100,6 +124,8 @@ class CountedNames:
         rules = native.spec.rules or []
         if index >= len(rules):
             return
+        if any(ref.kind == "TraefikService" for ref in rules[index].backend_refs or []):
+            return  # Traefik uses those services as they are: they have no counter for this route
         part = rule_parts([rule.name for rule in rules])[index]
         ref = Ref(self.environment, httproute.RESOURCE.kind, native.metadata.namespace, native.metadata.name, part)
         names = httproute.target_names(rules[index].backend_refs or [])
@@ -121,17 +147,33 @@ class CountedNames:
         return None
 
     def together_with(self, ref: Ref, names: Names) -> tuple[str, ...]:
-        """The other routes whose requests are in the same counters."""
+        """The other routes whose requests are in the same counters: other holders of a Service, and other routes that
+        lead to the same TraefikService. That TraefikService itself, which holds the counters, is not another one."""
+        inner = self._below(names)
         others: set[Ref] = set()
         for service in names.services():
-            others |= self.users.get(service, set()) - {ref}
-        return tuple(sorted(str(other) for other in others))
+            others |= self.users.get(service, set())
+        for leads in inner:
+            others |= self.parents.get(leads, set())
+        return tuple(sorted(str(other) for other in others - inner - {ref}))
+
+    def _below(self, names: Names, depth: int = 0) -> set[Ref]:
+        found = set(names.nested.values())
+        if depth < DEEPEST:
+            for leads in names.nested.values():
+                inner = self.static.get(leads)
+                found |= self._below(inner, depth + 1) if inner is not None else set()
+        return found
 
 
-def _members(members: list[TraefikRef], environment: str, namespace: str) -> dict[str, list[str]]:
-    """Target -> its Traefik services; a nested TraefikService has no counter of its own, so it has none."""
-    found: dict[str, list[str]] = {}
+def _members(members: list[TraefikRef], environment: str, namespace: str) -> Names:
+    """The members by target: Services with the name of their counter, TraefikServices by their ref."""
+    made = Names()
     for name, member in zip(member_names(members), members, strict=True):
-        nested = leads_to(member, environment, namespace) is not None
-        found[name] = [] if nested else [child_service(member.namespace or namespace, member.name, member.port)]
-    return found
+        leads = leads_to(member, environment, namespace)
+        if leads is not None:
+            made.targets[name] = []
+            made.nested[name] = leads
+        else:
+            made.targets[name] = [child_service(member.namespace or namespace, member.name, member.port)]
+    return made

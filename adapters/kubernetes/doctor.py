@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from adapters.common.traefik import TraefikApi
@@ -14,6 +15,7 @@ from control.ports import Check
 if TYPE_CHECKING:
     from adapters.kubernetes.reader import KubernetesReader
 
+CLOCK_SECONDS = 5.0
 _COSTS = {
     "list": "nothing of this kind is shown",
     "watch": "changes made elsewhere show only at the next refresh",
@@ -31,12 +33,25 @@ async def checks(reader: KubernetesReader) -> list[Check]:
     except ControlError as error:
         return [Check("reach", "fail", error.message, error.hint or "")]
     found = [Check("reach", "ok", f"{connection.what} answers in {took * 1000:.0f} ms")]
+    found += _clock(reader.api.server_date)
     identity = await reader.rights.identity()
     found.append(Check("identity", "ok" if identity else "warn", identity or "the server does not say who we are"))
     for codec in CODECS.values():
         found += await _kind(reader, codec.resource)
     found += await _planes(reader)
     return found
+
+
+def _clock(date: str) -> list[Check]:
+    """How far the server's clock is from ours; HTTP dates are whole seconds."""
+    try:
+        off = abs(parsedate_to_datetime(date).timestamp() - time.time())
+    except ValueError:
+        return [Check("clock", "warn", "the server does not say what time it is")]
+    if off > CLOCK_SECONDS:
+        hint = "set both clocks: ages and tokens are judged by them"
+        return [Check("clock", "warn", f"the server's clock is {off:.0f} s from ours", hint)]
+    return [Check("clock", "ok", "as ours")]
 
 
 async def _kind(reader: KubernetesReader, resource: Resource) -> list[Check]:

@@ -12,26 +12,26 @@ import msgspec
 
 from adapters.common.http import Pages
 from adapters.kubernetes import doctor
+from adapters.kubernetes.access import asked
 from adapters.kubernetes.api import Api
 from adapters.kubernetes.bindings import Instances
-from adapters.kubernetes.codecs.common import Codec, Read
+from adapters.kubernetes.codecs.common import Codec
 from adapters.kubernetes.collect import Collector, decode
 from adapters.kubernetes.count import Counters
 from adapters.kubernetes.held import Dress, Held, snapshot_parts
-from adapters.kubernetes.jsonpatch import apply
-from adapters.kubernetes.kinds import CODECS, codec_of
+from adapters.kubernetes.kinds import codec_of
 from adapters.kubernetes.kubeconfig import load
-from adapters.kubernetes.loaded import Payload, loaded
+from adapters.kubernetes.loaded import loaded
+from adapters.kubernetes.preparing import Edited, edited, prepared
 from adapters.kubernetes.rights import Rights
-from adapters.kubernetes.shown import as_yaml, difference, tidy
+from adapters.kubernetes.shown import as_yaml, tidy
 from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.watching import Watcher
 from control.deckfile import EnvironmentConfig, KubernetesConfig
-from control.edit import Change, split_field
-from control.errors import ControlError, Forbidden, PlatformError, UsageError
+from control.edit import Change
+from control.errors import ControlError, Forbidden, UsageError
 from control.model import (
     Access,
-    AccessState,
     Counted,
     Environment,
     Limit,
@@ -40,14 +40,10 @@ from control.model import (
     ReachState,
     Route,
     Snapshot,
-    Window,
 )
 from control.ports import Check, NativeText, Prepared, ProofPart
 from control.ref import Ref
 from control.text import clean
-
-LOADED_DEADLINE_SECONDS = 30.0
-MAXIMUM_ASKED_NAMESPACES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +127,9 @@ class KubernetesReader:
         held = await self._watched() or await self._listed()
         at = time.time()
         around, access, identity = await asyncio.gather(
-            self.collector.around(), self._access(held), self.rights.identity()
+            self.collector.around(),
+            asked(self.config, self.rights, self.collector.namespaces, held),
+            self.rights.identity(),
         )
         if around is not None:
             held.sources, held.endpoints, held.gateways = around.sources, around.endpoints, around.gateways
@@ -202,35 +200,7 @@ class KubernetesReader:
 
     async def access(self) -> Access:
         """May we patch the kinds that are here?"""
-        return await self._access(await self._settled())
-
-    async def _access(self, held: Held) -> Access:
-        if self.config.read_only:
-            return Access(AccessState.READ_ONLY_BY_TOOL, "read_only in the deck file")
-        kinds = [CODECS[kind] for kind in held.objects if kind in CODECS]
-        held.refused = {}
-        answers = await asyncio.gather(*(self._refusals(codec, held) for codec in kinds))
-        refused = [codec.resource.plural for codec, spaces in zip(kinds, answers, strict=True) if spaces]
-        allowed = any(not spaces or "" not in spaces for spaces in answers)
-        if kinds and not allowed:
-            return Access(AccessState.READ_ONLY_BY_ROLE, f"our role may not patch {', '.join(refused)}")
-        why = f"but not everywhere: {', '.join(refused)}" if refused else ""
-        return Access(AccessState.WRITABLE, why)
-
-    async def _refusals(self, codec: Codec, held: Held) -> list[str]:
-        """Namespaces in which we may not patch a kind; an empty name for everywhere. Also noted in `held`."""
-        if self.collector.namespaces == ("",):
-            if await self.rights.may("patch", codec.resource):
-                return []
-            spaces = sorted({native.metadata.namespace for native in held.of(codec.kind)})
-        else:
-            spaces = list(self.collector.namespaces)
-        asked = spaces[:MAXIMUM_ASKED_NAMESPACES]
-        answers = await asyncio.gather(*(self.rights.may("patch", codec.resource, space) for space in asked))
-        refused = [space for space, may in zip(asked, answers, strict=True) if not may]
-        for space in refused:
-            held.refused[(codec.kind, space)] = f"our role may not patch {codec.resource.plural} in {clean(space)}"
-        return [""] if len(refused) == len(spaces) and spaces else refused
+        return await asked(self.config, self.rights, self.collector.namespaces, await self._settled())
 
     def _environment(self, identity: str, access: Access) -> Environment:
         config = self.config
@@ -265,24 +235,10 @@ class KubernetesReader:
                 ref=str(ref),
                 hint=f"ask for the verb patch on {codec.resource.plural}.{codec.resource.group}",
             )
-        ops = codec.edit(fetched.native, changes)
-        after = apply(fetched.native, ops)
-        wire_after = msgspec.convert(after, codec.wire)
-        routes, limits = self._dressed(codec, wire_after, held, time.time())
-        _confirm(changes, routes, limits)
+        after, ops = edited(codec, fetched.native, changes)
+        routes, limits = self._dressed(codec, after, held, time.time())
         before = codec.read(fetched.wire, self.name, time.time())
-        return Prepared(
-            object=str(ref),
-            environment=self.name,
-            changes=tuple(changes),
-            diff=difference(str(ref), fetched.native, after),
-            base=_base(before),
-            routes_after=tuple(routes),
-            limits_after=tuple(limits),
-            loses=_loses(codec),
-            deadline_seconds=LOADED_DEADLINE_SECONDS,
-            payload=Payload(codec, ref, tuple(ops), wire_after),
-        )
+        return prepared(ref, changes, before, routes, limits, Edited(codec, fetched.native, after, ops))
 
     async def native(self, ref: Ref) -> NativeText:
         """The object as YAML, without managedFields, secrets masked."""
@@ -335,40 +291,3 @@ class KubernetesReader:
 
 def _key(native: Any) -> tuple[str, str]:
     return native.metadata.namespace, native.metadata.name
-
-
-def _base(read: Read) -> str:
-    """The base of the whole object: every route and limit of it has the same."""
-    return read.routes[0].base if read.routes else read.limits[0].base
-
-
-def _loses(codec: Codec) -> tuple[str, ...]:
-    if codec.kind == "Middleware":
-        return ("Traefik rebuilds its limiters when it loads this: buckets and in-flight counts begin anew",)
-    return ()
-
-
-def _confirm(changes: Sequence[Change], routes: Sequence[Route], limits: Sequence[Limit]) -> None:
-    """The edited object, read again, must say what was asked for. Raises `PlatformError`."""
-    for change in changes:
-        target_name, field = split_field(change.field)
-        found: object = None
-        if target_name is not None:
-            route = next((r for r in routes if r.ref == change.ref), None)
-            target = route.target(target_name) if route else None
-            found = target.weight if target else None
-        else:
-            limit = next((one for one in limits if one.ref == change.ref), None)
-            found = _limit_value(limit, field) if limit else None
-        wanted = change.after if change.after is not None or field != "burst" else 1
-        if found != wanted:
-            raise PlatformError(f"the edit of {clean(change.field)} would read back as {found}, not {wanted}")
-
-
-def _limit_value(limit: Limit, field: str) -> object:
-    if field == "amount":
-        return limit.amount
-    if field == "burst":
-        return limit.burst.native if limit.burst else None
-    window = limit.window
-    return window.seconds if isinstance(window, Window) else None

@@ -26,6 +26,8 @@ from control.errors import ControlError, Unreachable
 SILENCE_SECONDS = 100.0
 STREAM_SECONDS = 300
 COALESCE_SECONDS = 0.1
+SHORTEST_STREAM_SECONDS = 1.0
+"""A stream that ends sooner than this is not resumed at once."""
 LONGEST_PAUSE_SECONDS = 30.0
 RELIST_SECONDS = 600.0
 MAXIMUM_LINE = 8 * 1024 * 1024
@@ -81,19 +83,22 @@ class Watcher:
         pause = 1.0
         codec = CODECS[key[0]]
         while True:
+            started = time.monotonic()
             try:
                 async for seen in self._stream(key, codec, version, held):
                     version, pause = seen, 1.0
+                if time.monotonic() - started > SHORTEST_STREAM_SECONDS:
+                    continue
             except Gone:
                 self._relist = True
                 self._changed.set()
                 return
-            except ControlError as error:
-                if key in self._connected or isinstance(error, Unreachable):
-                    self._changed.set()
+            except ControlError:
+                # Whoever reads now lists and sees the error; without the right to watch this is a slow poll.
                 self._connected.discard(key)
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads reconnects, no secret
-                pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+                self._changed.set()
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads reconnects, no secret
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 
     async def _stream(self, key: Key, codec: Codec, version: str, held: Held) -> AsyncIterator[str]:
         """The resource versions that one stream reaches, each after its event has been taken into `held`."""

@@ -1,0 +1,94 @@
+"""From changes to one guarded write: the patch, what the object will be, and the check that it says what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from adapters.kubernetes.codecs.common import Codec, Read
+from adapters.kubernetes.jsonpatch import Op, apply
+from adapters.kubernetes.loaded import Payload
+from adapters.kubernetes.shown import difference
+from control.edit import Change, split_field
+from control.errors import PlatformError
+from control.model import Limit, Route
+from control.ports import Prepared
+from control.ref import Ref
+from control.text import clean
+
+LOADED_DEADLINE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """An object before and after, and the patch between."""
+
+    codec: Codec
+    native: dict[str, Any]
+    after: Any
+    """Decoded."""
+    ops: list[Op]
+
+
+def edited(codec: Codec, native: dict[str, Any], changes: Sequence[Change]) -> tuple[Any, list[Op]]:
+    """The decoded object as it will be, and the patch. Raises `InvalidValue`, `NotFound`."""
+    ops = codec.edit(native, changes)
+    return msgspec.convert(apply(native, ops), codec.wire), ops
+
+
+def prepared(
+    ref: Ref, changes: Sequence[Change], before: Read, routes: Sequence[Route], limits: Sequence[Limit], made: Edited
+) -> Prepared:
+    """The step, once the edited object has been seen to say what was asked for. Raises `PlatformError` where not."""
+    _confirm(changes, routes, limits)
+    return Prepared(
+        object=str(ref),
+        environment=ref.environment,
+        changes=tuple(changes),
+        diff=difference(str(ref), made.native, apply(made.native, made.ops)),
+        base=_base(before),
+        routes_after=tuple(routes),
+        limits_after=tuple(limits),
+        loses=_loses(made.codec),
+        deadline_seconds=LOADED_DEADLINE_SECONDS,
+        payload=Payload(made.codec, ref, tuple(made.ops), made.after),
+    )
+
+
+def _base(read: Read) -> str:
+    """The base of the whole object: every route and limit of it has the same."""
+    return read.routes[0].base if read.routes else read.limits[0].base
+
+
+def _loses(codec: Codec) -> tuple[str, ...]:
+    if codec.kind == "Middleware":
+        return ("Traefik rebuilds its limiters when it loads this: buckets and in-flight counts begin anew",)
+    return ()
+
+
+def _confirm(changes: Sequence[Change], routes: Sequence[Route], limits: Sequence[Limit]) -> None:
+    """The edited object, read again, must say what was asked for. Raises `PlatformError`."""
+    for change in changes:
+        target_name, field = split_field(change.field)
+        found: object = None
+        if target_name is not None:
+            route = next((r for r in routes if r.ref == change.ref), None)
+            target = route.target(target_name) if route else None
+            found = target.weight if target else None
+        else:
+            limit = next((one for one in limits if one.ref == change.ref), None)
+            found = _limit_value(limit, field) if limit else None
+        wanted = change.after if change.after is not None or field != "burst" else 1
+        if found != wanted:
+            raise PlatformError(f"the edit of {clean(change.field)} would read back as {found}, not {wanted}")
+
+
+def _limit_value(limit: Limit, field: str) -> object:
+    if field == "amount":
+        return limit.amount
+    if field == "burst":
+        return limit.burst.native if limit.burst else None
+    return limit.window.seconds if limit.window else None
