@@ -11,13 +11,21 @@ from control.plane import ControlPlane
 from tui.cli import changing, looking
 from tui.cli.arguments import Options
 from tui.cli.emit import fail, tell_interrupted
-from tui.cli.oncall import oncall
 
 INTERRUPTED = 130
 Command = Callable[[ControlPlane, Options], Awaitable[int]]
+
+
+async def _oncall(plane: ControlPlane, options: Options) -> int:
+    # It shares its words with the screen, whose imports would double the start-up of every other command.
+    from tui.cli.oncall import oncall
+
+    return await oncall(plane, options)
+
+
 COMMANDS: Mapping[str, Command] = {
     "get": looking.get,
-    "oncall": oncall,
+    "oncall": _oncall,
     "history": looking.history,
     "journal": looking.verify,
     "resolve": looking.resolve,
