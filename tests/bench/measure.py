@@ -30,6 +30,8 @@ class Section:
     method: str
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failed: bool = False
+    """It could not be run."""
 
 
 def seconds_of(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120.0) -> float:
