@@ -81,10 +81,19 @@ def _wanted(limit: Limit, edit: LimitEdit) -> tuple[Amount | None, Fraction | No
     if amount is not None and amount <= 0:
         raise _invalid(limit, f"{format_number(amount)} is not an amount", _instead_of_zero(limit))
     if edit.window_seconds is None:
+        own = limit.window.seconds if limit.window else None
+        if amount is not None and edit.factor is not None and own is not None and _is_bucket(limit):
+            # Half of 5/s is a rate, and 150/min holds it exactly.
+            return _held_rate(limit, amount, own)
         return (None if amount is None else _held_amount(limit, amount)), None
     if amount is None:
         return None, _held_window(limit, edit.window_seconds)
     return _held_rate(limit, amount, edit.window_seconds)
+
+
+def _is_bucket(limit: Limit) -> bool:
+    """A bucket refills steadily, so that 150/min and 2.5/s are one rate; other windows are not alike."""
+    return limit.window is not None and limit.window.kind is WindowKind.BUCKET
 
 
 def _special(limit: Limit, special: Special) -> Special:
@@ -110,7 +119,8 @@ def _on_grid(amount: Fraction, grid: Grid | None) -> bool:
 def _held_amount(limit: Limit, amount: Fraction) -> Fraction:
     if not _on_grid(amount, limit.amounts):
         seconds = limit.window.seconds if limit.window else None
-        raise _refused(limit, amount, seconds, [seconds])
+        others = limit.windows if seconds is not None and "window" in limit.fields and limit.windows else ()
+        raise _refused(limit, amount, seconds, dict.fromkeys([seconds, *sorted(others)]))
     return amount
 
 
@@ -161,7 +171,7 @@ def _refused(
     ]
     below = max((c for c in near if c.rate <= rate), key=lambda c: c.rate, default=None)
     above = min((c for c in near if c.rate >= rate), key=lambda c: c.rate, default=None)
-    nearest = " and ".join(_text(c.amount, c.seconds) for c in (below, above) if c is not None)
+    nearest = " and ".join(dict.fromkeys(_text(c.amount, c.seconds) for c in (below, above) if c is not None))
     return _invalid(limit, f"{limit.kind} cannot hold {_text(amount, seconds)}", f"the nearest it can hold: {nearest}")
 
 

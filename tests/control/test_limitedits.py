@@ -99,6 +99,16 @@ def test_factors() -> None:
     assert "2 and 3" in (refused(make_limit(5, amounts=WHOLE), "rate=/2").hint or "").replace("/s", "")
 
 
+def test_half_a_rate_is_written_in_the_window_that_holds_it() -> None:
+    assert changed(make_limit(5, **NGINX), "rate=/2") == {
+        "amount": (Fraction(5), Fraction(150)), "window": (Fraction(1), Fraction(60))}  # fmt: skip
+    assert changed(make_limit(6, **NGINX), "rate=/2") == {"amount": (Fraction(6), Fraction(3))}
+
+
+def test_an_amount_that_another_window_would_hold_is_refused_with_it() -> None:
+    assert (refused(make_limit(5, **NGINX), "amount=2.5").hint or "").endswith(": 150/min")
+
+
 def typed(limit: Limit, text: str) -> dict[str, tuple[object, object]]:
     return {c.field: (c.before, c.after) for c in resolve_limit(limit, limit_expression(limit, text))}
 

@@ -176,6 +176,8 @@ async def _applied(plane: ControlPlane, options: Options, made: Plan) -> int:
         done = await plane.apply(made, chosen, progress(options.progress))
     except ControlError as error:
         code, done = exit_code(error.kind), await _refusal(plane, made, error)
+        if not made.steps:
+            say(str(error))
     emit(result_to_json(done), options.output, lambda: tables.result(done))
     _tell(done)
     return code if code is not None else _code(done, options.require)
@@ -194,8 +196,9 @@ async def _refusal(plane: ControlPlane, made: Plan, error: ControlError) -> Resu
 
 def _tell(done: Result) -> None:
     """The reasons on stderr, each once."""
-    for message in dict.fromkeys(f"{s.object}: {s.reason.message}" for s in done.steps if s.reason is not None):
-        say(message)
+    reasons = [(step.object, step.reason.message) for step in done.steps if step.reason is not None]
+    for name, message in dict.fromkeys(reasons):
+        say(message if message.startswith(name) else f"{name}: {message}")
 
 
 def _code(done: Result, require: str | None) -> int:

@@ -1,0 +1,61 @@
+"""The command line starts quickly, because it imports nothing that it does not need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tui.__main__ import _open_plane
+from tui.cli.arguments import parse
+
+HEAVY = ("textual", "boto3", "botocore", "paramiko", "kubernetes", "jsonschema", "keyring")
+LOOK = """
+import io, sys
+out, sys.stdout = sys.stdout, io.StringIO()
+from tui.__main__ import run
+code = run(sys.argv[1:])
+out.write(" ".join([str(code), *sys.modules]))
+"""
+
+
+def imported(state: Path, *words: str) -> tuple[int, set[str]]:
+    """The exit code of a command line and the modules that it imported."""
+    environment = {**os.environ, "TRAFFICDECK_STATE_DIR": str(state), "TRAFFICDECK_DECK": "demo:"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, *words], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    code, *modules = done.stdout.split()
+    return int(code), set(modules)
+
+
+@pytest.mark.parametrize("words", [
+    ("get", "environments", "kind:none"), ("get", "routes"), ("get", "limits", "-o", "json"), ("history",),
+    ("journal", "verify"), ("schema", "route"), ("completion", "bash"), ("set", "shares", "nowhere", "a=1"),
+    ("get", "route", "gpu-eu/NginxUpstream/*/llama"), ("apply", "missing.json"),
+])  # fmt: skip
+def test_commands_import_nothing_heavy(tmp_path: Path, words: tuple[str, ...]) -> None:
+    _, modules = imported(tmp_path, *words)
+    assert not modules & set(HEAVY)
+
+
+REF = "gpu-eu/NginxUpstream/*/llama"
+
+
+@pytest.mark.parametrize(("line", "may"), [
+    ("get routes", False), ("doctor", False), ("resolve", False), ("history", False), ("journal verify", False),
+    (f"set shares {REF} a=1", False), (f"set shares {REF} a=1 --apply", True), ("plan e.yaml", False),
+    ("plan e.yaml --apply", True), ("undo", False), ("undo --apply", True), ("apply p.json", True),
+    ("--read-only apply p.json", False), ("undo --apply --read-only", False),
+    ("plan e.yaml --apply --read-only", False),
+])  # fmt: skip
+def test_a_writer_can_be_made_only_where_a_write_is_asked_for(tmp_path: Path, line: str, may: bool) -> None:
+    options = parse(line.split())
+    options.deck = "demo:"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAFFICDECK_STATE_DIR", str(tmp_path))
+        plane = _open_plane(options)
+    assert plane.read_only is not may
