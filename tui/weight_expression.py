@@ -1,4 +1,4 @@
-"""What is typed for a weight: `80`, `80%`, `+10`, `-10%`, `/2`, `*1.5`, checked against what the platform can hold."""
+"""What is typed for a weight: `80`, `80%`, `+10`, `-10%`, `/2`, `*1.5`, or the whole split, `70/30`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from control.shares import shares_of
 from tui.staging import HUNDRED, shares_now, step
 
 _FORM = re.compile(r"\s*([-+*/]?)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+_SPLIT = re.compile(r"\s*\d+(?:\.\d+)?%?(?:\s*/\s*\d+(?:\.\d+)?%?)+\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +34,40 @@ def counts_to_hundred(route: Route) -> bool:
 
 def weigh(route: Route, base: dict[str, Fraction], name: str, text: str, locked: set[str]) -> Weighed:
     """Read an expression for the target `name`. Raises `InvalidValue` with what is wrong."""
+    if _SPLIT.fullmatch(text):
+        return Weighed(_split(route, text))
     found = _FORM.fullmatch(text)
     target = route.target(name)
     if found is None or target is None:
-        raise InvalidValue(f"'{text}' is no weight", hint="80, 80%, +10, -10%, /2, *1.5")
+        raise InvalidValue(f"'{text}' is no weight", hint="80, 80%, +10, -10%, /2, *1.5, 70/30")
     sign, number, points = found.group(1), Fraction(found.group(2)), bool(found.group(3))
     if not sign and not points and not counts_to_hundred(route):
         return _native(route, name, number)
     wanted = _wanted(base[name], sign, number)
     if not 0 <= wanted <= 1:
         raise InvalidValue(f"{text} would be {float(wanted * 100):g}%", hint="0 to 100")
-    grid = route.grid
-    if grid.denominator and (wanted * grid.denominator).denominator != 1:
-        raise InvalidValue(f"shares come in steps of 1/{grid.denominator}")
+    _on_grid(route, wanted)
     if wanted == base[name]:
         return Weighed(dict(base))
     return Weighed(step(route, base, name, wanted - base[name], locked))
+
+
+def _on_grid(route: Route, share: Fraction) -> None:
+    denominator = route.grid.denominator
+    if denominator and (share * denominator).denominator != 1:
+        raise InvalidValue(f"shares come in steps of 1/{denominator}")
+
+
+def _split(route: Route, text: str) -> dict[str, Fraction]:
+    """Percentages of all targets, in their order."""
+    shares = [Fraction(part.strip().rstrip("%")) / 100 for part in text.split("/")]
+    if len(shares) != len(route.targets):
+        raise InvalidValue(f"{text.strip()} names {len(shares)} shares of {len(route.targets)} targets")
+    if sum(shares) != 1:
+        raise InvalidValue(f"{text.strip()} makes {float(sum(shares) * 100):g}, not 100")
+    for share in shares:
+        _on_grid(route, share)
+    return {target.name: share for target, share in zip(route.targets, shares, strict=True)}
 
 
 def _wanted(now: Fraction, sign: str, number: Fraction) -> Fraction:

@@ -179,10 +179,8 @@ class Editing(DeckParts):
         """What the text typed so far comes to on the first row."""
         first = rows[0]
         if not text:
-            example = (
-                "50/s  /2  *1.5  +10  -10%  unlimited" if isinstance(first, LimitRow) else "80  80%  +10  /2  *1.5"
-            )
-            return example, "faint"
+            weights, amounts = "80  80%  +10  /2  *1.5  70/30", "50/s  /2  *1.5  +10  -10%  unlimited"
+            return amounts if isinstance(first, LimitRow) else weights, "faint"
         try:
             if isinstance(first, LimitRow):
                 edit = limit_expression(first.limit, text)

@@ -43,7 +43,7 @@ class PlanScreen(SheetScreen):
         self.overrides: tuple[str, ...] = ()
         self.reason = ""
         self.whole_diff = False
-        self.ready_at = 0.0
+        self.ready_at = self.done_at = 0.0
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -107,9 +107,16 @@ class PlanScreen(SheetScreen):
         if self.plan is None:
             return [(), ((" reading every object of the plan anew", "info"),)]
         if self.applying is not None or self.result is not None:
-            lines = progress_lines(self.plan, self.reached, self.result, store, look, width)
+            lines = progress_lines(self.plan, self.reached, self.result, store, look, width, self._since())
             return [*lines, (), *self._after()] if self.result is not None else lines
-        return [*plan_body(self.plan, self.danger, store, look, width, self.whole_diff), (), *self._confirm()]
+        return [*plan_body(self.plan, self.danger, store, look, width, self.whole_diff), ()]
+
+    def _since(self) -> float:
+        return time.monotonic() - self.done_at if self.result is not None else 0.0
+
+    def pinned(self, width: int) -> list[Line]:
+        waiting = self.problem is None and self.applying is None and self.result is None
+        return self._confirm() if waiting else []
 
     def _confirm(self) -> list[Line]:
         """What it takes to send this, or why it cannot be sent."""
@@ -208,6 +215,7 @@ class PlanScreen(SheetScreen):
             plane = await deck.arming.writer_plane(frozenset(step.environment for step in plan.steps))
             options = ApplyOptions(reason=self.reason, confirmed=codes, overrides=self.overrides)
             self.result = await plane.apply(plan, options, self._progress)
+            self.done_at = time.monotonic()
             self._settle(plan, self.result)
         except ControlError as error:
             self.applying = None

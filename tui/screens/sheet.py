@@ -44,6 +44,10 @@ class SheetScreen(BaseScreen):
         """All lines of the body."""
         return []
 
+    def pinned(self, width: int) -> list[Line]:
+        """The last lines, which stay in sight however far the body is scrolled."""
+        return []
+
     def render_all(self) -> None:
         if not self.is_mounted or not self.size.width:
             return
@@ -51,10 +55,17 @@ class SheetScreen(BaseScreen):
             self.title_line.show([(("too small", "warn"),)])
             return
         self.title_line.show([self.heading()])
-        lines = self.lines(self.size.width - 1)
-        height = self.body.size.height or self.size.height - 2
+        lines, pinned = self.lines(self.size.width - 1), self.pinned(self.size.width - 1)
+        height = (self.body.size.height or self.size.height - 2) - len(pinned)
+        if pinned and len(lines) > height:
+            height -= 1
         self.top = max(0, min(self.top, len(lines) - height))
-        self.body.show(lines[self.top : self.top + height])
+        shown = lines[self.top : self.top + height]
+        below = len(lines) - self.top - len(shown)
+        if pinned and len(lines) > height:
+            more = f" {below} more line{'s' * (below != 1)} below: j" if below else " the end; k goes up"
+            shown.append(((more, "faint"),))
+        self.body.show([*shown, *pinned])
         self.render_foot()
 
     def render_foot(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from control.edit import Change, split_field
 from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import ProofPart, ProofState
+from tui import figures
 from tui.cells import clip, fit, wrap
 from tui.look import Line, Look
 from tui.store import Store
@@ -32,9 +33,9 @@ PROOF = {
 
 
 def progress_lines(
-    plan: Plan, reached: dict[int, str], result: Result | None, store: Store, look: Look, width: int
+    plan: Plan, reached: dict[int, str], result: Result | None, store: Store, look: Look, width: int, since: float = 0.0
 ) -> list[Line]:
-    """The steps with how far each has come; with a result, its proofs."""
+    """The steps with how far each has come; with a result, which came `since` seconds ago, its proofs."""
     lines: list[Line] = []
     results = {step.object: step for step in result.steps} if result else {}
     for number, step in enumerate(plan.steps):
@@ -45,7 +46,7 @@ def progress_lines(
         done = results.get(step.object)
         lines += _proofs(done, width) if done is not None else [_stages(reached.get(number, ""), look)]
         if done is not None and step.changes:
-            lines += _seen(step.changes[0].ref, store, look)
+            lines += _seen(step.changes[0].ref, store, since)
     return lines
 
 
@@ -78,21 +79,21 @@ def _proofs(done: StepResult, width: int) -> list[Line]:
             ("loaded", done.proof.loaded),
             ("observed", done.proof.observed),
         ):
-            lines.append(_proof(label, part, width))
+            lines += _proof(label, part, width)
     return lines
 
 
-def _proof(label: str, part: ProofPart, width: int) -> Line:
+def _proof(label: str, part: ProofPart, width: int) -> list[Line]:
     word, role = PROOF[part.state]
     after = f" after {part.seconds:.1f}s" if part.seconds is not None else ""
-    return (
-        (f"      {label:9}", "muted"),
-        (word + after, role),
-        (clip(f"  {part.detail}", max(width - 20 - len(word) - len(after), 4)).rstrip(), "muted"),
-    )
+    details = wrap(part.detail, max(width - 19 - len(word) - len(after), 30))
+    first = "  " + details[0] if details else ""
+    head: Line = ((f"      {label:9}", "muted"), (word + after, role), (first, "muted"))
+    return [head, *(((" " * (17 + len(word) + len(after)) + text, "muted"),) for text in details[1:])]
 
 
-def _seen(ref: object, store: Store, look: Look) -> list[Line]:
+def _seen(ref: object, store: Store, since: float) -> list[Line]:
+    """The measured split, and whether what was measured before the change is still among it."""
     from control.ref import Ref
     from tui.views.routes import set_and_seen
 
@@ -101,7 +102,14 @@ def _seen(ref: object, store: Store, look: Look) -> list[Line]:
         row = store.routes.get(ref.on("*"))
     if row is None:
         return []
-    return [(("      seen     ", "muted"), (set_and_seen(row)[0], "text"), ("  of the last minute", "faint"))]
+    text, role = set_and_seen(row)
+    window = (row.seen.traffic.window_seconds if row.seen else None) or 60.0
+    words = f"  over {window:.0f}s"
+    if since < window:
+        words += ", some of it from before the change"
+    elif text != figures.UNKNOWN:
+        words += ": not what is set" if role == "bad" else ": what is set"
+    return [(("      seen     ", "muted"), (text, "text" if since < window else role), (words, "muted"))]
 
 
 def result_words(result: Result, plan: Plan) -> str:

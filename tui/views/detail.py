@@ -15,7 +15,7 @@ from tui.staging import RouteDraft, Staging
 from tui.store import AT, RouteRow, Store
 from tui.views.limits import amount_text, interval_text, staged_text
 from tui.views.routes import set_and_seen
-from tui.widgets.bars import letter, limit_bar, percent, series, sparkline, weight_bar
+from tui.widgets.bars import letter, limit_bar, measured, percent, series, sparkline, weight_bar
 from tui.widgets.canvas import Painted
 
 
@@ -131,7 +131,7 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
             (page.fit(target.name, name_width), "text"),
             (fit(percent(target.share), 5, right=True), "text"),
             (fit(_new_words(draft, target), 5, right=True), "staged"),
-            (fit(percent(seen) + ("!" if off else ""), 6, right=True), "bad" if off else "text"),
+            (fit(measured(seen) + ("!" if off else ""), 6, right=True), "bad" if off else "text"),
             ("  " + page.fit(*_health_words(target, draft)), _health_role(target)),
             ground=ground,
         )

@@ -80,7 +80,7 @@ def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_d
     for guard in step.guards:
         mark, role = VERDICTS[guard.verdict]
         if guard.verdict is not Verdict.OK:
-            parts = wrap(f"{guard.name}: {guard.message}", width - 9)
+            parts = wrap(f"{guard.name}: {_unrepeated(guard.message, step)}", width - 9)
             lines += [((f"     {mark if i == 0 else '  '} ", role), (part, role)) for i, part in enumerate(parts)]
     fine = [guard.name.replace("_", " ") for guard in step.guards if guard.verdict is Verdict.OK]
     if fine:
@@ -88,6 +88,12 @@ def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_d
     for loss in step.loses:
         lines += [(("     also ", "warn"), (part, "warn")) for part in wrap(loss, width - 11)]
     return lines + _diff(step, look, width, whole_diff)
+
+
+def _unrepeated(message: str, step: Step) -> str:
+    """Without the name of the route or limit where the step is about that one alone: it stands above."""
+    refs = {str(change.ref) for change in step.changes}
+    return message.removeprefix(f"{refs.pop()}: ") if len(refs) == 1 else message
 
 
 def _changes(changes: Sequence[Change], look: Look, width: int) -> list[Line]:
@@ -153,14 +159,34 @@ def _effective(change: EffectiveChange, look: Look, width: int) -> list[Line]:
 
 def _diff(step: Step, look: Look, width: int, whole: bool) -> list[Line]:
     lines = [line for line in step.diff.split("\n") if line]
-    shown = lines if whole else [line for line in lines if not line.startswith(("---", "+++"))][:DIFF_LINES]
+    shown = lines if whole else compact([line for line in lines if not line.startswith(("---", "+++"))], look)
     drawn: list[Line] = []
     for line in shown:
         role = {"+": "added", "-": "removed", "@": "info"}.get(line[:1], "muted")
         drawn.append((("     ", "text"), (clip(line, width - 6, ellipsis=look.glyphs.ellipsis).rstrip(), role)))
     if len(lines) > len(shown) and not whole:
-        drawn.append(((f"     {len(lines) - len(shown)} more lines of diff: v", "faint"),))
+        drawn.append((("     v shows the whole diff", "faint"),))
     return drawn
+
+
+def compact(lines: Sequence[str], look: Look) -> list[str]:
+    """A diff in `DIFF_LINES` lines: what did not change makes room before anything that does."""
+    for around in (3, 2, 1, 0):
+        kept = [number for number in range(len(lines)) if _near(lines, number, around)]
+        found: list[str] = []
+        for before, number in zip([-1, *kept], kept, strict=False):
+            if number != before + 1:
+                found.append(f" {look.glyphs.ellipsis}")
+            found.append(lines[number])
+        if len(found) <= DIFF_LINES:
+            return found
+    return found[:DIFF_LINES]
+
+
+def _near(lines: Sequence[str], number: int, around: int) -> bool:
+    if lines[number].startswith("@"):
+        return True
+    return any(line.startswith(("+", "-")) for line in lines[max(number - around, 0) : number + around + 1])
 
 
 def refused(plan: Plan) -> list[str]:

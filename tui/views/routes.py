@@ -10,7 +10,7 @@ from tui import figures
 from tui.look import Span
 from tui.store import AT, RouteRow
 from tui.views.base import ListView
-from tui.widgets.bars import percent, weight_bar, weight_letters
+from tui.widgets.bars import measured, weight_bar, weight_letters
 from tui.widgets.line_table import Column, TableRow
 
 OTHERS = "other routes"
@@ -22,7 +22,7 @@ def set_and_seen(row: RouteRow) -> tuple[str, str]:
     """The text of SEEN and its role: `71/29`, `--` where unknown; `bad` where the difference is no noise."""
     if row.seen is None or not row.seen.shares:
         return figures.UNKNOWN, "faint"
-    texts = [percent(row.seen.shares.get(target.name)) for target in row.route.targets]
+    texts = [measured(row.seen.shares.get(target.name)) for target in row.route.targets]
     off = any(row.seen.significant.values())
     while len(texts) > 1 and texts[-1] in ("0", "--"):
         texts.pop()

@@ -48,6 +48,11 @@ def weight_bar(shares: Sequence[Fraction | None], cells: int, glyphs: Glyphs) ->
     return [*spans, (glyphs.empty * rest, "faint")] if rest else spans
 
 
+def measured(share: Fraction | None) -> str:
+    """A counted share in points: whole, as tenths of a count are noise, but for small ones."""
+    return percent(share if share is None or share < Fraction(5, 100) else Fraction(round(share * 100), 100))
+
+
 def percent(share: Fraction | None) -> str:
     """A share in points without its sign: `70`, `0.5`, `<1`, `--` for unknown."""
     if share is None:
