@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -24,11 +24,14 @@ from typing import Any
 
 import yaml
 
+from tests.bed import build
+from tests.bed.errors import BedError
+
 ADMIN = "admin-token"
 DECK = "deck-token"
 VIEWER = "viewer-token"
-GATEWAY_MODULE = "sigs.k8s.io/gateway-api@v1.6.3"
-TRAEFIK_MODULE = "github.com/traefik/traefik/v3@v3.7.13"
+GATEWAY_MODULE = "sigs.k8s.io/gateway-api"
+TRAEFIK_MODULE = "github.com/traefik/traefik/v3"
 
 
 def free_port() -> int:
@@ -39,21 +42,15 @@ def free_port() -> int:
 
 def bedkube() -> Path | None:
     """The binary of the Kubernetes servers, where it has been built."""
-    for path in (os.environ.get("TRAFFICDECK_BEDKUBE"), "~/.cache/trafficdeck-bed/bedkube"):
-        if path and Path(path).expanduser().is_file():
-            return Path(path).expanduser()
-    return None
+    return build.binary_path() if build.is_built() else None
 
 
 def module_folder(module: str) -> Path | None:
-    """The folder of a Go module in the module cache."""
-    if shutil.which("go") is None:
+    """The folder of a Go module that holds CRDs, None where it cannot be had."""
+    try:
+        return build.module_folder(module)
+    except (BedError, OSError):
         return None
-    cache = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, timeout=20).stdout.strip()
-    folder = Path(cache) / module
-    if not folder.is_dir():
-        subprocess.run(["go", "mod", "download", module], capture_output=True, timeout=120, cwd="/tmp")
-    return folder if folder.is_dir() else None
 
 
 @dataclass
@@ -182,7 +179,7 @@ class Servers:
         token = self.folder / "traefik-token"
         common = f"endpoint={self.server}", f"token={token}", f"certauthfilepath={self.ca}", "throttleDuration=100ms"
         flags = [f"--providers.{p}.{flag}" for p in ("kubernetesgateway", "kubernetescrd") for flag in common]
-        traefik = shutil.which("traefik") or str(Path(os.sys.executable).parent / "traefik")
+        traefik = shutil.which("traefik") or str(Path(sys.executable).parent / "traefik")
         self.spawn(
             f"traefik-{number}",
             traefik,
