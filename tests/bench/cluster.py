@@ -14,7 +14,7 @@ from tests.bed.kubeclient import KubeClient
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "kubernetes"))
 
-import kube_servers  # noqa: E402  (it stands beside the tests that use it, which are no package)
+import kube_servers
 
 ROUTES = 2000
 NAMESPACE = "inference"
@@ -74,7 +74,10 @@ def _data_plane(servers: kube_servers.Servers) -> None:
     )
     listener = {"name": "web", "protocol": "HTTP", "port": servers.web_port}
     metadata = {"name": "main", "namespace": NAMESPACE}
-    spec = {"gatewayClassName": "traefik", "listeners": [{**listener, "allowedRoutes": {"namespaces": {"from": "All"}}}]}
+    spec = {
+        "gatewayClassName": "traefik",
+        "listeners": [{**listener, "allowedRoutes": {"namespaces": {"from": "All"}}}],
+    }
     servers.put(
         GATEWAY_API, "gateways", {"apiVersion": GATEWAY_API, "kind": "Gateway", "metadata": metadata, "spec": spec}
     )

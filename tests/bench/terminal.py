@@ -78,6 +78,16 @@ class Terminal:
             self._read(0.01)
         return time.perf_counter() - self.started
 
+    def wait_for_bytes(self, pattern: bytes, timeout: float) -> float:
+        """Seconds from the start until `pattern` stood in the raw output, escape sequences included."""
+        wanted = re.compile(pattern)
+        end = time.perf_counter() + timeout
+        while not wanted.search(self.output):
+            if time.perf_counter() > end:
+                raise TerminalTimeout(f"{pattern!r} did not appear within {timeout} s: {self.text()[-500:]!r}")
+            self._read(0.01)
+        return time.perf_counter() - self.started
+
     def settle(self, quiet: float = 0.3, timeout: float = 10.0) -> None:
         """Wait until nothing was printed for `quiet` seconds."""
         end = time.perf_counter() + timeout

@@ -1,0 +1,86 @@
+"""40 hosts read over SSH, against ansible and ssh."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.bench import rivals
+from tests.bench.context import Context, profile_of_module
+from tests.bench.measure import Row, Section, in_turn, milliseconds, seconds_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "ssh"))
+
+import sshhost
+
+HOSTS = 40
+AT_ONCE = 50
+GOAL = 5.0
+FILES = "cat /etc/nginx/nginx.conf /etc/nginx/conf.d/* /etc/haproxy/haproxy.cfg"
+METHOD = (
+    f"{HOSTS} names that lead to one sshd on loopback with nginx and HAProxy behind it; every run opens its {HOSTS} "
+    "connections anew. Ours, a process of its own, reads both proxies' configuration trees, workers and runtime values "
+    f"and makes rows of them. Theirs is one `{FILES}` on each host and no more: `ansible -m raw` with {AT_ONCE} forks, "
+    "`ssh` one after the other, `ssh` by `xargs -P32`."
+)
+REASON = "The server's half of the handshakes takes the same cores on one machine."
+
+
+def run(context: Context) -> Section:
+    section = Section(f"{HOSTS} hosts read over SSH", METHOD)
+    if why := sshhost.missing():
+        section.method = f"Not run: {why}."
+        return section
+    folder = context.folder / "hosts"
+    folder.mkdir()
+    host = sshhost.Host("gpu", folder / "gpu", "127.78.3.1", sshhost.Keys(folder / "keys"))
+    context.stack.callback(host.stop)
+    host.start()
+    names = [f"gpu-{number:02}" for number in range(1, HOSTS + 1)]
+    config, given = _environment(folder, host, names)
+    reading = ["tests.bench.reading", json.dumps(given)]
+    _against(section, reading, _rivals(folder, config, names))
+    if not all(row.met for row in section.rows if row.goal):
+        section.notes += [REASON, "Profile of our process:"]
+        section.notes += [f"    {line}" for line in profile_of_module(reading, context.folder)]
+    return section
+
+
+def _environment(folder: Path, host: Any, names: list[str]) -> tuple[Path, dict[str, Any]]:
+    config = folder / "ssh_config"
+    known = folder / "known_hosts"
+    known.write_text(host.known_line())
+    block = host.config_block().replace(f"Host {host.name}\n", f"Host {' '.join(names)}\n")
+    config.write_text(f"{block}  UserKnownHostsFile {known}\n  StrictHostKeyChecking yes\n")
+    section = {"hosts": names, "config": str(config), "known_hosts": str(known)}
+    return config, {"name": "lb", "ssh": section, "proxies": [{"kind": "nginx"}, {"kind": "haproxy"}]}
+
+
+def _rivals(folder: Path, config: Path, names: list[str]) -> list[tuple[str, list[str], int, str]]:
+    """(what, command, runs, goal) of each rival."""
+    inventory = folder / "inventory"
+    inventory.write_text("\n".join(names) + "\n")
+    settings = folder / "ansible.cfg"
+    arguments = f"-F {config} -o ControlMaster=no -o ControlPath=none"
+    settings.write_text(f"[defaults]\ninterpreter_python=auto_silent\n[ssh_connection]\nssh_args={arguments}\n")
+    words = [str(rivals.ansible()), "all", "-i", str(inventory), "-f", str(AT_ONCE), "-m", "raw", "-a", FILES]
+    ansible = ["env", f"ANSIBLE_CONFIG={settings}", f"ANSIBLE_HOME={folder / 'ansible'}", *words]
+    ssh = f"ssh -F {shlex.quote(str(config))}"
+    loop = f"while read -r host; do {ssh} -n $host '{FILES}' || exit 1; done < {inventory}"
+    fanned = f"xargs -P32 -I HOST {ssh} -n HOST '{FILES}' < {inventory}"
+    return [
+        (f"`ansible -m raw`, {AT_ONCE} forks", ansible, 5, f"at least {GOAL:.0f}x"),
+        ("`ssh` in a loop", ["sh", "-c", loop], 3, ""),
+        ("`ssh` by `xargs -P32`", ["sh", "-c", fanned], 3, ""),
+    ]
+
+
+def _against(section: Section, reading: list[str], others: list[tuple[str, list[str], int, str]]) -> None:
+    command = [sys.executable, "-m", *reading]
+    for what, theirs, runs, goal in others:
+        mine, other, ratio = in_turn(lambda: seconds_of(command), lambda words=theirs: seconds_of(words), runs)  # type: ignore[misc]
+        met = ratio >= GOAL if goal else None
+        section.rows.append(Row(f"against {what}", milliseconds(mine), milliseconds(other), f"{ratio:.1f}x", goal, met))
