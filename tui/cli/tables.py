@@ -136,23 +136,34 @@ def limits(found: Sequence[Limit]) -> str:
 
 
 def services(found: Sequence[ServiceView]) -> str:
+    """One row a service, and below the rows why a headroom is not known or only bounded."""
     rows = []
     for view in found:
-        told = " ".join(
-            f"{environment} {UNKNOWN if share is None else percent(share)}" for environment, share, _ in view.shares
-        )
-        demand = view.headroom.demand_max
+        known = [f"{name} {percent(share)}" for name, share, _ in view.shares if share is not None]
+        unknown = len(view.shares) - len(known)
         rows.append(
             (
                 view.name,
                 str(len(view.routes)),
-                told,
-                UNKNOWN if demand is None else f"{_rate(demand.low, demand.high)} rps",
+                _demand(view),
                 view.headroom.first_to_saturate or UNKNOWN,
-                view.headroom.why,
+                " ".join([*known, *([f"{unknown} unknown"] if unknown else [])]) or UNKNOWN,
             )
         )
-    return columns(("SERVICE", "ROUTES", "SHARES", "D*", "FIRST FULL", "WHY"), rows, frozenset({1, 3}))
+    head = columns(("SERVICE", "ROUTES", "D* RPS", "FIRST FULL", "SHARES"), rows, frozenset({1, 2}))
+    return "\n".join([head, "", *(f"{safe(view.name)}: {safe(view.headroom.why)}" for view in found)])
+
+
+def _demand(view: ServiceView) -> str:
+    """D*: exact, from to, or only bounded from one side."""
+    demand = view.headroom.demand_max
+    if demand is None:
+        return UNKNOWN
+    if demand.low is None and demand.high is not None:
+        return f"up to {figures.count(demand.high)}"
+    if demand.high is None and demand.low is not None:
+        return f"from {figures.count(demand.low)}"
+    return _rate(demand.low, demand.high)
 
 
 def route(found: Route, inventory: Inventory) -> str:
