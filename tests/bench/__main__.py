@@ -1,9 +1,10 @@
-"""`python -m tests.bench [NAME…]`: runs the benchmarks in one run and prints them; all of them also write RESULTS.md."""
+"""`python -m tests.bench [NAME…]`: runs benchmarks in one run and prints them; without names also writes RESULTS.md."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -23,12 +24,16 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="trafficdeck-bench-") as scratch:
         _cache_bytecode(Path(scratch))
         with Context(Path(scratch)) as context:
-            sections = [_run(name, context) for name in names or NAMES]
+            sections = []
+            for name in names or NAMES:
+                sections.append(_run(name, context))
+                if not names:
+                    RESULTS.write_text(report.text(sections))
     if not names:
-        RESULTS.write_text(report.text(sections))
         print(f"written to {RESULTS}", file=sys.stderr)
     return 1 if any(section.failed for section in sections) else 0
 

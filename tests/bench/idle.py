@@ -15,8 +15,8 @@ MEMORY = 300e6
 CPU = 0.05
 METHOD = (
     f"Resident memory once the rows are there and settled, and processor time over the {SECONDS:.0f} s after that, in "
-    "percent of one core: the screen over 2,000 routes and 3,000 limits in memory, and the whole program on the cluster "
-    "of 2,000 HTTPRoutes with its watches open. k9s on that cluster stands in the benchmark of rows."
+    "percent of one core: the screen over 2,000 routes and 3,000 limits in memory; the whole program on the cluster of "
+    "2,000 HTTPRoutes with its watches open. k9s on that cluster stands in the benchmark of rows."
 )
 
 

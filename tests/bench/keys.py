@@ -13,14 +13,14 @@ from tests.bench.context import Context
 from tests.bench.measure import Row, Section, milliseconds, percentile
 from tests.bench.terminal import Terminal, TerminalTimeout
 
-KEYS = 120
+KEYS = 60
 IDLE, REFRESHING = 0.02, 0.05
 _PLACE = re.compile(rb"\x1b\[(\d+);\d+H")
 _CURSOR = "▸".encode()
 METHOD = (
     "The screen over 2,000 routes and 3,000 limits in memory, in a pseudo-terminal of 120x35; `j` and `k` in turn, "
     f"{KEYS} of them, each after the last one has settled. Timed from outside: to the read that brings the cursor on "
-    "its new row, and to the last byte of all that the key paints (the detail pane is the last). While all refreshes: 25 "
+    "its new row, and to the last byte of all that the key paints (the detail pane is last). While all refreshes: 25 "
     "environments bring new figures every 2.5 s, one after the other; there the last byte of a key cannot be told from "
     "the refresh's own, so the cursor alone is timed. Theirs: k9s in the benchmark of rows."
 )

@@ -9,9 +9,10 @@ from typing import Any
 from tests.bed import build
 from tests.bench.cluster import ROUTES
 from tests.bench.context import PROGRAM, Context, profile_of_module
-from tests.bench.measure import Row, Section, in_turn, milliseconds, seconds_of
+from tests.bench.measure import Row, Section, compared, cost_of, in_turn, milliseconds, seconds_of
 
 GOAL = 2.0
+RUNS = 5
 METHOD = (
     f"One API server with {ROUTES} HTTPRoutes on loopback; whole processes, from start to end, in turn with "
     "`kubectl get httproutes -A -o json`. Ours also reads Gateways, endpoints, owners, three more kinds and our rights."
@@ -46,9 +47,7 @@ def run(context: Context) -> Section:
 
 
 def _row(section: Section, what: str, ours: list[str], theirs: list[str], env: dict[str, str]) -> None:
-    mine, other, ratio = in_turn(lambda: seconds_of(ours, env), lambda: seconds_of(theirs), 9)
-    goal = f"at least {GOAL:.0f}x"
-    section.rows.append(Row(what, milliseconds(mine), milliseconds(other), f"{ratio:.1f}x", goal, ratio >= GOAL))
+    section.rows += compared(what, lambda: cost_of(ours, env), lambda: cost_of(theirs), RUNS, GOAL)
 
 
 def _again(section: Section, reading: list[str], theirs: list[str]) -> None:
@@ -60,12 +59,11 @@ def _again(section: Section, reading: list[str], theirs: list[str]) -> None:
         told = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
         return float(json.loads(told)[1]["seconds"])
 
-    ours, other, ratio = in_turn(mine, lambda: seconds_of(theirs), 5)
+    ours, other, ratio = in_turn(mine, lambda: seconds_of(theirs), 3)
     what = "a full read by a deck that is open already"
     section.rows.append(Row(what, milliseconds(ours), milliseconds(other), f"{ratio:.1f}x", "", None))
 
 
 def _table(section: Section, ours: list[str], kubectl: list[str], env: dict[str, str]) -> None:
-    mine, other, ratio = in_turn(lambda: seconds_of(ours, env), lambda: seconds_of(kubectl), 5)
     what = "as a table (kubectl's is made by the server: names and ages, no weights)"
-    section.rows.append(Row(what, milliseconds(mine), milliseconds(other), f"{ratio:.1f}x", "", None))
+    section.rows += compared(what, lambda: cost_of(ours, env), lambda: cost_of(kubectl), 3, None)

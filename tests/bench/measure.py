@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -32,6 +33,39 @@ class Section:
     notes: list[str] = field(default_factory=list)
     failed: bool = False
     """It could not be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one run of a whole command: wall seconds, and seconds of processor time with all its children's."""
+
+    wall: float
+    processor: float
+
+
+def cost_of(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120.0) -> Cost:
+    """Run to the end, output thrown away. Run one at a time: processor time is what ended children took meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = seconds_of(command, env, timeout)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+
+
+def compared(
+    what: str, ours: Callable[[], Cost], theirs: Callable[[], Cost], runs: int, times_faster: float | None
+) -> list[Row]:
+    """Run both in turn, after one run of each that does not count: a row of wall time, held against a goal, and one of
+    processor time, which says more on a machine that others use at the same time."""
+    ours(), theirs()
+    pairs = [(ours(), theirs()) for _ in range(runs)]
+    goal = f"at least {times_faster:g}x" if times_faster else ""
+    rows = []
+    for of, name, held in ((lambda c: c.wall, "", goal), (lambda c: c.processor, ": processor time", "")):
+        mine, other = statistics.median(of(a) for a, _ in pairs), statistics.median(of(b) for _, b in pairs)
+        ratio = statistics.median(of(b) / of(a) for a, b in pairs)
+        met = ratio >= times_faster if held and times_faster else None
+        rows.append(Row(what + name, milliseconds(mine), milliseconds(other), f"{ratio:.1f}x", held, met))
+    return rows
 
 
 def seconds_of(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120.0) -> float:

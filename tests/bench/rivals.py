@@ -1,4 +1,4 @@
-"""What a user would use instead, put into the cache folder: ansible and the aws command line from PyPI, k9s from source.
+"""What a user would use instead, in the cache folder: ansible and the aws command line from PyPI, k9s from source.
 
 `python -m tests.bench.rivals` builds k9s too (several minutes); the benchmarks fetch the other two when they need them.
 """

@@ -17,7 +17,7 @@ from tests.bench.measure import Row, Section, milliseconds, percentile
 from tests.bench.terminal import Terminal
 
 COLUMNS, LINES = 120, 35
-RUNS = 5
+RUNS = 3
 METHOD = (
     f"Both in a pseudo-terminal of {COLUMNS}x{LINES} on the cluster of {ROUTES} HTTPRoutes, in turn: from the start of "
     "the process to the first row of a route, read live (a state folder that is empty at each start), then `j` and `k`."
