@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from control.errors import ControlError, ErrorKind
 from control.plan import HistoryItem
+from control.text import clean_lines
 
 REFUSED = 3
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
+"""What JSON and YAML may hold raw and a terminal must not get: C1 controls, bidi and zero-width characters."""
 _EXIT = {
     ErrorKind.GUARD: REFUSED,
     ErrorKind.STALE: REFUSED,
@@ -25,14 +29,20 @@ def exit_code(kind: ErrorKind) -> int:
     return _EXIT.get(kind, 1)
 
 
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
 def emit(document: Any, output: str, table: Callable[[], str]) -> None:
     """Print a result as `table`, `json` or `yaml`."""
     if output == "json":
-        text = json.dumps(document, ensure_ascii=False, indent=2)
+        text = _UNSAFE.sub(_escaped, json.dumps(document, ensure_ascii=False, indent=2))
     elif output == "yaml":
         import yaml
 
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110).rstrip("\n")
+        if _UNSAFE.search(text):
+            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=110).rstrip("\n")
     else:
         text = table().rstrip("\n")
     if text:
@@ -41,8 +51,8 @@ def emit(document: Any, output: str, table: Callable[[], str]) -> None:
 
 
 def say(text: str) -> None:
-    """One sentence on stderr."""
-    sys.stderr.write(f"trafficdeck: {text}\n")
+    """One sentence on stderr; what came from the command line may hold anything, so it is cleaned here."""
+    sys.stderr.write(f"trafficdeck: {clean_lines(text)}\n")
     sys.stderr.flush()
 
 

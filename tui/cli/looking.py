@@ -10,7 +10,7 @@ from typing import Any
 from control.errors import NotFound, UsageError
 from control.fields import flattened
 from control.filters import parse_filter
-from control.model import Limit, Route
+from control.model import Limit, ReachState, Route
 from control.plane import ControlPlane
 from control.planshapes import history_to_json, result_to_json
 from control.ref import Ref
@@ -45,7 +45,15 @@ async def get(plane: ControlPlane, options: Options) -> int:
     emit(_list(found, inventory, options.what), options.output, lambda: _table(found, inventory, options.what))
     for one in inventory.unreached:
         say(f"{one.environment} could not be read: {one.why}")
+    _tell_degraded(inventory)
     return INCOMPLETE if inventory.unreached else 0
+
+
+def _tell_degraded(inventory: Inventory) -> None:
+    """What could not be read of environments that were reached: a host that is gone, a file that does not parse."""
+    for view in inventory.environments.values():
+        if view.environment.reach.state is ReachState.DEGRADED:
+            say(f"{view.environment.name} was read in part: {view.environment.reach.why}")
 
 
 async def _read(plane: ControlPlane, environments: list[str] | None, sample: float | None) -> Inventory:
