@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from natives import HAPROXY_MAIN, changed_region, facts, haproxy_tree, read
+from proxy_files import HAPROXY_MAIN, changed_region, facts, haproxy_tree, read
 
 from adapters.ssh.codecs.haproxy import HAProxyCodec
 from adapters.ssh.codecs.haproxy_lines import HAProxySyntaxError, TokenKind, tokenize

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from natives import NGINX_MAIN, changed_region, facts, nginx_tree, read
+from proxy_files import NGINX_MAIN, changed_region, facts, nginx_tree, read
 
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, TokenKind, tokenize

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from natives import changed_region, facts, read
+from proxy_files import changed_region, facts, read
 
 from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.haproxy import HAProxyCodec
