@@ -7,6 +7,7 @@ glob.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -14,12 +15,14 @@ from urllib.parse import unquote
 from control.errors import UsageError
 
 GROUP_SCOPE = "*"
+_PLAIN = re.compile(r"[A-Za-z0-9._:-]*")
+"""What most segments are made of, and what needs no encoding."""
 
 
 @lru_cache(maxsize=65536)
 def encode_segment(raw: str) -> str:
     """Percent-encode `%`, `/`, `#`, white space and control characters of one raw segment."""
-    if raw.isalnum() and raw.isascii():
+    if _PLAIN.fullmatch(raw):
         return raw
     return "".join(_encode(character) for character in raw)
 

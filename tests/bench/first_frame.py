@@ -43,7 +43,7 @@ def run(context: Context) -> Section:
     )
     if section.rows[1].met is False:
         section.notes.append(
-            "Textual's first frame is late by what importing Textual, Rich and the screens and starting the driver take; "
+            "Textual's first frame waits for importing Textual, Rich and the screens and for its driver; "
             "that is why the frame before it is drawn by hand."
         )
     return section

@@ -27,8 +27,8 @@ REGION = "eu-central-1"
 RATE = "10000"
 ANSWERED = 9
 METHOD = (
-    f"{FUNCTIONS} functions with one alias each on MiniStack. Ours, a process of its own, lists the functions and asks "
-    f"each for its aliases and its concurrency. TRAFFICDECK_LAMBDA_RATE={RATE} lifts our pace: it is 8 calls a second by "
+    f"{FUNCTIONS} functions with one alias each on MiniStack. Ours, a process of its own, lists the functions, asks "
+    f"each for its aliases and its concurrency. TRAFFICDECK_LAMBDA_RATE={RATE} lifts our pace, 8 calls a second by "
     "default, because Lambda answers 15 a second whoever asks, so that in a real account the quota decides. Theirs is "
     f"`aws lambda list-aliases` for one function, the median of {ANSWERED}; by call, so that its process starts count "
     f"{FUNCTIONS} times, as they do in a script."

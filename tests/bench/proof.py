@@ -34,8 +34,8 @@ METHOD = (
     "Ours: `apply` of a plan that is shown, from the call until loaded is proved: journal, re-reading and comparing, "
     "the guarded write, reading back, the data plane's own word. The plane is open, as in the deck. Theirs: the bare "
     "act, with nothing compared, checked, locked or noted: on the host itself `sed -i` and `nginx -s reload` until two "
-    "new workers run; one raw PATCH on an open connection until Traefik's API shows the weight. Done in turn; the ratio "
-    "here is ours / theirs."
+    "new workers run; one raw PATCH on an open connection until Traefik's API shows the weight. Done in turn; here "
+    "the ratio is ours / theirs."
 )
 NGINX_REASON = (
     "nginx: ours does over SSH what the bare act leaves out: read and compare before the journal's entry and again "

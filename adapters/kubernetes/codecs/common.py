@@ -94,6 +94,8 @@ def unique(candidates: Sequence[Sequence[str]]) -> list[str]:
         for index, name in enumerate(at):
             if chosen[index] is None and often[name] == 1 and name not in chosen:
                 chosen[index] = name
+        if None not in chosen:
+            break
     return [name if name is not None else f"{candidates[i][-1]}~{i}" for i, name in enumerate(chosen)]
 
 
