@@ -39,8 +39,7 @@ class Finding(DeckParts):
         return f"{shown} rows", "muted"
 
     def _test(self, words: str) -> Callable[[Any], bool] | None:
-        inventory = self.deck.store.inventory
-        if not words or inventory is None:
+        if not words:
             return None
         try:
             parts = shlex.split(words)
