@@ -18,11 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "ssh"))
 import sshhost
 
 HOSTS = 40
+DAEMONS = 4
+"""An sshd listens on at most 16 addresses."""
 AT_ONCE = 50
 GOAL = 5.0
 FILES = "cat /etc/nginx/nginx.conf /etc/nginx/conf.d/* /etc/haproxy/haproxy.cfg"
 METHOD = (
-    f"{HOSTS} names that lead to one sshd on loopback with nginx and HAProxy behind it; every run opens its {HOSTS} "
+    f"{HOSTS} loopback addresses of {DAEMONS} sshd, with nginx and HAProxy behind them; every run opens its {HOSTS} "
     "connections anew. Ours, a process of its own, reads both proxies' configuration trees, workers and runtime values "
     f"and makes rows of them. Theirs is one `{FILES}` on each host and no more: `ansible -m raw` with {AT_ONCE} forks, "
     "`ssh` one after the other, `ssh` by `xargs -P32`."
@@ -41,7 +43,9 @@ def run(context: Context) -> Section:
     context.stack.callback(host.stop)
     host.start()
     names = [f"gpu-{number:02}" for number in range(1, HOSTS + 1)]
-    config, given = _environment(folder, host, names)
+    addresses = [f"127.78.3.{number}" for number in range(11, HOSTS + 11)]
+    _listen(host, addresses)
+    config, given = _environment(folder, host, dict(zip(names, addresses, strict=True)))
     reading = ["tests.bench.reading", json.dumps(given)]
     _against(section, reading, _rivals(folder, config, names))
     if not all(row.met for row in section.rows if row.goal):
@@ -50,13 +54,27 @@ def run(context: Context) -> Section:
     return section
 
 
-def _environment(folder: Path, host: Any, names: list[str]) -> tuple[Path, dict[str, Any]]:
+def _listen(host: Any, addresses: list[str]) -> None:
+    """Start more sshd on the host, each on its part of the addresses; they end with it."""
+    first, _, rest = (host.root / "sshd_config").read_text().partition("\n")
+    assert first.startswith("ListenAddress")
+    for number in range(DAEMONS):
+        lines = [f"ListenAddress {address}:{host.port}" for address in addresses[number::DAEMONS]]
+        (host.root / f"sshd_config_{number}").write_text("\n".join([*lines, rest]))
+        host.run("/usr/sbin/sshd", "-f", f"/mnt/sshd_config_{number}")
+    for address in addresses:
+        sshhost.wait_port(address, host.port)
+
+
+def _environment(folder: Path, host: Any, hosts: dict[str, str]) -> tuple[Path, dict[str, Any]]:
     config = folder / "ssh_config"
     known = folder / "known_hosts"
-    known.write_text(host.known_line())
-    block = host.config_block().replace(f"Host {host.name}\n", f"Host {' '.join(names)}\n")
-    config.write_text(f"{block}  UserKnownHostsFile {known}\n  StrictHostKeyChecking yes\n")
-    section = {"hosts": names, "config": str(config), "known_hosts": str(known)}
+    key = host.known_line().partition(" ")[2]
+    known.write_text("".join(f"[{address}]:{host.port} {key}" for address in hosts.values()))
+    heads = [f"Host {name}\n  HostName {address}\n" for name, address in hosts.items()]
+    block = host.config_block(sshhost.USER).replace(f"Host {host.name}\n  HostName {host.address}\n", "Host gpu-*\n")
+    config.write_text(f"{''.join(heads)}{block}  UserKnownHostsFile {known}\n  StrictHostKeyChecking yes\n")
+    section = {"hosts": list(hosts), "config": str(config), "known_hosts": str(known)}
     return config, {"name": "lb", "ssh": section, "proxies": [{"kind": "nginx"}, {"kind": "haproxy"}]}
 
 

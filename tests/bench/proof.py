@@ -118,7 +118,7 @@ async def _nginx(context: Context, section: Section) -> None:
     host = sshhost.Host("web-1", folder / "web-1", "127.78.4.1", sshhost.Keys(folder / "keys"))
     context.stack.callback(host.stop)
     host.start()
-    ssh = sshhost.environment(folder, [host])
+    ssh = sshhost.environment(folder, [host], user=sshhost.USER, sudo=True)
     environment = EnvironmentConfig("lb", ssh=ssh, section="ssh", proxies=(ProxyConfig("nginx"),))
     targets = ("127.0.0.1:9", "127.0.0.2:9")
     ours = Ours(folder, environment, "lb/NginxUpstream/web-1/llama", targets)
