@@ -257,6 +257,7 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
     def _move(self, by: int) -> None:
         if not self.in_detail:
             self.table.move(by)
+            self.on_line_table_selected()  # at once: row and detail then come in one frame
         elif self.page is not None and self.page.targets:
             self.cursor = max(0, min(self.cursor + by, len(self.page.targets) - 1))
             self.render_side()
