@@ -24,9 +24,9 @@ METHOD = (
     "environments bring new figures every 2.5 s, one after the other; there the last byte of a key cannot be told from "
     "the refresh's own, so the cursor alone is timed. Theirs: k9s in the benchmark of rows."
 )
-DETAIL = (
-    "The last byte misses because the detail pane follows the cursor after a pause of its own, so that a key held down "
-    "moves the cursor and nothing else; the row under the cursor is there at the first figure."
+REASON = (
+    "The medians hold the goal; what misses it is the tail, while other work holds both cores or, while all refreshes, "
+    "while the rows of a refresh are derived on the same loop as the key."
 )
 
 
@@ -47,8 +47,8 @@ def run(context: Context) -> Section:
     _rows(section, "cursor on its new row, while all refreshes", busy, REFRESHING)
     shown = milliseconds(statistics.median(switches))
     section.rows.append(Row("another view (`1`, `2`), last byte, median", shown, "", "", "", None))
-    if section.rows[1].met is False:
-        section.notes.append(DETAIL)
+    if not all(row.met for row in section.rows if row.goal):
+        section.notes.append(REASON)
     return section
 
 
