@@ -70,18 +70,23 @@ def test_first_frame_then_rows_and_a_key_in_time() -> None:
         assert times[int(len(times) * 0.95)] < 0.05 * SLACK, times
 
 
+def restored(output: bytes) -> bool:
+    """The alternate screen left and the cursor shown again."""
+    return b"\x1b[?1049l" in output and b"\x1b[?25h" in output
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_signals_restore_the_terminal(name: str) -> None:
     with Terminal(program(), 80, 24, environment()) as terminal:
         terminal.wait_for("llm-gw", 10)
         os.kill(terminal.pid, getattr(signal, name))
         end = time.monotonic() + 5
-        while time.monotonic() < end and b"\x1b[?1049l" not in terminal.output:
+        while time.monotonic() < end and not restored(terminal.output):
             try:
                 terminal._read(0.05)
             except Exception:
                 break
-        assert b"\x1b[?1049l" in terminal.output and b"\x1b[?25h" in terminal.output
+        assert restored(terminal.output)
 
 
 def test_too_small_says_so_and_comes_back() -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from control.errors import NotFound, UsageError
+from control.errors import ControlError, NotFound, Unreachable, UsageError
 from control.fields import flattened
 from control.filters import parse_filter
 from control.model import Limit, ReachState, Route
@@ -107,11 +107,7 @@ async def _one(plane: ControlPlane, options: Options) -> int:
     rows = flattened([*inventory.routes.values(), *inventory.limits.values()])
     row = rows.get(ref)
     if row is None or isinstance(row, Route) != (options.what == "route"):
-        for one in inventory.unreached:
-            say(f"{one.environment} could not be read: {one.why}")
-        if any(one.environment == ref.environment for one in inventory.unreached):
-            return INCOMPLETE
-        raise NotFound(f"there is no {options.what} {ref}", ref=str(ref), hint=f"see: trafficdeck get {options.what}s")
+        raise _missing(ref, options.what, inventory)
     now = time.time()
     if isinstance(row, Limit):
         limit = row
@@ -120,6 +116,19 @@ async def _one(plane: ControlPlane, options: Options) -> int:
         route = row
         emit(route_to_json(route, inventory, now), options.output, lambda: tables.route(route, inventory))
     return 0
+
+
+def _missing(ref: Ref, what: str, inventory: Inventory) -> ControlError:
+    """Why `ref` is not there: the error of its environment where that could not be read."""
+    errors = {error.kind.value: error for error in ControlError.__subclasses__()}
+    for one in inventory.unreached:
+        if one.environment == ref.environment:
+            error = errors.get(one.kind, Unreachable)
+            return error(f"{one.environment} could not be read: {one.why}", ref=str(ref))
+    view = inventory.environments.get(ref.environment)
+    partly = view.environment.reach.why if view and view.environment.reach.state is not ReachState.OK else ""
+    hint = f"{ref.environment} was read only in part: {partly}" if partly else f"see: trafficdeck get {what}s"
+    return NotFound(f"there is no {what} {ref}", ref=str(ref), hint=hint)
 
 
 async def history(plane: ControlPlane, options: Options) -> int:
