@@ -159,12 +159,13 @@ def _effective(change: EffectiveChange, look: Look, width: int) -> list[Line]:
 
 def _diff(step: Step, look: Look, width: int, whole: bool) -> list[Line]:
     lines = [line for line in step.diff.split("\n") if line]
-    shown = lines if whole else compact([line for line in lines if not line.startswith(("---", "+++"))], look)
+    body = [line for line in lines if not line.startswith(("--- ", "+++ "))]
+    shown = lines if whole else compact(body, look)
     drawn: list[Line] = []
     for line in shown:
         role = {"+": "added", "-": "removed", "@": "info"}.get(line[:1], "muted")
         drawn.append((("     ", "text"), (clip(line, width - 6, ellipsis=look.glyphs.ellipsis).rstrip(), role)))
-    if len(lines) > len(shown) and not whole:
+    if not whole and shown != body:
         drawn.append((("     v shows the whole diff", "faint"),))
     return drawn
 
