@@ -30,11 +30,11 @@ async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
     changed, measured = asyncio.Event(), asyncio.Event()
     if await keeper.load_cached():
         yield await keeper.rebuild()
-    tasks = [
-        asyncio.ensure_future(work)
-        for name in keeper.readers
-        for work in (_follow(keeper, name, changed), _measure(keeper, name, measured))
-    ]
+    tasks = []
+    for name in keeper.readers:
+        first = asyncio.Event()
+        tasks.append(asyncio.ensure_future(_follow(keeper, name, changed, first)))
+        tasks.append(asyncio.ensure_future(_measure(keeper, name, measured, first)))
     tasks.append(asyncio.ensure_future(_show_measured(measured, changed)))
     try:
         while True:
@@ -51,16 +51,22 @@ async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _follow(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
-    """Read one environment, then again each time its reader says that something may have changed."""
+async def _follow(keeper: Keeper, name: str, changed: asyncio.Event, first: asyncio.Event) -> None:
+    """Read one environment, then again each time its reader says that something may have changed.
+
+    `first` is set after the first read: watching and counting read for themselves where nothing was read before, and
+    would do the same work beside it.
+    """
     failures, saved = 0, float("-inf")
     touched = asyncio.Event()
-    watcher = asyncio.ensure_future(_pump(keeper.readers[name], touched))
+    watcher: asyncio.Future[None] | None = None
     try:
         while True:
             touched.clear()
             failed = await keeper.read(name, READ_SECONDS)
             changed.set()
+            first.set()
+            watcher = watcher or asyncio.ensure_future(_pump(keeper.readers[name], touched))
             failures = failures + 1 if failed is not None else 0
             if failures:
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
@@ -72,8 +78,9 @@ async def _follow(keeper: Keeper, name: str, changed: asyncio.Event) -> None:
                 async with asyncio.timeout(REREAD_SECONDS):
                     await touched.wait()
     finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
 
 
 async def _pump(reader: Reader, touched: asyncio.Event) -> None:
@@ -102,7 +109,8 @@ async def _show_measured(measured: asyncio.Event, changed: asyncio.Event) -> Non
         await asyncio.sleep(SHOW_MEASURED_SECONDS)
 
 
-async def _measure(keeper: Keeper, name: str, measured: asyncio.Event) -> None:
+async def _measure(keeper: Keeper, name: str, measured: asyncio.Event, first: asyncio.Event) -> None:
+    await first.wait()
     while True:
         if await keeper.count(name):
             measured.set()

@@ -133,6 +133,8 @@ class DeckApp(App[int], inherit_bindings=False):
         """Remember that there is a newer inventory; the timer takes it into the store."""
         if not self.head.paused:
             self._dirty = True
+        if not self.store.loaded:
+            self.call_later(self._tick)  # the first rows wait for no timer
 
     # --- the timer
 
