@@ -84,13 +84,16 @@ class SshReader:
         """Every proxy of one host; one that cannot be read costs only itself."""
         states: list[State] = []
         errors: dict[str, ControlError] = {}
+        known = None
         for site in await self.sites(name):
+            site.known = site.known or known
             try:
                 states.append(await site.read())
             except (Unreachable, AuthError):
                 raise
             except ControlError as error:
                 errors[f"{name} {site.kind}"] = error
+            known = site.known
         return states, errors
 
     async def sites(self, name: str) -> list[Site]:

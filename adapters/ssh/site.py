@@ -59,7 +59,8 @@ class Site:
         self.driver = driver
         self._siblings = siblings
         self._sudo = sudo
-        self._probe: Probe | None = None
+        self.known: Probe | None = None
+        """The last look at the host; another proxy of the same host may put its own here."""
         self.state: State | None = None
 
     @property
@@ -87,9 +88,9 @@ class Site:
         return self.state
 
     async def _probed(self) -> Probe:
-        if self._probe is None or time.time() - self._probe.read_at > _PROBE_AGE:
-            self._probe = await self.host.probe()
-        return self._probe
+        if self.known is None or time.time() - self.known.read_at > _PROBE_AGE:
+            self.known = await self.host.probe()
+        return self.known
 
     def _facts(self, proxy: ProxyConfig, probe: Probe) -> HostFacts:
         hosts = "1 host" if self._siblings == 1 else f"{self._siblings} hosts"
