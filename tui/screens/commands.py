@@ -72,6 +72,8 @@ class Commands(DeckParts):
             self.work(tell(), verb)
         elif verb in COMMANDS and self.SCOPE in COMMANDS[verb].scopes:
             self.perform(COMMANDS[verb], rest)
+        elif verb in COMMANDS or verb == "set":
+            raise UsageError(f":{verb} is not part of the on-call view", hint="the deck, 'trafficdeck', has it")
         else:
             near = [command for command in COMMANDS if command.startswith(verb[:2])]
             raise UsageError(
@@ -170,7 +172,8 @@ class Commands(DeckParts):
         finally:
             deck.head.job = ""
         self.render_head()
-        self.say(f"armed {', '.join(sorted(wanted))} for {minutes:g} minutes: {safe(reason)}", "armed")
+        names = ", ".join(sorted(wanted)) if len(wanted) <= 3 else f"{len(wanted)} environments"
+        self.say(f"armed {names} for {minutes:g} minutes: {safe(reason)}", "armed")
 
     def do_disarm(self) -> None:
         self.deck.arming.disarm()

@@ -121,7 +121,8 @@ def _services(store: Store, look: Look, width: int) -> list[Line]:
         samples = list(store.samples.get(view.name, ()))
         rps = Fraction(samples[-1][0], 10) if samples and samples[-1][0] >= 0 else None
         trend = sparkline([Fraction(s[0]) if s[0] >= 0 else None for s in samples], 12, look.glyphs)
-        shares = " ".join(f"{name} {figures.ratio(share)}" for name, share, _ in view.shares if share)
+        largest = sorted(((name, share) for name, share, _ in view.shares if share), key=lambda item: -item[1])
+        shares = " ".join(f"{name} {figures.ratio(share)}" for name, share in largest)
         lines.append(
             (
                 (f"   {fit(view.name, 16)} ", "strong"),

@@ -66,7 +66,8 @@ class PulseView(ListView):
         if key == "trend":
             values = [Fraction(rps) if rps >= 0 else None for rps, _, _ in samples]
             return [(sparkline(values, width, self.look.glyphs), "series_b")]
-        shares = " ".join(f"{name} {figures.ratio(share)}" for name, share, _ in view.shares)
+        largest = sorted(view.shares, key=lambda item: -(item[1] or 0))
+        shares = " ".join(f"{name} {figures.ratio(share)}" for name, share, _ in largest)
         return [(self.clip((shares or "shares unknown") + headroom_words(view), width), "muted")]
 
     def _environment(self, view: EnvironmentView, key: str, width: int) -> list[Span]:
