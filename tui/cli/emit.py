@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -36,7 +35,10 @@ def _escaped(match: re.Match[str]) -> str:
 def emit(document: Any, output: str, table: Callable[[], str]) -> None:
     """Print a result as `table`, `json` or `yaml`."""
     if output == "json":
-        text = _UNSAFE.sub(_escaped, json.dumps(document, ensure_ascii=False, indent=2))
+        import msgspec
+
+        # The standard library indents in Python: 2,000 routes took it longer than reading them.
+        text = _UNSAFE.sub(_escaped, msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
     elif output == "yaml":
         import yaml
 

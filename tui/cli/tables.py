@@ -172,7 +172,7 @@ def route(found: Route, inventory: Inventory) -> str:
     lines = [paint(safe(str(found.ref)), "head"), f"  {found.kind} on {found.platform.value}, {found.semantics.value}"]
     lines += [f"  match   {safe(match)}" for match in found.matches]
     lines += [f"  owner   {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in found.owners]
-    lines += [f"  status  {found.status.state.value}: {safe(found.status.detail)}"]
+    lines += [f"  status  {found.status.state.value}  {safe(found.status.detail)}".rstrip()]
     lines += [] if found.editable.yes else [f"  cannot be edited: {safe(found.editable.reason)}"]
     lines += [f"  note    {safe(note)}" for note in found.notes]
     rows = [
