@@ -207,9 +207,10 @@ def summary(store: Store) -> str:
             for r in biting
         ]
     views = store.inventory.environments.values() if store.inventory else ()
-    down = [v for v in views if v.environment.reach.state is ReachState.UNREACHABLE]
+    down = [v for v in views if v.environment.reach.state is not ReachState.OK]
     if down:
-        lines += ["", "### Out of reach", *(f"- {v.environment.name}: {v.environment.reach.why}" for v in down)]
+        lines += ["", "### Out of reach, whole or in part"]
+        lines += [f"- {v.environment.name}: {v.environment.reach.why}" for v in down]
     recent = [c for c in store.changes if time.time() - c.at < HOUR]
     if recent:
         lines += [
