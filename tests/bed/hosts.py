@@ -59,6 +59,8 @@ set -eu
 mount --bind '{folder}' /mnt
 {binds}
 hostname {host}
+# The folder that the bed was started in may be hidden now, and HAProxy wants one to come back to.
+cd /
 /usr/sbin/sshd -D -e -f /etc/ssh/sshd_config &
 {proxy} &
 wait
