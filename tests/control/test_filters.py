@@ -140,7 +140,7 @@ def test_a_route_that_fits(words: list[str]) -> None:
         ["kind:=HTTP"],
         ["platform:ssh"],
         ["state:maintenance"],
-        ["age:>10m"],
+        ["age:>10h"],
     ],
 )
 def test_a_route_that_does_not(words: list[str]) -> None:
