@@ -110,9 +110,8 @@ def _session(options: Options) -> Session:
     from tui.arm import SessionArm
     from tui.session import Session
 
-    deck, readers, writers = _compose(options, writing=True)
+    deck, readers, writers = _compose(options, writing=options.command != "oncall")
     plane = ControlPlane(deck, readers, None, actor())
-    held_back = options.read_only or options.command == "oncall" or writers is None
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Session(
@@ -120,7 +119,7 @@ def _session(options: Options) -> Session:
         deck=deck,
         state_folder=folder / "demo" if deck.path is None else folder,
         config_folder=platformdirs.user_config_path("trafficdeck", appauthor=False),
-        arm=None if held_back or writers is None else SessionArm(plane, readers, writers),
+        arm=None if writers is None else SessionArm(plane, readers, writers),
         demo_verbs=_demo_verbs() if deck.path is None else None,
     )
 

@@ -10,11 +10,16 @@ from control.plan import Plan
 from control.planshapes import plan_to_json, read_plan
 
 
+def plan_text(plan: Plan) -> str:
+    """What a saved plan holds, byte for byte."""
+    return json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
+
+
 def write_plan(path: Path, plan: Plan) -> None:
     """Save a plan. Raises `UsageError` where the file is already there or cannot be written."""
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n")
+            file.write(plan_text(plan))
     except FileExistsError as error:
         raise UsageError(f"{path} is already there", hint="choose another name") from error
     except OSError as error:

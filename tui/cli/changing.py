@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tui.cli import tables
 from tui.cli.arguments import Options
 from tui.cli.emit import emit, exit_code, say
 from tui.cli.watching import progress
+from tui.planfiles import plan_text
 
 PLANNED = 2
 _OUTCOMES = {ResultOutcome.ROLLED_BACK: 1, ResultOutcome.PARTLY_APPLIED: 1, ResultOutcome.INTERRUPTED: 1}
@@ -149,9 +149,7 @@ async def _planned(plane: ControlPlane, options: Options, made: Plan) -> int:
     target = options.out or options.add_to
     if target is not None:
         try:
-            await asyncio.to_thread(
-                Path(target).write_text, json.dumps(plan_to_json(made), indent=2, ensure_ascii=False) + "\n", "utf-8"
-            )
+            await asyncio.to_thread(Path(target).write_text, plan_text(made), "utf-8")
         except OSError as error:
             raise UsageError(f"{target} cannot be written: {error.strerror}") from None
         say(f"the plan is saved in {target}; do it with: trafficdeck apply {target}")
