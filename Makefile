@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 
-.PHONY: demo test check bed bed-down bench bench-rivals lock format clean
+.PHONY: demo test check fuzz bed bed-down bench bench-rivals lock format clean
 
 demo: $(VENV)/.product ## the deck on the in-memory demo fleet: no account, no server
 	@$(BIN)/trafficdeck demo
@@ -20,6 +20,9 @@ check: $(VENV)/.check ## style, strict types and the import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/.test ## 100,000 seeded keys, pastes, clicks and resizes, read-only and armed; some minutes
+	@FUZZ_EVENTS=25000 $(BIN)/pytest -n 2 tests/tui/test_fuzz.py
 
 bed: $(VENV)/.test ## real platforms on loopback, with steady traffic, in the foreground
 	@$(BIN)/python -m tests.bed.setup

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
-from control.errors import ReadOnly
+from control.errors import NotFound, ReadOnly
 from control.model import (
     Access,
     AccessState,
@@ -215,7 +215,9 @@ class FakePlane:
 
     async def undo_plan(self, change: str | None = None) -> Plan:
         items: list[HistoryItem] = self.shared["history"]  # type: ignore[assignment]
-        item = next(i for i in items if change in (None, i.change))
+        item = next((i for i in items if change in (None, i.change)), None)
+        if item is None:
+            raise NotFound("alice@deck has no change to undo", hint="name one: 'trafficdeck history' lists them")
         steps = tuple(
             Step(s.object, Ref.parse(s.object).environment,
                  tuple(Change(c.ref, c.field, c.after, c.before) for c in s.changes), "@@ back", "base-1")
@@ -246,6 +248,7 @@ class FakePlane:
         history: list[HistoryItem] = self.shared["history"]  # type: ignore[assignment]
         change = f"c{len(history) + 1}"
         reason = options.reason or plan.reason
+        history[:] = [replace(item, undone_by=change) if item.change == plan.undo_of else item for item in history]
         history.insert(0, HistoryItem(change, time.time(), "alice@deck", reason, ResultOutcome.APPLIED, None, steps))
         return Result(change, ResultOutcome.APPLIED_UNPROVEN, "9c1e77aa", tuple(results))
 
