@@ -51,6 +51,28 @@ async def test_shift_ten_points_then_plan_apply_and_undo(make_app: Make) -> None
         assert plane.inventory.routes[CHAT].targets[0].weight == 50
 
 
+async def test_redo_takes_back_the_last_undo(make_app: Make) -> None:
+    app, plane = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot, app)
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("U")
+        assert "nothing was undone" in screen_text(app)
+        await pilot.press("enter", "j", "+", "a")
+        for key, weight in (("y", 40), ("u", 50), ("U", 40)):
+            if key == "U":
+                await pilot.press("n")
+            if key != "y":
+                await pilot.press(key)
+            await until(pilot, app, " UNDO " if key != "y" else "y applies")
+            await guard_time()
+            await pilot.press("y")
+            await until(pilot, app, "waiting for traffic")
+            assert plane.inventory.routes[CHAT].targets[0].weight == weight
+            app.read_history()
+            await pilot.pause(0.1)
+
+
 async def test_enter_never_confirms_nor_does_the_key_that_opened_the_plan(make_app: Make) -> None:
     app, plane = make_app()
     async with app.run_test(size=(80, 24)) as pilot:

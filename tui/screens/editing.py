@@ -227,3 +227,15 @@ class Editing(DeckParts):
                 raise InvalidValue("that change was made by somebody else", hint="stage the edit that takes it back")
             named = row.item.change
         self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named)))
+
+    def do_redo(self) -> None:
+        """Take back the last undo: the change that undid another and still stands."""
+        from tui.screens.plan import PlanScreen
+
+        items = [row.item for row in self.deck.store.changes if row.item is not None]
+        undoing = {item.undone_by for item in items if item.undone_by}
+        last = next((item.change for item in items if item.change in undoing and not item.undone_by), None)
+        if last is None:
+            raise InvalidValue("nothing was undone", hint="u undoes")
+        deck = self.deck
+        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(last)))
