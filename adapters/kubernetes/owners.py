@@ -15,6 +15,7 @@ from control.text import clean
 
 ARGO_SELF_HEAL_SECONDS = 5.0
 _TRACKING = "argocd.argoproj.io/tracking-id"
+_INSTANCE = "app.kubernetes.io/instance"
 _FLUX = "kustomize.toolkit.fluxcd.io"
 _FLUX_HELM = "helm.toolkit.fluxcd.io"
 _HELM = "meta.helm.sh/release-name"
@@ -85,20 +86,40 @@ def _driver(kind: str, name: str, namespace: str) -> Owner:
     )
 
 
-def _argo(metadata: Metadata, resource: Resource, sources: Sources) -> Owner | None:
-    """Argo CD, where the tracking id names this very object and was not copied from a parent."""
-    application, _, tail = (metadata.annotations or {}).get(_TRACKING, "").partition(":")
-    if not application or tail != f"{resource.group}/{resource.kind}:{metadata.namespace}/{metadata.name}":
-        return None
-    reconciler = sources.applications.get(application)
+def _declared(kind: str, name: str, found_by: str, reconciler: Reconciler | None, edit_instead: str) -> Owner:
+    """A tool that restores what it declares; whether it does is unknown where its own object could not be read."""
     return Owner(
-        "argocd",
-        clean(f"Application {application}"),
+        kind,
+        clean(name),
         OwnerRole.DECLARED,
-        found_by=f"annotation {_TRACKING}",
+        found_by=found_by,
         reverts=reconciler.reverts if reconciler else None,
         within_seconds=reconciler.within_seconds if reconciler else None,
-        edit_instead=clean(f"the Git source of Argo CD's Application {application}"),
+        edit_instead=clean(edit_instead),
+    )
+
+
+def _argo(metadata: Metadata, resource: Resource, sources: Sources) -> Owner | None:
+    """Argo CD, by a tracking id that names this very object (a copied one does not), or by its older label.
+
+    Helm charts set the same label, so it counts only where an Application of that name was read and no Helm release
+    is named.
+    """
+    application, _, tail = (metadata.annotations or {}).get(_TRACKING, "").partition(":")
+    found_by = f"annotation {_TRACKING}"
+    if application and tail != f"{resource.group}/{resource.kind}:{metadata.namespace}/{metadata.name}":
+        return None
+    if not application:
+        application = (metadata.labels or {}).get(_INSTANCE, "")
+        found_by = f"label {_INSTANCE}, which names an Application"
+        if application not in sources.applications or _HELM in (metadata.annotations or {}):
+            return None
+    return _declared(
+        "argocd",
+        f"Application {application}",
+        found_by,
+        sources.applications.get(application),
+        f"the Git source of Argo CD's Application {application}",
     )
 
 
@@ -112,14 +133,12 @@ def _flux(metadata: Metadata, sources: Sources) -> Owner | None:
         (metadata.annotations or {}).get(f"{_FLUX}/reconcile"),
     )
     reconciler = Reconciler(False) if off else sources.kustomizations.get((namespace, name))
-    return Owner(
+    return _declared(
         "flux",
-        clean(f"Kustomization {namespace}/{name}"),
-        OwnerRole.DECLARED,
-        found_by=f"label {_FLUX}/name",
-        reverts=reconciler.reverts if reconciler else None,
-        within_seconds=reconciler.within_seconds if reconciler else None,
-        edit_instead=clean(f"the Git source of Flux's Kustomization {namespace}/{name}"),
+        f"Kustomization {namespace}/{name}",
+        f"label {_FLUX}/name",
+        reconciler,
+        f"the Git source of Flux's Kustomization {namespace}/{name}",
     )
 
 
@@ -128,14 +147,12 @@ def _helm(metadata: Metadata, sources: Sources) -> Owner | None:
     name, namespace = labels.get(f"{_FLUX_HELM}/name"), labels.get(f"{_FLUX_HELM}/namespace", "")
     if name:
         reconciler = sources.helm_releases.get((namespace, name))
-        return Owner(
+        return _declared(
             "flux",
-            clean(f"HelmRelease {namespace}/{name}"),
-            OwnerRole.DECLARED,
-            found_by=f"label {_FLUX_HELM}/name",
-            reverts=reconciler.reverts if reconciler else None,
-            within_seconds=reconciler.within_seconds if reconciler else None,
-            edit_instead=clean(f"the values of the HelmRelease {namespace}/{name}"),
+            f"HelmRelease {namespace}/{name}",
+            f"label {_FLUX_HELM}/name",
+            reconciler,
+            f"the values of the HelmRelease {namespace}/{name}",
         )
     release = annotations.get(_HELM)
     if not release or labels.get("app.kubernetes.io/managed-by") != "Helm":

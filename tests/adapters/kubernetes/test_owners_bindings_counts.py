@@ -53,6 +53,24 @@ def test_argo_cd_counts_only_where_the_tracking_id_names_this_object() -> None:
     assert unread.reverts is None
 
 
+def test_argo_cd_by_its_older_label_only_where_an_application_of_that_name_was_read() -> None:
+    labels = {"app.kubernetes.io/instance": "shop"}
+    sources = Sources(applications={"shop": Reconciler(True, 5.0)})
+    (owner,) = owners_of(metadata(labels=labels), ROUTE, sources)
+    assert (owner.kind, owner.name, owner.reverts) == ("argocd", "Application shop", True)
+    assert owners_of(metadata(labels=labels), ROUTE, NO_SOURCES) == ()
+    copied = {TRACKING: "shop:serving.kserve.io/InferenceService:inference/llama"}
+    assert owners_of(metadata(labels=labels, annotations=copied), ROUTE, sources) == ()
+    helm = owners_of(
+        metadata(
+            labels={**labels, "app.kubernetes.io/managed-by": "Helm"}, annotations={"meta.helm.sh/release-name": "shop"}
+        ),
+        ROUTE,
+        sources,
+    )
+    assert [owner.kind for owner in helm] == ["helm"]
+
+
 def test_flux_reverts_at_its_interval_unless_it_is_off() -> None:
     labels = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux"}
     sources = Sources(kustomizations={("flux", "apps"): Reconciler(True, 600.0)})
