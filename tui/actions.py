@@ -180,7 +180,7 @@ def _look() -> list[Action]:
         Action("command", "Command line", "deck", _LISTS, (":", "colon"), short="command"),
         Action("cancel", "Stop what is running, or say how to leave", "deck", _ALL, ("ctrl+c",)),
         Action("suspend", "Suspend", "deck", _LISTS, ("ctrl+z",)),
-        Action("dump", "Save the screen as text and SVG", "deck", _LISTS, (), "dump"),
+        Action("dump", "Save the screen as text and SVG, its rows as JSON", "deck", _LISTS, (), "dump"),
         Action("quit", "Quit", "deck", _LISTS, (), "quit"),
     ]
 

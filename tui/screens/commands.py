@@ -247,8 +247,14 @@ class Commands(DeckParts):
         self.app.push_screen(PlanScreen("file", ready))  # type: ignore[arg-type]
 
     def do_dump(self) -> None:
+        from tui.dumping import dump
+
         deck = self.deck
         if deck.session is None:
             return
-        path = Path(self.app.save_screenshot(path=str(deck.session.state_folder)))
-        self.say(f"saved {path}")
+        rows = [row.data for row in self.table.rows if not row.heading]
+        try:
+            path = dump(self.app, deck.session.state_folder, rows, deck.store.inventory)
+        except OSError as error:
+            raise UsageError(f"the screen could not be saved: {error.strerror}") from error
+        self.say(f"saved {path}, and .svg and .json beside it")

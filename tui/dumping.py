@@ -1,0 +1,56 @@
+"""`:dump`: what is on the screen as text and SVG, and the rows of the list as JSON, beside each other in one folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from control.plane import EnvironmentView, Inventory, ServiceView
+from control.shapes import environment_to_json, limit_to_json, list_to_json, route_to_json, service_to_json
+from tui.store import ChangeRow, LimitRow, RouteRow
+
+
+def dump(app: App[int], folder: Path, rows: Sequence[object], inventory: Inventory | None) -> Path:
+    """Write `NAME.txt`, `NAME.svg` and `NAME.json`, for their owner alone. Returns the path of the text.
+
+    Raises `OSError` where the folder cannot be written.
+    """
+    now = time.time()
+    base = folder / time.strftime("dump-%Y%m%d-%H%M%S", time.localtime(now))
+    items = [item for row in rows if inventory is not None and (item := _item(row, inventory, now)) is not None]
+    document = list_to_json(items, inventory.unreached if inventory else (), None)
+    texts = {
+        ".txt": screen_text(app),
+        ".svg": app.export_screenshot(),
+        ".json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+    }
+    for ending, text in texts.items():
+        path = base.with_suffix(ending)
+        path.touch(mode=0o600)
+        path.write_text(text, "utf-8")
+    return base.with_suffix(".txt")
+
+
+def screen_text(app: App[int]) -> str:
+    """What is on the screen, one line a row, without colours."""
+    strips = app.screen._compositor.render_strips()
+    return "".join("".join(segment.text for segment in strip).rstrip() + "\n" for strip in strips)
+
+
+def _item(row: object, inventory: Inventory, now: float) -> dict[str, Any] | None:
+    if isinstance(row, RouteRow):
+        return route_to_json(row.route, inventory, now)
+    if isinstance(row, LimitRow):
+        return limit_to_json(row.limit, now)
+    if isinstance(row, ServiceView):
+        return service_to_json(row, now)
+    if isinstance(row, EnvironmentView):
+        return environment_to_json(row, now)
+    if isinstance(row, ChangeRow):
+        return {"at": row.at, "who": row.who, "what": row.what, "outcome": row.outcome}
+    return None
