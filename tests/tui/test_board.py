@@ -180,3 +180,15 @@ async def test_a_deck_that_cannot_be_read_is_told_on_the_screen(make_app: Make) 
         await until(pilot, app, "line 3: unknown key 'colour'")
         await pilot.press("q")
     assert app.failure is not None
+
+
+async def test_a_click_on_a_column_sorts_by_it_and_a_second_one_reverses(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        view = deck(app).view
+        head = next(line for line in screen_text(app).split("\n") if "RPS" in line)
+        for reverse in (False, True):
+            await pilot.click("#list", offset=(head.index("RPS"), 0))
+            await pilot.pause()
+            assert (view.choice.sort, view.choice.reverse) == ("rps", reverse)

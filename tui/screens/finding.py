@@ -10,6 +10,7 @@ from control.errors import UsageError
 from control.filters import parse_filter
 from tui.screens.parts import DeckParts
 from tui.widgets.line_input import LineInput
+from tui.widgets.line_table import LineTable
 
 _COLUMN_OF = {"used": "used", "rejected": "rejected", "when": "when"}
 
@@ -91,6 +92,16 @@ class Finding(DeckParts):
     def do_sort_reverse(self) -> None:
         self.view.choice.reverse = not self.view.choice.reverse
         self._resorted()
+
+    def on_line_table_head_clicked(self, event: LineTable.HeadClicked) -> None:
+        """Sort by the column that was clicked; clicked again, the other way round."""
+        column = next((sort for sort in self.view.sorts if _COLUMN_OF.get(sort, sort) == event.column), None)
+        if column is None:
+            self.say("this column does not sort; s chooses", "warn")
+        elif column == self.view.choice.sort:
+            self.perform("sort.reverse")
+        else:
+            self.perform("sort", column)
 
     def _resorted(self) -> None:
         self.table.sorted_by = self._sorted_column()

@@ -81,6 +81,13 @@ class LineTable(Canvas):
     class Opened(Message):
         """A row was clicked twice."""
 
+    class HeadClicked(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(look, id=id)
         self.columns: Sequence[Column] = ()
@@ -272,7 +279,19 @@ class LineTable(Canvas):
         event.stop()
         self.move(-3)
 
+    def _column_at(self, x: int) -> str | None:
+        """The key of the column that is drawn at this cell."""
+        left = self.GUTTER
+        for key, cells in self._cells.items():
+            if left <= x < left + cells:
+                return key
+            left += cells + 1
+        return None
+
     def on_click(self, event: events.Click) -> None:
+        column = self._column_at(event.x) if event.y == 0 else None
+        if column is not None:
+            self.post_message(self.HeadClicked(column))
         index = self._top + event.y - 1
         if event.y >= 1 and 0 <= index < len(self.rows) and not self.rows[index].heading:
             self._go(index)
