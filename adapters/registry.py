@@ -61,6 +61,16 @@ def writer_factory(secrets: Secrets) -> WriterFactory:
     return make
 
 
+def find(home: Path) -> dict[str, list[dict[str, str]]]:
+    """What the user's own files name, by section of the deck file; nothing is asked over the network."""
+    from adapters.kubernetes.finding import find_contexts
+    from adapters.serverless.finding import find_profiles
+    from adapters.ssh.finding import find_hosts
+
+    hosts = [{"host": host} for host in find_hosts(home)]
+    return {"kubernetes": find_contexts(home), "ssh": hosts, "aws": find_profiles(home)}
+
+
 def demo(state_dir: Path) -> tuple[DeckConfig, dict[str, Reader], WriterFactory]:
     """The demo fleet kept under `state_dir`/demo: its deck, its readers by environment, how to make its writers."""
     from adapters.demo.fleet import open_fleet

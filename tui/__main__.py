@@ -43,9 +43,36 @@ def run(words: list[str]) -> int:
             options.command = "oncall"
     except ControlError as error:
         return fail(error, _wanted_output(words))
+    if options.command == "init":
+        return _init(options)
     from tui.cli.main import run as run_command
 
     return run_command(options, _open_plane)
+
+
+def _init(options: Options) -> int:
+    """A first deck file from what the user already has."""
+    from adapters import registry
+    from control.errors import ControlError, UsageError
+    from tui.cli.emit import fail
+    from tui.cli.init import init
+
+    named = options.deck or os.environ.get("TRAFFICDECK_DECK")
+    try:
+        if named == DEMO:
+            raise UsageError("the demo fleet has no deck file to write", hint="name one with --deck FILE")
+        path = Path(named).expanduser() if named else _usual_path()
+        return init(registry.find(Path.home()), path, options.output, options.dry_run, options.read_only)
+    except ControlError as error:
+        return fail(error, options.output)
+    except (KeyboardInterrupt, EOFError):
+        return 130
+
+
+def _usual_path() -> Path:
+    import platformdirs
+
+    return platformdirs.user_config_path("trafficdeck", appauthor=False) / "deck.yaml"
 
 
 def _wanted_output(words: list[str]) -> str:
@@ -161,15 +188,13 @@ def _deck_path(options: Options) -> Path | None:
         return None
     if named:
         return Path(named).expanduser()
-    import platformdirs
-
-    path = platformdirs.user_config_path("trafficdeck", appauthor=False) / "deck.yaml"
+    path = _usual_path()
     if not path.exists():
         from control.errors import DeckError
 
         raise DeckError(
             f"there is no deck file: neither --deck FILE nor TRAFFICDECK_DECK is given, and {path} is not there",
-            hint="look around without one: trafficdeck demo",
+            hint="make one from what you have: trafficdeck init; look around without one: trafficdeck demo",
         )
     return path
 

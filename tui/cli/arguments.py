@@ -37,6 +37,7 @@ class Options:
     name: str | None = None
     head: str | None = None
     reset: bool = False
+    dry_run: bool = False
     apply: bool = False
     out: str | None = None
     add_to: str | None = None
@@ -158,6 +159,8 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("--head", metavar="HASH", help="a head hash printed earlier: finds a cut-off tail")
     resolve = add("resolve", "states the truth about interrupted changes and journals it")
     resolve.add_argument("change", nargs="?", metavar="CHANGE")
+    init = add("init", "a deck file from kubeconfig contexts, ssh config hosts and AWS profiles; overwrites none")
+    init.add_argument("--dry-run", action="store_true", help="show the file, write nothing")
     add("doctor", "checks reach, identity and rights of every environment")
     schema = add("schema", "prints the JSON Schema of a shape")
     schema.add_argument("name", nargs="?", metavar="NAME")
