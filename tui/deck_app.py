@@ -9,7 +9,7 @@ import signal
 import time
 import traceback
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App
@@ -29,6 +29,9 @@ from tui.store import Store
 from tui.themes import DEFAULT, load_theme, theme_names
 from tui.widgets.canvas import Canvas
 from tui.widgets.header import HeaderState
+
+if TYPE_CHECKING:
+    from tui.screens.deck import DeckScreen
 
 RATE_HERE, RATE_SSH, RATE_BLURRED = 4.0, 2.0, 1.0
 
@@ -69,6 +72,8 @@ class DeckApp(App[int], inherit_bindings=False):
         self._ticks = 0
         self._theme_saved = 0.0
         self._crash: Path | None = None
+        self._kept: dict[str, Any] | None = None
+        """What of the session was last written; None before anything was restored."""
 
     def _first_theme(self, theme: str | None) -> str:
         return theme if theme is not None and theme in theme_names() else DEFAULT
@@ -111,9 +116,36 @@ class DeckApp(App[int], inherit_bindings=False):
         self._choose_theme(self._chosen_theme or session.deck.theme)
         if self.mode == "deck":
             self.staging.draft_file = session.state_folder / "draft.json"
+            self._restore(session)
             if drafts.load_draft(self.staging.draft_file, self.staging):
                 self.say(f"{len(self.staging)} staged edits restored from the draft", "staged")
         await self._follow(session.reader_plane)
+
+    def _restore(self, session: Session) -> None:
+        """Bring back view, filters and order of the last time, and keep what they become."""
+        from tui.restoring import load_session
+
+        kept = load_session(session.state_folder)
+        if kept and (deck := self._deck_screen()) is not None:
+            deck.restore(kept)
+        self._kept = kept
+
+    def _deck_screen(self) -> DeckScreen | None:
+        from tui.screens.deck import DeckScreen
+
+        return next((screen for screen in self.screen_stack if isinstance(screen, DeckScreen)), None)
+
+    def remember(self) -> None:
+        """Keep what a later start brings back, where it has changed."""
+        from tui.restoring import save_session
+
+        deck = self._deck_screen() if self.mode == "deck" else None
+        if deck is None or self.session is None or self._kept is None:
+            return
+        now = deck.kept_session()
+        if now != self._kept:
+            self._kept = now
+            save_session(self.session.state_folder, now)
 
     async def _follow(self, plane: ControlPlane) -> None:
         self.take(plane)
@@ -156,6 +188,7 @@ class DeckApp(App[int], inherit_bindings=False):
         if self._ticks % 20 == 2 and self.session is not None:
             self.read_history()
             self._follow_theme_file()
+        self.remember()
         self.head.loading = not self.store.loaded
         if isinstance(self.screen, BaseScreen):
             try:

@@ -39,6 +39,8 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+            for size in ("COLUMNS", "LINES"):  # the size is the pty's, not that of whoever runs this
+                environment.pop(size, None)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execvpe(command[0], list(command), environment)
         self.resize(columns, rows)

@@ -346,6 +346,7 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
             self.leaving = True
             self.say(f"{len(deck.staging)} staged edits stay as a draft; q again quits, any other key stays", "staged")
         else:
+            self.deck.remember()
             self.app.exit(0)
 
     def do_move_right(self) -> None:

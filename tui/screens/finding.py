@@ -8,6 +8,7 @@ from typing import Any
 
 from control.errors import UsageError
 from control.filters import parse_filter
+from tui.restoring import restore_choice, session_of
 from tui.screens.parts import DeckParts
 from tui.widgets.line_input import LineInput
 from tui.widgets.line_table import LineTable
@@ -67,6 +68,26 @@ class Finding(DeckParts):
         self.refresh_rows(force=True)
         self.render_head()
         self.render_side()
+
+    def kept_session(self) -> dict[str, Any]:
+        """What a later start brings back."""
+        return session_of(self.views, self.view)
+
+    def restore(self, session: dict[str, Any]) -> None:
+        """Look as when the deck was last left."""
+        for view in self.views:
+            words = restore_choice(view, session)
+            try:
+                view.choice.test = self._test(words)
+            except UsageError:
+                continue
+            view.choice.words = words
+        names = [view.name for view in self.views]
+        if session["view"] in names:
+            self.show_view(names.index(session["view"]))
+        self.table.sorted_by = self._sorted_column()
+        self.refresh_rows(force=True)
+        self.render_head()
 
     def clear_filter(self) -> None:
         """Show all rows again."""
