@@ -21,7 +21,7 @@ check: $(VENV)/.check ## style, strict types and the import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fuzz: $(VENV)/.test ## 100,000 seeded keys, pastes, clicks and resizes, read-only and armed; some minutes
+fuzz: $(VENV)/.test ## 100,000 seeded keys, pastes, clicks and resizes, read-only and armed; about three minutes
 	@FUZZ_EVENTS=25000 $(BIN)/pytest -n 2 tests/tui/test_fuzz.py
 
 bed: $(VENV)/.test ## real platforms on loopback, with steady traffic, in the foreground
