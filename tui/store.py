@@ -177,6 +177,8 @@ class Store:
                 _scaled(throttled / rps if rps else None, 1000),
             )
             self.samples.setdefault(service, deque(maxlen=HISTORY)).append(sample)
+        kept = self.inventory.services  # routes come and go all night: what is gone keeps no samples
+        self.samples = {key: s for key, s in self.samples.items() if key in self.routes or key in kept}
 
     def _counts(self, service: str, ref: Ref) -> bool:
         """Whether a route's requests are the service's own: where there is a front, all of them pass it."""
