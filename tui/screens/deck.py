@@ -16,6 +16,7 @@ from tui.screens.base import SMALLEST, BaseScreen
 from tui.screens.commands import Commands
 from tui.screens.editing import Editing
 from tui.screens.finding import Finding
+from tui.screens.walking import Walking
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.views.base import ListView
 from tui.views.changes import ChangesView
@@ -32,7 +33,7 @@ from tui.widgets.header import tab_line, top_line
 from tui.widgets.line_table import LineTable
 
 
-class DeckScreen(Finding, Editing, Commands, BaseScreen):
+class DeckScreen(Finding, Editing, Commands, Walking, BaseScreen):
     """See the module. The list or the detail has the focus; every key goes through the registry."""
 
     SCOPE: ClassVar[str] = "deck"
@@ -323,6 +324,7 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
         """Show a route or limit, wherever it is."""
         for index, rows in ((0, self.deck.store.routes), (1, self.deck.store.limits)):
             if ref in rows:
+                self.leave_place()
                 self.show_view(index)
                 if not self.table.select(ref):
                     self.clear_filter()
@@ -373,6 +375,7 @@ class DeckScreen(Finding, Editing, Commands, BaseScreen):
             self._focus_detail(False)
         if index == current:
             return
+        self.leave_place()
         self.view_before, self.view = current, self.views[index]
         if index == 2:
             self.deck.read_history()

@@ -1,0 +1,60 @@
+"""Back and forward through the places visited, and the jump to what is related."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import fake_plane
+from driver import pick, ready, screen_text
+
+from tui.deck_app import DeckApp
+from tui.screens.deck import DeckScreen
+
+Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+
+
+def where(app: DeckApp) -> tuple[str, str]:
+    deck = app.screen
+    assert isinstance(deck, DeckScreen)
+    return deck.view.name, str(getattr(deck.selected, "ref", ""))
+
+
+async def test_back_and_forward_walk_the_places(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        await pilot.press("left_square_bracket")
+        assert "no place before" in screen_text(app)
+        await pick(pilot, app, "chat-v2")
+        route = where(app)
+        await pilot.press("2", "j")
+        limit = where(app)
+        assert limit[0] == "limits"
+        await pilot.press("4", "left_square_bracket")
+        assert where(app) == limit
+        await pilot.press("left_square_bracket")
+        assert where(app) == route
+        await pilot.press("right_square_bracket")
+        assert where(app) == limit
+        await pilot.press("right_square_bracket")
+        assert where(app)[0] == "pulse"
+        await pilot.press("right_square_bracket")
+        assert "no place after" in screen_text(app)
+
+
+async def test_related_goes_from_a_limit_to_its_route_and_back_names_the_owner(make_app: Make) -> None:
+    app, plane = make_app()
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        limit = next(limit for limit in plane.inventory.limits.values() if limit.bindings)
+        await pilot.press("2")
+        await pick(pilot, app, limit.name)
+        await pilot.press("o")
+        view, ref = where(app)
+        assert view == "routes" and ref == limit.bindings[0].on
+        await pilot.press("left_square_bracket")
+        assert where(app) == ("limits", str(limit.ref))
+        await pilot.press("1")
+        await pick(pilot, app, "llm-gw")
+        await pilot.press("o")
+        assert "owned by argocd llm: edit the Git repository" in screen_text(app)
