@@ -31,6 +31,17 @@ INCIDENTS: Mapping[str, Incident] = {
     ),
     "rush": Incident("prod-us: thirty times the requests for embeddings", ("prod-us/embed#",), demand=30.0),
     "dying-host": Incident("gpu-eu: the host gpu-eu-3 stops answering", host="gpu-eu-3"),
+    "bad-release": Incident(
+        "prod-us: mistral-b answers every second request with an error", ("prod-us/mistral#",), {"mistral-b": 1 / 2}
+    ),
+    "crowd": Incident("prod-eu: thirty times the requests for mistral", ("prod-eu/mistral#",), demand=30.0),
+    "failing-pool": Incident(
+        "edge: every second answer of the GPU pool for embeddings is an error",
+        ("edge/lb-1/edge-embed", "edge/lb-2/edge-embed"),
+        {"gpu": 1 / 2},
+    ),
+    "blind-edge": Incident("edge: the load balancer lb-2 stops answering", host="lb-2"),
+    "flood": Incident("prod-us: thirty times the requests for moderation", ("prod-us/moderation#",), demand=30.0),
 }
 
 
