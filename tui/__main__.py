@@ -139,12 +139,12 @@ def _session(options: Options) -> Session:
 
     deck, readers, writers = _compose(options, writing=options.command != "oncall")
     plane = ControlPlane(deck, readers, None, actor())
-    folder = state_folder()
+    folder = state_folder() / "demo" if deck.path is None else state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Session(
         reader_plane=plane,
         deck=deck,
-        state_folder=folder / "demo" if deck.path is None else folder,
+        state_folder=folder,
         config_folder=platformdirs.user_config_path("trafficdeck", appauthor=False),
         arm=None if writers is None else SessionArm(plane, readers, writers),
         demo_verbs=_demo_verbs() if deck.path is None else None,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.__main__ import _open_plane
-from tui.cli.arguments import parse
+from tui.__main__ import _open_plane, _session
+from tui.cli.arguments import Options, parse
 
 HEAVY = ("textual", "boto3", "botocore", "paramiko", "kubernetes", "jsonschema", "keyring")
 LOOK = """
@@ -59,3 +59,9 @@ def test_a_writer_can_be_made_only_where_a_write_is_asked_for(tmp_path: Path, li
         patch.setenv("TRAFFICDECK_STATE_DIR", str(tmp_path))
         plane = _open_plane(options)
     assert plane.read_only is not may
+
+
+def test_the_demo_has_a_folder_of_its_own_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAFFICDECK_STATE_DIR", str(tmp_path / "state"))
+    session = _session(Options(command="demo", deck="demo:"))
+    assert session.state_folder == tmp_path / "state" / "demo" and session.state_folder.is_dir()
