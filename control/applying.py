@@ -13,7 +13,8 @@ from control.changelog import ChangeLog, OpenChange, refused
 from control.compensating import take_back
 from control.errors import ControlError, ErrorKind, GuardRefused, Stale
 from control.fields import rows_of
-from control.model import Snapshot
+from control.model import Limit, Snapshot
+from control.observing import LOOK_SECONDS, OBSERVE_SECONDS, Question, count, observe, questions, refs_of
 from control.options import ApplyOptions
 from control.plan import (
     GuardResult,
@@ -31,15 +32,8 @@ from control.plan import (
 )
 from control.planning import ObjectRead, Outlook, Situation, guards_of, mismatches, outlook
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
-from control.proving import (
-    LOOK_SECONDS,
-    OBSERVE_SECONDS,
-    UNKNOWN,
-    count,
-    measured_refs,
-    observe,
-    wait_loaded,
-)
+from control.proving import UNKNOWN, wait_loaded
+from control.ref import Ref
 from control.writing import Attempt, ObjectLocks, guarded_write, prepare_step
 
 ProgressCall = Callable[[Progress], Awaitable[None]]
@@ -80,6 +74,7 @@ class Applying:
         self._fresh: list[Prepared] = []
         self._attempts: list[Attempt] = []
         self._situation: Situation | None = None
+        self._limits_before: dict[Ref, Limit] = {}
 
     async def run(self) -> Result:
         """Apply the plan. A refusal is a result; only a journal that cannot be written raises."""
@@ -110,6 +105,8 @@ class Applying:
                 self._fresh.append(answer[0])
                 step = self.plan.steps[number]
                 read.append(ObjectRead(step.environment, step.object, answer[1]))
+                rows = rows_of(answer[1])
+                self._limits_before.update((ref, row) for ref, row in rows.items() if isinstance(row, Limit))
         if reasons:
             return reasons
         self._situation = await self._refresh(read)
@@ -186,7 +183,7 @@ class Applying:
         attempt = Attempt(step, StepResult(step.object, StepOutcome.APPLIED))
         try:
             async with self.locks.held(step.object):
-                counting = asyncio.ensure_future(count(reader, measured_refs(self._fresh[number]), LOOK_SECONDS))
+                counting = asyncio.ensure_future(count(reader, refs_of(self._asked(self._fresh[number])), LOOK_SECONDS))
                 try:
                     fresh = await prepare_step(reader, step)
                 finally:
@@ -207,7 +204,11 @@ class Applying:
         assert attempt.prepared is not None
         wait = "observed" in (self.options.wait, self.options.require)
         seconds = self.options.timeout_seconds or OBSERVE_SECONDS
-        return await observe(reader, attempt.prepared, attempt.baseline, wait, seconds, self.stop)
+        asked = self._asked(attempt.prepared)
+        return await observe(reader, asked, attempt.baseline, wait, seconds, self.stop)
+
+    def _asked(self, step: Prepared) -> list[Question]:
+        return questions(step, self._limits_before)
 
     def _proof(self, attempt: Attempt, loaded: ProofPart, seen: ProofPart) -> Proof:
         return Proof(attempt.accepted, loaded, seen)

@@ -201,14 +201,8 @@ def is_significant(intended: Fraction, seen: Fraction, requests: Fraction) -> bo
 # --- proof ------------------------------------------------------------------------------------------------------------
 
 
-def observed(
-    before: Counted, after: Counted, intended: Mapping[str, Fraction], deterministic: bool = False
-) -> ProofPart:
-    """Does the split between two samples agree with the intended shares?
-
-    Accepts |p^ - p| <= max(1 point, 3 sigma) for each target; a `deterministic` balancer (smooth round robin) gets
-    1 point. Under `ENOUGH_REQUESTS` it is `waiting_for_traffic`; counters shared with other routes are `unknown`.
-    """
+def countable(before: Counted, after: Counted) -> Delta | ProofPart:
+    """What one route was counted to do between two samples, or why that cannot be told (yet)."""
     others = after.together_with or before.together_with
     if others:
         return ProofPart(ProofState.UNKNOWN, together(others))
@@ -218,7 +212,20 @@ def observed(
         return ProofPart(
             ProofState.WAITING_FOR_TRAFFIC, "the window that is counted still reaches back before the change"
         )
-    counted = _window(after) if after.window_seconds is not None else delta(before, after)
+    return _window(after) if after.window_seconds is not None else delta(before, after)
+
+
+def observed(
+    before: Counted, after: Counted, intended: Mapping[str, Fraction], deterministic: bool = False
+) -> ProofPart:
+    """Does the split between two samples agree with the intended shares?
+
+    Accepts |p^ - p| <= max(1 point, 3 sigma) for each target; a `deterministic` balancer (smooth round robin) gets
+    1 point. Under `ENOUGH_REQUESTS` it is `waiting_for_traffic`; counters shared with other routes are `unknown`.
+    """
+    counted = countable(before, after)
+    if isinstance(counted, ProofPart):
+        return counted
     requests = counted.requests
     if requests < ENOUGH_REQUESTS:
         return ProofPart(

@@ -122,7 +122,11 @@ class Reader(Protocol):
         ...
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
-        """The traffic counters of some or all routes, as they stand now. Routes that cannot be counted are absent."""
+        """The traffic counters of some or all routes, as they stand now. Routes that cannot be counted are absent.
+
+        `refs` may name limits: where the proxy counts what one of them saw and refused, that is returned under its
+        ref. Limits are never in the counts of all.
+        """
         ...
 
     async def loaded(self, step: Prepared) -> ProofPart:

@@ -220,14 +220,17 @@ class SshReader:
     # --- what is measured, and how we stand
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
-        calls = [self._count(site, site.state) for site in self._read_sites() if site.state is not None]
+        wanted = None if refs is None else set(refs)
+        calls = [
+            self._count(site, site.state, wanted or set()) for site in self._read_sites() if site.state is not None
+        ]
         counted = [one for outcome in await _settle(calls) if isinstance(outcome, list) for one in outcome]
         counted = fold(counted) if len(self.hosts.names) > 1 else counted
-        wanted = None if refs is None else set(refs)
         return [one for one in counted if wanted is None or one.ref in wanted]
 
-    async def _count(self, site: Site, state: State) -> list[Counted]:
-        return await site.driver.count(site.host, state.facts, state.tree, state.routes)
+    async def _count(self, site: Site, state: State, wanted: set[Ref]) -> list[Counted]:
+        limits = [limit for limit in state.limits if limit.ref in wanted]
+        return await site.driver.count(site.host, state.facts, state.tree, state.routes, limits)
 
     def _read_sites(self) -> list[Site]:
         return [site for name in self.hosts.names for site in self._sites.get(name, ())]

@@ -324,8 +324,15 @@ class Driver(Protocol):
     async def loaded(self, host: HostReader, step: Step) -> ProofPart: ...
 
     async def count(
-        self, host: HostReader, facts: HostFacts, tree: ConfigTree, routes: Sequence[Route]
-    ) -> list[Counted]: ...
+        self,
+        host: HostReader,
+        facts: HostFacts,
+        tree: ConfigTree,
+        routes: Sequence[Route],
+        limits: Sequence[Limit] = (),
+    ) -> list[Counted]:
+        """Counters of these routes, and of these limits where the proxy counts what each of them saw and refused."""
+        ...
 
 
 # --- names and bases --------------------------------------------------------------------------------------------------

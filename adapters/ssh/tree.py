@@ -31,7 +31,10 @@ class TreeParts:
         glob, paths = "", list[str]()
         while rest:
             line, _, rest = rest.partition(b"\n")
-            fields = line.decode("utf-8", "surrogateescape").split("\t")
+            text = line.decode("utf-8", "surrogateescape")
+            fields = text.split("\t", 3 if text.startswith("F\t") else 1)
+            if fields[0] in ("G", "D", "U", "X") and len(fields) < 2:
+                raise PlatformError("the list of configuration files did not arrive whole")
             if fields[0] == "G":
                 self._expand(glob, paths)
                 glob, paths = fields[1], []

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from worlds import VM, A, shares, world
+from fake_adapter import Native
+from worlds import RATE, VM, A, native, shares, world
 
-from control.model import Counted
+from control.edit import LimitEdit
+from control.model import Counted, TargetCount
 from control.options import ApplyOptions
 from control.plan import ResultOutcome, StepOutcome, Verdict
 from control.ports import ProofState
+
+
+def with_burst() -> dict[str, Native]:
+    """The usual world, with a burst for its rate."""
+    state = native()
+    state["k8s"][str(RATE)]["limits"][str(RATE)]["burst"] = 5
+    return state
 
 
 async def test_plan_apply_history_undo(tmp_path: Path) -> None:
@@ -85,6 +96,42 @@ async def test_waiting_until_traffic_shows_it(tmp_path: Path, a: int, b: int, st
     proof = result.steps[0].proof
     assert proof is not None and proof.observed.state.value == state
     assert result.outcome is ResultOutcome.APPLIED
+
+
+@pytest.mark.parametrize(
+    ("passed", "refused", "state"), [(25, 475, "yes"), (50, 450, "no"), (10, 0, "waiting_for_traffic")]
+)
+async def test_waiting_until_refusals_show_a_limit(tmp_path: Path, passed: int, refused: int, state: str) -> None:
+    w = world(tmp_path, state=with_burst())
+    reader = w.readers["k8s"]
+    looks = 0
+
+    async def traffic(refs: object = None) -> list[Counted]:
+        nonlocal looks
+        looks += 1
+        count = TargetCount(Fraction(looks * passed))
+        return [Counted(A, 1000 + looks / 2, (("a", count),), throttled=Fraction(looks * refused))]
+
+    reader.count = traffic  # type: ignore[method-assign, assignment]
+    result = await w.plane.apply(
+        await w.plane.plan([LimitEdit(RATE, amount=Fraction(50))]), ApplyOptions(wait="observed", timeout_seconds=6)
+    )
+    proof = result.steps[0].proof
+    assert proof is not None
+    assert proof.observed.state.value == state, proof.observed.detail
+    assert " passed" in proof.observed.detail
+
+
+async def test_a_limit_whose_route_is_not_counted_is_unknown_at_once(tmp_path: Path) -> None:
+    w = world(tmp_path, state=with_burst())
+    started = time.monotonic()
+    result = await w.plane.apply(
+        await w.plane.plan([LimitEdit(RATE, amount=Fraction(50))]), ApplyOptions(wait="observed")
+    )
+    proof = result.steps[0].proof
+    assert proof is not None
+    assert (proof.observed.state, time.monotonic() - started < 10) == (ProofState.UNKNOWN, True)
+    assert "cannot be counted" in proof.observed.detail
 
 
 async def test_without_counters_observed_is_unknown(tmp_path: Path) -> None:

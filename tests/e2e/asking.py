@@ -42,8 +42,11 @@ def agrees(counts: Counter[str], shares: dict[str, float]) -> bool:
     )
 
 
-def passed(limit: LimitEntry, seconds: float) -> int:
-    """How many requests of one fresh caller pass in `seconds` over all URLs, offered faster than the limit."""
+def passed(limit: LimitEntry, seconds: float, reloads: bool = False) -> int:
+    """How many requests of one fresh caller pass in `seconds` over all URLs, offered faster than the limit.
+
+    With `reloads` a proxy may close the connection between two requests, and the caller opens another.
+    """
     assert limit.fresh_key_header is not None
     headers = {"Host": limit.host, limit.fresh_key_header: uuid4().hex, **limit.headers}
     counts: list[int] = []
@@ -55,7 +58,13 @@ def passed(limit: LimitEntry, seconds: float) -> int:
         found = 0
         while time.monotonic() < end:
             connection.request("GET", parts.path, headers=headers)
-            answer = connection.getresponse()
+            try:
+                answer = connection.getresponse()
+            except (http.client.RemoteDisconnected, ConnectionResetError):
+                if not reloads:
+                    raise
+                connection.close()
+                continue
             answer.read()
             assert answer.status in (200, limit.reject_status), answer.status
             found += answer.status == 200

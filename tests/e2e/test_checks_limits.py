@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -53,3 +54,26 @@ def test_what_passes_is_what_the_plan_had_printed(deck: Deck, quiet_bed: Bed, re
         assert 0 < low <= passed(entry, SECONDS) <= high, effective
     finally:
         deck.apply("undo", environments=environments)
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("us/Middleware/inference/per-client", ["rate=4/s"]),
+        ("lb/HAProxyRequestLimit/*/limited%2Fcallers", ["amount=8"]),
+    ],
+)
+def test_refusals_prove_a_lowered_limit(deck: Deck, quiet_bed: Bed, ref: str, words: list[str]) -> None:
+    entry = quiet_bed.limit(ref)
+    waiting = ["--wait", "observed", "--timeout", "40s"]
+    environments = [environment_of(ref)]
+    with ThreadPoolExecutor(1) as caller:
+        offered = caller.submit(passed, entry, 45, reloads=True)
+        try:
+            result = deck.apply("set", "limit", ref, *words, *waiting, environments=environments)
+            seen = [step["proof"]["observed"] for step in result["steps"]]
+            assert [one["state"] for one in seen] == ["yes"] * len(seen), seen
+            assert all("refused in" in one["detail"] for one in seen), seen
+        finally:
+            offered.result()
+            deck.apply("undo", environments=environments)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from adapters.ssh.codecs import haproxy_runtime
 from adapters.ssh.codecs.haproxy import HAProxyCodec
 from adapters.ssh.codecs.haproxy_config import Config
-from adapters.ssh.codecs.haproxy_reach import led_to
-from adapters.ssh.drivers import haproxy_proof
+from adapters.ssh.drivers import haproxy_counts, haproxy_proof
 from adapters.ssh.drivers.nginx import pending_files
 from adapters.ssh.seam import (
     ConfigTree,
@@ -25,7 +24,7 @@ from adapters.ssh.seam import (
     Workers,
 )
 from control.errors import ControlError, PlatformError, Stale, Unreachable
-from control.model import Counted, Route, TargetCount
+from control.model import Counted, Limit, Route
 from control.ports import ProofPart, ProofState
 from control.text import clean
 
@@ -135,17 +134,19 @@ class HAProxyDriver:
         return ProofPart(ProofState.YES, haproxy_proof.told(step))
 
     async def count(
-        self, host: HostReader, facts: HostFacts, tree: ConfigTree, routes: Sequence[Route]
+        self,
+        host: HostReader,
+        facts: HostFacts,
+        tree: ConfigTree,
+        routes: Sequence[Route],
+        limits: Sequence[Limit] = (),
     ) -> list[Counted]:
-        """HAProxy's own counters: `lbtot` of each server is what was sent to it."""
+        """HAProxy's own counters of routes, and of the sections in which `limits` stand."""
         socket = facts.proxy.socket
         if not socket:
             return []
         rows = haproxy_runtime.rows(await host.haproxy_show(socket, "stat"))
-        now = time.time()
-        by_name = {(row["pxname"], row.get("svname", "")): row for row in rows}
-        alone = _frontends_of_one(Config(tree))
-        return [_counted(route, by_name, alone.get(route.ref.name, ()), now) for route in routes]
+        return haproxy_counts.counted(Config(tree), rows, routes, limits, time.time())
 
 
 def _files(step: Step) -> tuple[FileChange, ...]:
@@ -170,49 +171,3 @@ async def _take_back(writer: HostWriter, step: Step, files: Sequence[FileChange]
     except ControlError as error:
         return f"taking it back failed too: {error.message}"
     return "rolled back, the former values are in force"
-
-
-def _frontends_of_one(config: Config) -> dict[str, tuple[str, ...]]:
-    """Backend -> the frontends that lead to it alone, whose refusals are its own."""
-    found: dict[str, tuple[str, ...]] = {}
-    for section in config.sections:
-        if section.keyword == "frontend":
-            names = {name for name, _ in led_to(section, config.map_data)}
-            if len(names) == 1:
-                name = names.pop()
-                found[name] = (*found.get(name, ()), section.name)
-    return found
-
-
-def _counted(
-    route: Route, rows: Mapping[tuple[str, str], Mapping[str, str]], frontends: Sequence[str], now: float
-) -> Counted:
-    name = route.ref.name
-    targets = []
-    for target in route.targets:
-        row = rows.get((name, target.name), {})
-        errors = haproxy_runtime.whole(row.get("hrsp_5xx"))
-        targets.append(
-            (
-                target.name,
-                TargetCount(
-                    Fraction(haproxy_runtime.whole(row.get("lbtot")) or 0),
-                    None if errors is None else Fraction(errors),
-                ),
-            )
-        )
-    backend = rows.get((name, "BACKEND"), {})
-    denied = _sum(backend, "dreq") + sum((_sum(rows.get((f, "FRONTEND"), {}), "dreq") for f in frontends), Fraction(0))
-    return Counted(
-        ref=route.ref,
-        at=now,
-        targets=tuple(targets),
-        total=_sum(backend, "req_tot" if backend.get("req_tot") else "stot") + denied,
-        errors=_sum(backend, "hrsp_5xx"),
-        throttled=denied,
-        source="HAProxy counters",
-    )
-
-
-def _sum(row: Mapping[str, str], column: str) -> Fraction:
-    return Fraction(haproxy_runtime.whole(row.get(column)) or 0)

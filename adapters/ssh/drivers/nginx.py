@@ -24,7 +24,7 @@ from adapters.ssh.seam import (
     Workers,
 )
 from control.errors import ControlError, PlatformError
-from control.model import Counted, Route, TargetCount
+from control.model import Counted, Limit, Route, TargetCount
 from control.ports import ProofPart, ProofState
 from control.text import clean
 
@@ -106,9 +106,17 @@ class NginxDriver:
         return ProofPart(ProofState.YES, f"{detail}, {retiring} old ones finish their requests" if retiring else detail)
 
     async def count(
-        self, host: HostReader, facts: HostFacts, tree: ConfigTree, routes: Sequence[Route]
+        self,
+        host: HostReader,
+        facts: HostFacts,
+        tree: ConfigTree,
+        routes: Sequence[Route],
+        limits: Sequence[Limit] = (),
     ) -> list[Counted]:
-        """What access logs that name `$upstream_addr` say since they were first looked at; nothing where none does."""
+        """What access logs that name `$upstream_addr` say since they were first looked at; nothing where none does.
+
+        A log does not say which limit refused, so no limit is counted by itself.
+        """
         found = logs(NginxTree(tree), facts.access_log or facts.proxy.access_log)
         counts = [await self._counted(host, facts, log) for log in found]
         if not counts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.ssh import discovery, scripts, write_script
@@ -146,7 +146,8 @@ def test_an_answer_that_is_none_is_told() -> None:
         discovery.parse_probe("This account is currently not available.", "h", 1.0, 2.0)
 
 
-@given(st.binary())
+@given(st.binary() | st.lists(st.sampled_from([b"G", b"F", b"D", b"U", b"X", b"\t", b"\n", b"/x"])).map(b"".join))
+@example(b"X")
 def test_no_answer_breaks_the_tree(data: bytes) -> None:
     try:
         TreeParts().take((data, "marker"))
