@@ -167,8 +167,13 @@ def _look() -> list[Action]:
         Action("filter", "Filter rows", "find", _LISTS, ("/",), "filter", short="filter"),
         Action("filter.clear", "Clear the filter", "find", _LISTS, (), "nofilter"),
         Action("problems", "Only problems", "find", _LISTS, ("!", "exclamation_mark"), "problems"),
-        Action("sort", "Sort by the next column", "find", _LISTS, ("s",), "sort"),
+        Action("match.next", "Next row that the filter words name", "find", _LISTS, ("n",)),
+        Action("match.previous", "The one before", "find", _LISTS, ("N",)),
+        Action("sort", "Sort: choose the column, or name it", "find", _LISTS, ("s",), "sort"),
+        Action("sort.next", "Sort by the next column", "find", _LISTS, ("shift+right",)),
+        Action("sort.previous", "Sort by the column before", "find", _LISTS, ("shift+left",)),
         Action("sort.reverse", "Reverse the order", "find", _LISTS, ("S",), "reverse"),
+        Action("columns", "Choose columns and their order", "find", _LISTS, ("C",), "columns"),
         Action("mark", "Mark or unmark the row", "find", _LISTS, ("space",), unavailable=_row),
         Action("mark.range", "Mark from the last mark to here", "find", _LISTS, ("v",), unavailable=_row),
         Action("mark.clear", "Clear all marks", "find", _LISTS, ("V",), "unmark"),
@@ -235,7 +240,13 @@ def _sheets() -> list[Action]:
         )
         for id_, title, key, short, why, edits, danger in rows
     ]  # fmt: skip
-    return [Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"), *actions]
+    chooser = [
+        Action("choose", "Choose the line", "menu", (SHEET,), ("enter",)),
+        Action("switch", "Switch the line on or off", "menu", (SHEET,), ("space",)),
+        Action("carry.down", "Move the line down", "menu", (SHEET,), ("J", "shift+down")),
+        Action("carry.up", "Move the line up", "menu", (SHEET,), ("K", "shift+up")),
+    ]
+    return [Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"), *actions, *chooser]
 
 
 ACTIONS: tuple[Action, ...] = (*_moves(), *_look(), *_edit(), *_sheets())

@@ -1,4 +1,4 @@
-"""What the deck looked like when it was left: the view, and each view's filter, order and "only problems"."""
+"""What the deck looked like when it was left: the view, and each view's filter, order, columns and "only problems"."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def session_of(views: Sequence[ListView], current: ListView) -> dict[str, Any]:
             "sort": view.choice.sort,
             "reverse": view.choice.reverse,
             "problems": view.choice.problems,
+            "columns": view.choice.columns,
         }
         for view in views
     }
@@ -57,5 +58,9 @@ def restore_choice(view: ListView, session: dict[str, Any]) -> str:
         view.choice.sort = kept["sort"]
     view.choice.reverse = kept.get("reverse") is True
     view.choice.problems = kept.get("problems") is True
+    columns = kept.get("columns")
+    known = {column.key for column in view.columns}
+    if isinstance(columns, list) and columns and all(isinstance(key, str) and key in known for key in columns):
+        view.choice.columns = list(dict.fromkeys(columns))
     words = kept.get("filter")
     return words if isinstance(words, str) else ""

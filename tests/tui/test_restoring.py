@@ -20,7 +20,7 @@ async def test_view_filter_and_order_come_back(make_app: Make) -> None:
     async with app.run_test(size=(120, 35)) as pilot:
         await ready(pilot, app)
         await type_text(pilot, "/chat")
-        await pilot.press("enter", "s", "S", "2", "!", "q", "1", "2", "!")
+        await pilot.press("enter", "shift+right", "S", "2", "!", "q", "1", "2", "!")
         await until(pilot, app, "problems only")
         app.remember()
     again, _ = make_app()

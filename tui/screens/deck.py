@@ -366,7 +366,7 @@ class DeckScreen(Finding, Editing, Commands, Walking, BaseScreen):
 
     def _configure(self) -> None:
         view = self.view
-        self.table.configure(view.columns, view.draw, view.volatile, self._sorted_column())
+        self.table.configure(view.shown_columns(), view.draw, view.volatile, self._sorted_column())
 
     def show_view(self, index: int) -> None:
         """Change to a numbered view."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from control.errors import UsageError
@@ -14,6 +14,23 @@ from tui.widgets.line_input import LineInput
 from tui.widgets.line_table import LineTable
 
 _COLUMN_OF = {"used": "used", "rejected": "rejected", "when": "when"}
+
+
+SORT_WORDS = {
+    "risk": "risk: the worst first",
+    "at": "environment",
+    "rps": "requests per second",
+    "5xx": "errors",
+    "429": "throttled",
+    "age": "age: the oldest first",
+    "used": "how full",
+    "rejected": "rejected per second",
+    "when": "time",
+}
+
+
+def _name_of(data: object) -> str:
+    return str(getattr(data, "name", ""))
 
 
 class Finding(DeckParts):
@@ -104,11 +121,83 @@ class Finding(DeckParts):
         self.render_side()
 
     def do_sort(self, column: str = "") -> None:
-        choice, sorts = self.view.choice, self.view.sorts
-        if column and column not in sorts:
-            raise UsageError(f"cannot sort by '{column}'", hint="by " + ", ".join(sorts))
-        choice.sort = column or sorts[(sorts.index(choice.sort) + 1) % len(sorts)]
+        sorts = self.view.sorts
+        if column:
+            self._sort_by(column)
+            return
+        from tui.screens.menu import Item, MenuScreen
+
+        now = self.view.choice.sort
+        items = [Item(sort, SORT_WORDS.get(sort, sort), "now" if sort == now else "") for sort in sorts]
+        self.app.push_screen(MenuScreen("sort by", items, sorts.index(now), chosen=self._sort_by))
+
+    def _sort_by(self, column: str) -> None:
+        if column not in self.view.sorts:
+            raise UsageError(f"cannot sort by '{column}'", hint="by " + ", ".join(self.view.sorts))
+        self.view.choice.sort = column
         self._resorted()
+
+    def _sort_step(self, by: int) -> None:
+        sorts = self.view.sorts
+        self._sort_by(sorts[(sorts.index(self.view.choice.sort) + by) % len(sorts)])
+
+    def do_sort_next(self) -> None:
+        self._sort_step(1)
+
+    def do_sort_previous(self) -> None:
+        self._sort_step(-1)
+
+    def do_columns(self, names: str = "") -> None:
+        """Choose columns in a menu, or name them: `:columns name at seen`; `:columns default` for the view's own."""
+        by_key = {column.key: column for column in self.view.columns}
+        first = self.view.columns[0].key
+        if names == "default":
+            self._show_columns(None)
+            return
+        if names:
+            wanted = names.replace(",", " ").split()
+            unknown = [key for key in wanted if key not in by_key]
+            if unknown:
+                raise UsageError(f"there is no column '{unknown[0]}'", hint="there are " + ", ".join(by_key))
+            self._show_columns(list(dict.fromkeys([first, *wanted])))
+            return
+        from tui.screens.menu import Item, MenuScreen
+
+        shown = [column.key for column in self.view.shown_columns()]
+        items = [
+            Item(
+                key,
+                by_key[key].title or by_key[key].alone,
+                by_key[key].about or key,
+                key in shown,
+                "always there" if key == first else "",
+            )
+            for key in [*shown, *(key for key in by_key if key not in shown)]
+        ]
+
+        def changed(now: Sequence[Item]) -> None:
+            self._show_columns([item.key for item in now if item.on])
+
+        self.app.push_screen(MenuScreen(f"columns of {self.view.title}", items, changed=changed))
+
+    def _show_columns(self, keys: list[str] | None) -> None:
+        self.view.choice.columns = keys
+        self.table.use_columns(self.view.shown_columns())
+        self.render_all()
+
+    def do_match_next(self) -> None:
+        self._match(1)
+
+    def do_match_previous(self) -> None:
+        self._match(-1)
+
+    def _match(self, by: int) -> None:
+        """The next row whose name holds a word of the filter; every row that is shown where there is no filter word."""
+        words = [word.lower() for word in self.view.choice.words.split() if word[:1].isalnum() and ":" not in word]
+        if not self.table.find(lambda row: not words or any(w in _name_of(row.data).lower() for w in words), by):
+            self.say("no other row here has these words in its name", "warn")
+        self.render_side()
+        self.render_head()
 
     def do_sort_reverse(self) -> None:
         self.view.choice.reverse = not self.view.choice.reverse

@@ -20,6 +20,7 @@ GROUPS = {
     "find": "finding",
     "edit": "changing",
     "plan": "the plan sheet",
+    "menu": "menus",
     "deck": "the deck",
 }
 MARKS = (

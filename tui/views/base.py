@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tui import figures
@@ -26,6 +26,8 @@ class Choice:
     sort: str = "risk"
     reverse: bool = False
     problems: bool = False
+    columns: list[str] | None = None
+    """The keys of the columns that are shown, in their order; None for the view's own."""
 
 
 class ListView(ABC):
@@ -41,6 +43,14 @@ class ListView(ABC):
         self.staging = staging
         self.look = look
         self.choice = Choice(sort=self.sorts[0])
+
+    def shown_columns(self) -> Sequence[Column]:
+        """The columns as the user wants them. Where it is too narrow, those chosen last go first."""
+        by_key = {column.key: column for column in self.columns}
+        if self.choice.columns is None:
+            return [column for column in self.columns if not column.extra]
+        chosen = [by_key[key] for key in self.choice.columns if key in by_key]
+        return [replace(column, keep=1000 - place) for place, column in enumerate(chosen)]
 
     @abstractmethod
     def rows(self) -> list[TableRow]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
 
 from control.edit import LimitEdit
+from control.fields import burst_of
 from control.model import Effective, Interval, Limit, Measure, Special
 from tui import figures
 from tui.look import Span
@@ -84,15 +85,20 @@ class LimitsView(ListView):
     sorts = ("risk", "name", "at", "used", "rejected", "age")
     columns = (
         Column("name", "LIMIT", 15, keep=100, grow=3, most=40),
-        Column("at", "AT", 8, keep=90, grow=1, most=16),
-        Column("set", "SET", 13, right=True, keep=98, grow=1, most=24),
-        Column("bar", "USED", 10, keep=70, grow=1, most=20),
-        Column("used", "NOW", 5, right=True, keep=80),
-        Column("effective", "CALLER GETS", 11, right=True, keep=85, grow=1, most=16),
-        Column("rejected", "REJ/s", 5, right=True, keep=88),
-        Column("age", "AGE", 4, right=True, keep=50),
-        Column("key", "PER", 12, keep=20, grow=1, most=24),
+        Column("at", "AT", 8, keep=90, grow=1, most=16, about="environment"),
+        Column("set", "SET", 13, right=True, keep=98, grow=1, most=24, about="the number as it is set"),
+        Column("bar", "USED", 10, keep=70, grow=1, most=20, about="how full, as a bar"),
+        Column("used", "NOW", 5, right=True, keep=80, about="how full"),
+        Column("effective", "CALLER GETS", 11, right=True, keep=85, grow=1, most=16, about="what a caller gets"),
+        Column("rejected", "REJ/s", 5, right=True, keep=88, about="rejected per second"),
+        Column("age", "AGE", 4, right=True, keep=50, about="since it was read"),
+        Column("key", "PER", 12, keep=20, grow=1, most=24, about="whose bucket"),
         Column("kind", "KIND", 14, keep=15, grow=1, most=20),
+        Column("scope", "IN", 10, keep=14, grow=1, most=20, extra=True, about="namespace or host"),
+        Column("owner", "OWNER", 10, keep=13, grow=1, most=20, extra=True, about="who else writes it"),
+        Column("burst", "BURST", 6, right=True, keep=12, extra=True, about="as the platform has it"),
+        Column("over", "OVER", 10, keep=11, grow=1, most=16, extra=True, about="what happens over it"),
+        Column("mode", "MODE", 8, keep=10, extra=True, about="enforced or not"),
     )
 
     def total(self) -> int:
@@ -156,7 +162,7 @@ class LimitsView(ListView):
         if key == "age":
             return self.age_cell(limit.environment, limit.read_at, width)
         text, role = self._plain_cell(row, key)
-        return [(self.fit(text, width, key not in ("key", "kind")), role)]
+        return [(self.fit(text, width, key in _RIGHT), role)]
 
     def _set_cell(self, limit: Limit, width: int) -> list[Span]:
         edit = self.staging.limits.get(limit.ref)
@@ -178,4 +184,22 @@ class LimitsView(ListView):
             return interval_text(found, found.seconds if found else None), "text" if found else "faint"
         if key == "key":
             return ", ".join(limit.key) or "all callers", "muted"
-        return limit.kind, "muted"
+        return _WORDS[key](limit), "muted"
+
+
+_RIGHT = frozenset({"used", "rejected", "effective", "burst"})
+
+
+def _burst(limit: Limit) -> str:
+    burst = burst_of(limit)
+    return figures.UNKNOWN if burst is None else str(burst)
+
+
+_WORDS: Mapping[str, Callable[[Limit], str]] = {
+    "kind": lambda limit: limit.kind,
+    "scope": lambda limit: limit.ref.scope,
+    "owner": lambda limit: ", ".join(f"{owner.kind} {owner.name}" for owner in limit.owners) or figures.UNKNOWN,
+    "burst": _burst,
+    "over": lambda limit: str(limit.over),
+    "mode": lambda limit: limit.mode.value,
+}

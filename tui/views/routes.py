@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
 
 from control.plane import ServiceView
@@ -16,6 +16,14 @@ from tui.widgets.line_table import Column, TableRow
 OTHERS = "other routes"
 BROKEN = "\0broken"
 """The group of what is broken, whatever its service: it comes first. No service can have this name."""
+
+
+_EXTRA: Mapping[str, Callable[[RouteRow], str]] = {
+    "kind": lambda row: row.route.kind,
+    "scope": lambda row: row.ref.scope,
+    "owner": lambda row: ", ".join(f"{owner.kind} {owner.name}" for owner in row.route.owners) or "--",
+    "match": lambda row: "; ".join(row.route.matches) or "--",
+}
 
 
 def set_and_seen(row: RouteRow) -> tuple[str, str]:
@@ -35,14 +43,19 @@ class RoutesView(ListView):
     sorts = ("risk", "name", "at", "rps", "5xx", "429", "age")
     columns = (
         Column("name", "ROUTE", 12, keep=100, grow=3, most=40),
-        Column("at", "AT", 8, keep=90, grow=1, most=16),
-        Column("bar", "SET", 10, keep=70, grow=1, most=20),
-        Column("set", "", 11, keep=95, grow=4, most=36),
-        Column("seen", "SEEN", 8, right=True, keep=92, grow=2, most=16),
-        Column("rps", "RPS", 5, right=True, keep=85),
-        Column("5xx", "5xx", 5, right=True, keep=88),
-        Column("429", "429", 4, right=True, keep=87),
-        Column("age", "AGE", 4, right=True, keep=50),
+        Column("at", "AT", 8, keep=90, grow=1, most=16, about="environment"),
+        Column("bar", "SET", 10, keep=70, grow=1, most=20, about="weights as a bar"),
+        Column("set", "", 11, keep=95, grow=4, most=36, about="weights by letter", alone="SET"),
+        Column("seen", "SEEN", 8, right=True, keep=92, grow=2, most=16, about="the measured split"),
+        Column("rps", "RPS", 5, right=True, keep=85, about="requests per second"),
+        Column("5xx", "5xx", 5, right=True, keep=88, about="errors"),
+        Column("429", "429", 4, right=True, keep=87, about="throttled"),
+        Column("age", "AGE", 4, right=True, keep=50, about="since it was read"),
+        Column("p95", "P95", 6, right=True, keep=60, extra=True, about="95 of 100 are faster"),
+        Column("kind", "KIND", 14, keep=40, grow=1, most=16, extra=True),
+        Column("scope", "IN", 10, keep=40, grow=1, most=20, extra=True, about="namespace or host"),
+        Column("owner", "OWNER", 10, keep=45, grow=1, most=20, extra=True, about="who else writes it"),
+        Column("match", "MATCH", 12, keep=30, grow=1, most=40, extra=True, about="which requests"),
     )
 
     def total(self) -> int:
@@ -149,8 +162,13 @@ class RoutesView(ListView):
             return [(self.fit(text, width, True), role)]
         if key == "age":
             return self.age_cell(row.route.environment, row.route.read_at, width)
+        if key in _EXTRA:
+            return [(self.fit(_EXTRA[key](row), width), "muted")]
         if traffic is None:
             return [(self.fit(figures.UNKNOWN, width, True), "faint")]
+        if key == "p95":
+            slow = traffic.p95_seconds
+            return [(self.fit(figures.seconds(slow), width, True), "faint" if slow is None else "text")]
         return self._traffic_cell(key, width, traffic.rps, traffic.error_ratio, traffic.throttled_ratio)
 
     def _traffic_cell(

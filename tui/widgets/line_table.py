@@ -30,6 +30,12 @@ class Column:
     grow: int = 0
     """The share of left-over cells that it takes."""
     most: int = 400
+    extra: bool = False
+    """Hidden until the user chooses it."""
+    about: str = ""
+    """What it shows, in a few words for the chooser."""
+    alone: str = ""
+    """The title where the column before it, whose title covers both, is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,13 @@ class LineTable(Canvas):
         self._cells = layout(columns, self._inner())
         self.rows, self._key, self._index, self._top, self._chosen = (), None, 0, 0, False
 
+    def use_columns(self, columns: Sequence[Column]) -> None:
+        """Show these columns of the same rows; cursor and marks stay."""
+        self.columns = columns
+        self._drawn.clear()
+        self._cells = layout(columns, self._inner())
+        self.compose_lines()
+
     def set_rows(self, rows: Sequence[TableRow]) -> None:
         """Show these rows in this order. The selection stays on its row; where it is gone, on its neighbour.
 
@@ -164,6 +177,16 @@ class LineTable(Canvas):
         """Move the cursor by so many rows, past headings, and stop at the ends."""
         target = max(0, min(self._index + by, len(self.rows) - 1))
         self._go(self._selectable(target, 1 if by > 0 else -1))
+
+    def find(self, test: Callable[[TableRow], bool], by: int) -> bool:
+        """Put the cursor on the next row (by 1) or the one before (by -1) that fits, around the end."""
+        total = len(self.rows)
+        for step in range(1, total):
+            at = (self._index + by * step) % total
+            if not self.rows[at].heading and test(self.rows[at]):
+                self._go(at)
+                return True
+        return False
 
     def page(self, pages: float) -> None:
         """Move by a part of what is visible."""
@@ -239,10 +262,15 @@ class LineTable(Canvas):
 
     def _head(self) -> Line:
         parts: list[Span] = [(" " * self.GUTTER, "muted")]
+        covered = False
         for column in self.columns:
             if column.key in self._cells:
                 role = "accent" if column.key == self.sorted_by else "muted"
-                parts += [(fit(column.title, self._cells[column.key], right=column.right), role), (" ", "muted")]
+                title = column.title or ("" if covered else column.alone)
+                parts += [(fit(title, self._cells[column.key], right=column.right), role), (" ", "muted")]
+                covered = bool(column.title)
+            else:
+                covered = False
         return tuple(parts)
 
     def _paint_row(self, index: int) -> Painted:
