@@ -177,6 +177,8 @@ def _look() -> list[Action]:
         Action("mark", "Mark or unmark the row", "find", _LISTS, ("space",), unavailable=_row),
         Action("mark.range", "Mark from the last mark to here", "find", _LISTS, ("v",), unavailable=_row),
         Action("mark.clear", "Clear all marks", "find", _LISTS, ("V",), "unmark"),
+        Action("xray", "X-ray: from a service to the last server", "look", _LISTS, (), "xray", unavailable=_ready),
+        Action("jump", "Jump to a row by its letters", "look", _LISTS, ("'", "apostrophe"), unavailable=_ready),
         Action("native", "Native text", "look", _LISTS, ("y",), "native", unavailable=_native, short="native"),
         Action("describe", "Describe", "look", _LISTS, ("d",), "describe", unavailable=_row),
         Action("copy", "Copy: the reference, or the summary", "look", _ALL, ("c",), "copy"),

@@ -41,10 +41,12 @@ class Glyphs:
     dot: str
     ellipsis: str
     pointer: str
+    tee: str
+    corner: str
 
 
-UNICODE = Glyphs("█▓▒░▚▞", "·", "▏▎▍▌▋▊▉", "█", "│", "▁▂▃▄▅▆▇█", "→", "─", "│", "·", "…", "▸")
-ASCII = Glyphs("ABCDEF", ".", "", "#", "|", "._-=#", ">", "-", "|", "-", "~", ">")
+UNICODE = Glyphs("█▓▒░▚▞", "·", "▏▎▍▌▋▊▉", "█", "│", "▁▂▃▄▅▆▇█", "→", "─", "│", "·", "…", "▸", "├", "└")
+ASCII = Glyphs("ABCDEF", ".", "", "#", "|", "._-=#", ">", "-", "|", "-", "~", ">", "|", "`")
 
 
 @dataclass(frozen=True)

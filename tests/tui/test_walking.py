@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import fake_plane
-from driver import pick, ready, screen_text
+from driver import pick, ready, screen_text, type_text, until
 
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
+from tui.screens.xray import XrayScreen
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
 
@@ -58,3 +59,44 @@ async def test_related_goes_from_a_limit_to_its_route_and_back_names_the_owner(m
         await pick(pilot, app, "llm-gw")
         await pilot.press("o")
         assert "owned by argocd llm: edit the Git repository" in screen_text(app)
+
+
+async def test_letters_jump_to_a_row(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        deck = app.screen
+        assert isinstance(deck, DeckScreen)
+        await pilot.press("apostrophe")
+        labels = dict(deck.table.labels)
+        assert len(labels) == deck.table.position[1] and "type the letters" in screen_text(app)
+        letters, key = list(labels.items())[-1]
+        assert any(line.lstrip().startswith(f"{letters} ") for line in screen_text(app).splitlines())
+        await pilot.press(*letters)
+        assert deck.table.selected is not None and deck.table.selected.key == key and not deck.table.labels
+        await pilot.press("apostrophe", "escape")
+        assert deck.table.selected.key == key and not deck.table.labels
+        await pilot.press("apostrophe", "1")
+        assert deck.view.name == "routes" and not deck.table.labels, "another key only ends it"
+
+
+async def test_xray_shows_a_service_down_to_its_servers_and_leads_to_each_route(make_app: Make) -> None:
+    app, plane = make_app()
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        service = next(name for name, view in plane.inventory.services.items() if view.routes)
+        await type_text(pilot, f":xray {service}")
+        await pilot.press("enter")
+        await until(pilot, app, "XRAY")
+        xray = app.screen
+        assert isinstance(xray, XrayScreen)
+        text = screen_text(app)
+        for ref in plane.inventory.services[service].routes:
+            assert ref.environment in text
+        assert "A  " in text and "%" in text and "rps" in text
+        last = xray.branches[-1]
+        await pilot.press("G", "enter")
+        assert where(app) == ("routes", str(last.ref))
+        await type_text(pilot, ":xray nothing")
+        await pilot.press("enter")
+        assert "there is no service 'nothing'" in screen_text(app)

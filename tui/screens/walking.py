@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from textual import events
+
+from control.errors import UsageError
 from control.model import Owner
+from control.plane import ServiceView
 from control.ref import Ref
 from tui.cells import safe
 from tui.screens.parts import DeckParts
@@ -23,6 +27,7 @@ class Walking(DeckParts):
         self._behind: list[Place] = []
         self._ahead: list[Place] = []
         self._walking = False
+        self._letters = ""
 
     def _place(self) -> Place:
         row = self.table.selected
@@ -59,6 +64,48 @@ class Walking(DeckParts):
 
     def do_history_forward(self) -> None:
         self._walk(self._ahead, self._behind, "there is no place after this one")
+
+    # --- jump labels
+
+    def do_jump(self) -> None:
+        """Paint letters before every row that is in sight; typing them goes there."""
+        self.table.label_rows()
+        self._letters = ""
+        self.say("type the letters of a row; esc stays", "info")
+
+    def _key(self, event: events.Key) -> None:
+        if not self.table.labels:
+            super()._key(event)
+            return
+        self._letters += event.character or "" if event.is_printable else ""
+        key = self.table.labels.get(self._letters)
+        going_on = any(label.startswith(self._letters) for label in self.table.labels) and event.is_printable
+        if key is None and going_on:
+            return
+        self.table.clear_labels()
+        self.note = None
+        if key is not None:
+            self.table.select(key)
+        self.render_foot()
+
+    # --- from a service to the last server
+
+    def do_xray(self, name: str = "") -> None:
+        from tui.screens.xray import XrayScreen
+
+        row, store = self.selected, self.deck.store
+        if name and name not in store.services():
+            raise UsageError(f"there is no service '{safe(name)}'", hint="there are " + ", ".join(store.services()))
+        service = name or (row.name if isinstance(row, ServiceView) else "")
+        if isinstance(row, RouteRow | LimitRow) and not service:
+            service = row.service
+        if service in store.services():
+            self.app.push_screen(XrayScreen(service, lambda xray: xray.service(service), self.go_to))
+        elif isinstance(row, RouteRow):
+            ref = row.ref
+            self.app.push_screen(XrayScreen(row.name, lambda xray: xray.route(ref), self.go_to))
+        else:
+            raise UsageError("x-ray of what?", hint=":xray SERVICE, or with the cursor on a route or a service")
 
     # --- what belongs together
 

@@ -50,6 +50,8 @@ class TableRow:
     heading: bool = False
 
 
+LABELS = "asdfghjklqwertyuiopzxcvbnm"
+"""The letters of rows to jump to: those under the fingers first."""
 Cells = dict[str, int]
 """Column key -> width, for the columns that are shown."""
 Draw = Callable[[TableRow, Cells], list[tuple[str, list[Span]]]]
@@ -99,6 +101,8 @@ class LineTable(Canvas):
         self.columns: Sequence[Column] = ()
         self.rows: Sequence[TableRow] = ()
         self.marked: set[Hashable] = set()
+        self.labels: dict[str, Hashable] = {}
+        """Letters -> identity of the row, while somebody is about to jump."""
         self.focused_pane = True
         self.sorted_by = ""
         self._draw: Draw = lambda _row, _cells: []
@@ -211,6 +215,21 @@ class LineTable(Canvas):
         if changed:
             self.post_message(self.Selected())
 
+    # --- labels to jump by
+
+    def label_rows(self) -> None:
+        """Give every row in sight letters of its own: one each, or two where there are too many rows."""
+        rows = range(self._top, min(self._top + self._height(), len(self.rows)))
+        here = [self.rows[index].key for index in rows if not self.rows[index].heading]
+        single = len(here) <= len(LABELS)
+        names = LABELS if single else [first + second for first in LABELS for second in LABELS]
+        self.labels = dict(zip(names, here, strict=False))
+        self.compose_lines()
+
+    def clear_labels(self) -> None:
+        self.labels = {}
+        self.compose_lines()
+
     # --- marks
 
     def toggle_mark(self) -> None:
@@ -279,6 +298,9 @@ class LineTable(Canvas):
         marked = row.key in self.marked
         ground = "cursor" if at_cursor else "marked" if marked else "ground"
         pointer = self.look.glyphs.pointer if at_cursor else "+" if marked else " "
+        label = next((letters for letters, key in self.labels.items() if key == row.key), "")
+        if label:
+            return ground, ((label.ljust(self.GUTTER), "key"), *self._body(row))
         gutter: Line = ((pointer, "accent" if self.focused_pane else "faint"), (row.mark, row.mark_role))
         return ground, gutter + self._body(row)
 
