@@ -115,13 +115,21 @@ class ControlPlane:
 
     async def native(self, ref: Ref) -> NativeText:
         """The native text that holds a route or limit; of a group, that on its first host."""
+        reader, one = await self._one(ref)
+        return await ask(reader.native(one), READ_SECONDS, f"reading {one}")
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        """The edits that an edited native text asks for, see `control.ports.Reader.edits_of`."""
+        reader, one = await self._one(ref)
+        return await ask(reader.edits_of(one, original, text), READ_SECONDS, f"comparing with {one}")
+
+    async def _one(self, ref: Ref) -> tuple[Reader, Ref]:
         reader = self._readers[self._known(ref.environment)]
         row = find_row(self.inventory, ref)
         if row is None:
             await self._ensure_read([ref.environment])
             row = row_of(self.inventory, ref)
-        one = row.members[0].ref if row.members else row.ref
-        return await ask(reader.native(one), READ_SECONDS, f"reading {one}")
+        return reader, row.members[0].ref if row.members else row.ref
 
     def _known(self, environment: str) -> str:
         if environment not in self._readers:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from control.deckfile import EnvironmentConfig
-from control.edit import Change
+from control.edit import Change, Edit
 from control.model import Access, Counted, Limit, Route, Snapshot
 from control.ref import Ref
 
@@ -119,6 +119,15 @@ class Reader(Protocol):
 
     async def native(self, ref: Ref) -> NativeText:
         """The native text that holds a route or limit."""
+        ...
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        """What somebody wants changed who was given `original` (`native(ref).text`) and made `text` of it.
+
+        What others changed meanwhile is in neither and is left alone. Raises `InvalidValue`, naming the line, for a
+        text that does not parse or that differs in anything but weights, shares, states and limits: the rest of the
+        object is not ours.
+        """
         ...
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:

@@ -198,6 +198,7 @@ def _look() -> list[Action]:
 def _edit() -> list[Action]:
     rows: list[tuple[str, str, tuple[str, ...], str, Why, str]] = [
         ("edit", "Edit the value", ("e",), "edit", _value, "edit"),
+        ("edit.native", "Edit the native text in $EDITOR, as a plan", ("E",), "", _value, ""),
         ("weight.more", "10 points more", ("+", "plus"), "", _target, ""),
         ("weight.less", "10 points less", ("-", "minus"), "", _target, ""),
         ("weight.one_more", "1 point more", (">", "greater_than_sign"), "", _target, ""),

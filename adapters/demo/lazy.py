@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from control.edit import Change
+from control.edit import Change, Edit
 from control.model import Access, Counted, Snapshot
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
 from control.ref import Ref
@@ -48,6 +48,9 @@ class LazyReader:
 
     async def native(self, ref: Ref) -> NativeText:
         return await (await self.inner()).native(ref)
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        return await (await self.inner()).edits_of(ref, original, text)
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
         return await (await self.inner()).count(refs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from control.edit import Change
+from control.edit import Change, Edit
 from control.errors import Unreachable
 from control.model import Access, Counted, Reach, ReachState, Snapshot
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader
@@ -37,6 +37,9 @@ class StaleReader:
         return await self.inner.prepare(changes, fresh=False)
 
     async def native(self, ref: Ref) -> NativeText:
+        raise self._silent()
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
         raise self._silent()
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:

@@ -18,6 +18,7 @@ from adapters.kubernetes.bindings import Instances
 from adapters.kubernetes.codecs.common import Codec
 from adapters.kubernetes.collect import Collector, decode
 from adapters.kubernetes.count import Counters
+from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.held import Dress, Held, snapshot_parts
 from adapters.kubernetes.kinds import codec_of
 from adapters.kubernetes.kubeconfig import load
@@ -28,7 +29,7 @@ from adapters.kubernetes.shown import as_yaml, tidy
 from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.watching import Watcher
 from control.deckfile import EnvironmentConfig, KubernetesConfig
-from control.edit import Change
+from control.edit import Change, Edit
 from control.errors import ControlError, Forbidden, UsageError
 from control.model import (
     Access,
@@ -244,6 +245,10 @@ class KubernetesReader:
         """The object as YAML, without managedFields, secrets masked."""
         fetched = await self._fetch(ref.whole)
         return NativeText(str(ref.whole), "yaml", as_yaml(tidy(fetched.native)))
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        """The edits in an edited YAML; see `adapters.kubernetes.edited_text`."""
+        return edits_of(codec_of(ref.whole), ref.whole, original, text)
 
     # --- proof, traffic, change ---------------------------------------------------------------------------------------
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from adapters.serverless import alias as alias_codec
 from adapters.serverless import concurrency as concurrency_codec
-from adapters.serverless import doctor, fetch, native, prove
+from adapters.serverless import doctor, edited_text, fetch, native, prove
 from adapters.serverless.cloud import Cloud, NotOffered, ServiceError
 from adapters.serverless.metrics import Metrics
 from adapters.serverless.prepare import prepare
 from adapters.serverless.records import Deployment, Function, Place
 from adapters.serverless.sweep import Sweep
 from control.deckfile import AwsConfig, EnvironmentConfig
-from control.edit import Change
+from control.edit import Change, Edit
 from control.errors import AuthError, ControlError, NotFound, Unreachable
 from control.model import Access, AccessState, Counted, Environment, Platform, Reach, ReachState, Snapshot
 from control.ports import Check, NativeText, Prepared, ProofPart
@@ -89,6 +89,12 @@ class LambdaReader:
         else:
             text = native.concurrency_json(ref.name, await fetch.reserved(self.cloud, ref.name))
         return NativeText(str(ref.whole), "json", text)
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        """The edits in an edited JSON; see `adapters.serverless.edited_text`."""
+        if ref.kind == alias_codec.KIND:
+            return edited_text.alias_edits(ref, original, text)
+        return edited_text.concurrency_edits(ref, original, text)
 
     # --- proof --------------------------------------------------------------------------------------------------------
 

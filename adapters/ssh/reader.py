@@ -16,7 +16,7 @@ from adapters.ssh.site import Site, State, held
 from adapters.ssh.sources import Hosts
 from adapters.ssh.watching import watch
 from control.deckfile import EnvironmentConfig, ProxyConfig
-from control.edit import Change
+from control.edit import Change, Edit
 from control.errors import AuthError, ControlError, NotFound, Unreachable
 from control.grouping import with_group_rows
 from control.model import (
@@ -201,6 +201,15 @@ class SshReader:
         raise NotFound(f"host {clean(step.facts.host)} has no such proxy")
 
     async def native(self, ref: Ref) -> NativeText:
+        site, state, name = await self._file_of(ref)
+        return site.native(state, name, Ref.parse(name).name)
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        site, state, name = await self._file_of(ref)
+        return site.edits_of(state, Ref.parse(name).name, original, text)
+
+    async def _file_of(self, ref: Ref) -> tuple[Site, State, str]:
+        """The site of a row, read anew, and the object that the row stands in."""
         if ref.is_group:
             ref = await self._first_member(ref)
         site = await self._site_of(ref)
@@ -208,7 +217,7 @@ class SshReader:
         row = next((row for row in _rows(state) if row.ref == ref), None)
         if row is None:
             raise NotFound(f"there is no {ref}", ref=str(ref))
-        return site.native(state, row.object, Ref.parse(row.object).name)
+        return site, state, row.object
 
     async def _first_member(self, ref: Ref) -> Ref:
         for name in self.hosts.names:

@@ -21,11 +21,13 @@ from adapters.ssh.seam import (
     object_name,
 )
 from control.deckfile import ProxyConfig
-from control.edit import Change
+from control.edit import Change, Edit
+from control.errors import InvalidValue, PlatformError
 from control.model import Limit, Route
 from control.ports import NativeText, Prepared
 from control.ref import Ref
 from control.text import clean
+from control.textedit import changes_of, edits_between, refuse_others
 
 _PROBE_AGE = 300.0
 
@@ -163,3 +165,38 @@ class Site:
         """One file as text, masked."""
         codec = self.driver.codec
         return NativeText(object, codec.language, codec.mask(path, state.tree.files[path]))
+
+    def edits_of(self, state: State, path: str, original: str, text: str) -> list[Edit]:
+        """What an edited text of a file asks for. Raises `InvalidValue` for anything that is not ours to change."""
+        codec, facts = self.driver.codec, state.facts
+        raw = state.tree.files[path]
+        shown = codec.mask(path, raw)
+        before, after = _unmasked(shown, raw, original), _unmasked(shown, raw, text)
+        trees = [replace(state.tree, files={**state.tree.files, path: data}) for data in (before, after)]
+        try:
+            # The file alone, before and after: what runs may differ from it, and stays.
+            old, new = (codec.read(tree, None, facts) for tree in trees)
+        except PlatformError as error:
+            raise InvalidValue(error.message) from error
+        edits = edits_between((*old[0], *old[1]), (*new[0], *new[1]))
+        changes = changes_of(edits, (*state.routes, *state.limits))
+        made = codec.edit(trees[0], changes, facts, state.runtime) if changes else []
+        ours = before
+        for edit in made:
+            ours = edit.data if edit.path == path and edit.data is not None else edit.also.get(path, ours)
+        refuse_others(codec.mask(path, ours), codec.mask(path, after), clean(path))
+        return edits
+
+
+def _unmasked(shown: str, raw: bytes, text: str) -> bytes:
+    """The edited text with the lines that were left alone as they stand in the file, secrets and line ends included."""
+    before, lines, now = shown.split("\n"), raw.split(b"\n"), text.split("\n")
+    if len(before) != len(lines):
+        return text.encode("utf-8", "surrogateescape")
+    out: list[bytes] = []
+    for tag, i, i_end, j, j_end in difflib.SequenceMatcher(None, before, now, autojunk=False).get_opcodes():
+        if tag == "equal":
+            out += lines[i:i_end]
+        else:
+            out += [line.encode("utf-8", "surrogateescape") for line in now[j:j_end]]
+    return b"\n".join(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import re
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from adapters import registry
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.deckread import read_deck
 from control.edit import Change
+from control.edits import resolve_limit, resolve_shares
 from control.errors import ControlError, InvalidValue, Locked, ReadOnly, Stale
 from control.model import Limit, Route
 from control.plan import Plan
@@ -27,6 +29,8 @@ from tests.conformance.hostile import is_clean, planted, texts
 from tests.conformance.subjects import SUBJECTS, Subject
 
 SECRETS = Secrets(ask=lambda what, key: None)
+COUNTED = re.compile(r"\W*(generation|observedGeneration|resourceVersion|lastTransitionTime|RevisionId)\W")
+"""Lines that a server counts up by itself at every write."""
 GONE_SECONDS = 25
 """A server that went away must be told of within this."""
 
@@ -56,9 +60,7 @@ class Case:
     async def text(self) -> str:
         """The native text, without what a server counts up by itself at every write."""
         text = (await self.reader.native(self.subject.ref)).text
-        return re.sub(
-            r"(?m)^\W*(generation|observedGeneration|resourceVersion|lastTransitionTime|RevisionId)\W.*$", "", text
-        )
+        return "\n".join(line for line in text.split("\n") if not COUNTED.match(line))
 
     async def restore(self, before: Route | Limit) -> None:
         """Back to `before`, by the same means."""
@@ -173,6 +175,36 @@ async def test_of_two_racing_writers_one_wins(case: Case) -> None:
     winner = steps[1 - lost[0]]
     planned = next(row for row in [*winner.routes_after, *winner.limits_after] if row.ref == case.subject.ref)
     assert values(await case.found()) == values(planned)
+
+
+def taken_over(before: str, after: str) -> str:
+    """The text before with what an edit changed in the text after, but for what the server counts up by itself."""
+    old, new = before.split("\n"), after.split("\n")
+    out: list[str] = []
+    for tag, i, i_end, j, j_end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        counted = any(COUNTED.match(line) for line in old[i:i_end])
+        out += old[i:i_end] if tag == "equal" or counted else new[j:j_end]
+    return "\n".join(out)
+
+
+async def test_an_edited_text_is_the_same_edit_and_nothing_else_is_taken(case: Case) -> None:
+    ref = case.subject.ref
+    original, before = (await case.reader.native(ref)).text, await case.found()
+    assert await case.reader.edits_of(ref, original, original) == []
+    await case.writer.write(await case.step(0))
+    text = taken_over(original, (await case.reader.native(ref)).text)
+    assert text != original
+    await case.restore(before)
+    edits = await case.reader.edits_of(ref, original, text)
+    assert [edit.ref for edit in edits] == [ref]
+    now = await case.found()
+    [edit] = edits
+    changes = resolve_limit(now, edit) if isinstance(now, Limit) else resolve_shares(now, edit)  # type: ignore[arg-type]
+    wanted = {(change.field, change.after) for change in case.subject.changes(now, 0)}
+    assert {(change.field, change.after) for change in changes} == wanted
+    for broken in (original.replace(original.split("\n")[-3], "{ wrong", 1), original + "\nadded: line\n", ""):
+        with pytest.raises(InvalidValue):
+            await case.reader.edits_of(ref, original, broken)
 
 
 async def test_read_only_has_no_writer(case: Case) -> None:

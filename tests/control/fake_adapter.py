@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from control.deckfile import EnvironmentConfig
-from control.edit import Change, split_field
+from control.edit import Change, Edit, split_field
 from control.errors import InvalidValue, Locked, NotFound, PlatformError, Stale, Unreachable
 from control.model import (
     Access,
@@ -43,6 +43,7 @@ from control.model import (
 from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
 from control.ref import Ref
 from control.shares import shares_of
+from control.textedit import edits_between
 
 Native = dict[str, Any]
 """{object: {"version": n, "routes": {ref: {target: {weight, state, health}}}, "limits": {ref: {...}}}}"""
@@ -270,6 +271,10 @@ class FakeReader:
     async def native(self, ref: Ref) -> NativeText:
         await self._answer()
         return NativeText(str(ref), "json", json.dumps(self.store.get()))
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        await self._answer()
+        return edits_between(*([*s.routes, *s.limits] for s in map(self.snapshot, map(json.loads, (original, text)))))
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
         await self._answer()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
-from control.errors import NotFound, ReadOnly
+from control.errors import InvalidValue, NotFound, ReadOnly
 from control.model import (
     Access,
     AccessState,
@@ -164,6 +164,15 @@ class FakePlane:
 
     async def native(self, ref: Ref) -> NativeText:
         return NativeText(str(ref), "yaml", f"kind: {ref.kind}\nmetadata:\n  name: {ref.name}\nspec: {{}}")
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        """`weight: N` after the original text is an edit of the first target; `wrong` is refused."""
+        added = text.removeprefix(original).strip()
+        if added.endswith("wrong"):
+            raise InvalidValue("line 5: 'wrong' cannot be changed here")
+        weight = added.rpartition("weight: ")[2]
+        route = self.inventory.routes[ref]
+        return [SharesEdit(ref, ((route.targets[0].name, int(weight)),))] if weight else []
 
     # --- planning and applying
 

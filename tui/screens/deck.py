@@ -16,6 +16,7 @@ from tui.screens.base import SMALLEST, BaseScreen
 from tui.screens.commands import Commands
 from tui.screens.editing import Editing
 from tui.screens.finding import Finding
+from tui.screens.native_editing import NativeEditing
 from tui.screens.walking import Walking
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.views.base import ListView
@@ -33,7 +34,7 @@ from tui.widgets.header import tab_line, top_line
 from tui.widgets.line_table import LineTable
 
 
-class DeckScreen(Finding, Editing, Commands, Walking, BaseScreen):
+class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen):
     """See the module. The list or the detail has the focus; every key goes through the registry."""
 
     SCOPE: ClassVar[str] = "deck"
@@ -361,7 +362,6 @@ class DeckScreen(Finding, Editing, Commands, Walking, BaseScreen):
         self._focus_detail(not self.in_detail)
 
     do_pane_previous = do_pane_next
-
     # --- views
 
     def _configure(self) -> None:
