@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from control.asking import READ_SECONDS, WRITE_SECONDS, ask
@@ -14,6 +14,7 @@ from control.model import Snapshot
 from control.plan import Reason, StepOutcome, StepResult
 from control.ports import Found, Prepared, ProofState, Reader, Writer
 from control.proving import read_back, wait_loaded
+from control.ref import Ref
 from control.writing import Attempt
 
 TRIES = 3
@@ -86,8 +87,12 @@ def _nothing_left(attempt: Attempt) -> StepOutcome:
     return StepOutcome.FAILED if attempt.failed else StepOutcome.UNDONE
 
 
-def split(changes: Sequence[Change], snapshot: Snapshot) -> tuple[list[Change], list[str]]:
+def split(
+    changes: Sequence[Change], snapshot: Snapshot, foreign_too: Collection[tuple[Ref, str]] = ()
+) -> tuple[list[Change], list[str]]:
     """(the fields that are still as we set them, turned around; those that somebody else changed, in words).
+
+    Fields in `foreign_too` are turned around whoever set them.
 
     Fields that hold their old value already are in neither.
     """
@@ -99,7 +104,7 @@ def split(changes: Sequence[Change], snapshot: Snapshot) -> tuple[list[Change], 
         now = value_of(row, change.field) if row is not None else None
         if same(change.field, now, change.before):
             continue
-        if same(change.field, now, change.after):
+        if same(change.field, now, change.after) or (change.ref, change.field) in foreign_too:
             back.append(reverse(change, now))
         else:
             foreign.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from control.applying import Applying
 from control.asking import READ_SECONDS, ask
@@ -23,12 +23,12 @@ from control.keeping import Keeper
 from control.options import ApplyOptions, PlanOptions
 from control.permission import check_overrides, check_writable, confirmation_missing
 from control.places import journal_path
-from control.plan import GuardResult, HistoryItem, Plan, Progress, Result, ResultOutcome
+from control.plan import GuardResult, HistoryItem, Plan, Progress, Result, ResultOutcome, Step
 from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
 from control.ports import Check, NativeText, Prepared, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
-from control.undo import changes_back, check_undoable, steps_to_undo
+from control.undo import FieldKey, UndoField, changes_back, check_undoable, steps_to_undo, three_ways
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from control.watching import watch
 
@@ -192,18 +192,29 @@ class ControlPlane:
         prepared = await self._prepare(changes)
         return await asyncio.to_thread(make_plan, prepared, situation, options)
 
-    async def undo_plan(self, change: str | None = None) -> Plan:
-        """The plan that takes a change back (the caller's own last one by default), field by field."""
+    async def undo_plan(self, change: str | None = None, foreign_too: Collection[FieldKey] = ()) -> Plan:
+        """The plan that takes a change back (the caller's own last one by default), field by field.
+
+        Fields that somebody changed since are left alone and named, but for those in `foreign_too`.
+        """
+        recorded, steps, read = await self._to_undo(change)
+        situation = await self._situation(read)
+        changes, left_alone = changes_back(steps, {one.object: one.snapshot for one in read}, foreign_too)
+        return await self._undo_of(recorded, changes, left_alone, situation)
+
+    async def undo_fields(self, change: str | None = None) -> list[UndoField]:
+        """The fields of a change three ways (before, as it set them, as they stand), read anew."""
+        _, steps, read = await self._to_undo(change)
+        return three_ways(steps, {one.object: one.snapshot for one in read})
+
+    async def _to_undo(self, change: str | None) -> tuple[Recorded, list[Step], list[ObjectRead]]:
         recorded = await asyncio.to_thread(self._recorded, change)
         check_undoable(recorded)
         steps = steps_to_undo(recorded)
         names = list(dict.fromkeys(step.environment for step in steps))
         await self._ensure_read(names)
         await self._read_beside(names)
-        read = await self._read_objects([(step.environment, step.object) for step in steps])
-        situation = await self._situation(read)
-        changes, left_alone = changes_back(steps, {one.object: one.snapshot for one in read})
-        return await self._undo_of(recorded, changes, left_alone, situation)
+        return recorded, steps, await self._read_objects([(step.environment, step.object) for step in steps])
 
     async def _undo_of(
         self, recorded: Recorded, changes: list[Change], left_alone: list[GuardResult], situation: Situation

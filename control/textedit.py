@@ -41,12 +41,13 @@ def _of_route(before: Route, after: Route) -> list[Edit]:
     shares: list[tuple[str, Weight | Share]] = []
     states = []
     for old, new in zip(before.targets, after.targets, strict=True):
-        if old.weight != new.weight:
+        if before.grid.only_percent:
+            if old.share != new.share and new.share is not None:
+                shares.append((new.name, Share(new.share)))
+        elif old.weight != new.weight:
             if new.weight is None:
                 raise InvalidValue(f"{before.ref} needs a weight for {new.name}", ref=str(before.ref))
             shares.append((new.name, new.weight))
-        elif old.weight is None and old.share != new.share and new.share is not None and len(names) == 1:
-            shares.append((new.name, Share(new.share)))
         if old.state is not new.state:
             states.append((new.name, new.state))
     edits: list[Edit] = []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from control.changelog import Recorded
 from control.compensating import split
-from control.edit import Change
+from control.edit import Change, Value
 from control.errors import GuardRefused, Locked, Stale
+from control.fields import rows_of, same, value_of
 from control.model import Snapshot
 from control.plan import GuardResult, Step, StepOutcome, Verdict
 from control.ports import Found
+from control.ref import Ref
 
 CHANGED_SINCE = "changed_since"
 
@@ -40,15 +43,53 @@ def steps_to_undo(recorded: Recorded) -> list[Step]:
     return found[::-1]
 
 
-def changes_back(steps: list[Step], read: Mapping[str, Snapshot]) -> tuple[list[Change], list[GuardResult]]:
+@dataclass(frozen=True, slots=True)
+class UndoField:
+    """One field of a change three ways: before it, as it set it, and as it stands."""
+
+    ref: Ref
+    field: str
+    before: Value
+    ours: Value
+    now: Value
+
+    @property
+    def key(self) -> FieldKey:
+        return self.ref, self.field
+
+    @property
+    def foreign(self) -> bool:
+        """Somebody changed it since: an undo leaves it alone unless it is told to take it back all the same."""
+        return not same(self.field, self.now, self.ours) and not same(self.field, self.now, self.before)
+
+
+FieldKey = tuple[Ref, str]
+
+
+def three_ways(steps: list[Step], read: Mapping[str, Snapshot]) -> list[UndoField]:
+    """Every field of the steps to undo, three ways."""
+    found = []
+    for step in steps:
+        rows = rows_of(read[step.object])
+        for change in step.changes:
+            row = rows.get(change.ref)
+            now = value_of(row, change.field) if row is not None else None
+            found.append(UndoField(change.ref, change.field, change.before, change.after, now))
+    return found
+
+
+def changes_back(
+    steps: list[Step], read: Mapping[str, Snapshot], foreign_too: Collection[FieldKey] = ()
+) -> tuple[list[Change], list[GuardResult]]:
     """(the changes that take the steps back, what is left alone because somebody changed it since).
 
-    `read` has a fresh read of every step's object. Raises `Stale` where nothing can be taken back.
+    `read` has a fresh read of every step's object. Fields in `foreign_too` go back whoever changed them since. Raises
+    `Stale` where nothing can be taken back.
     """
     back: list[Change] = []
     foreign: list[str] = []
     for step in steps:
-        mine, others = split(step.changes, read[step.object])
+        mine, others = split(step.changes, read[step.object], foreign_too)
         back.extend(mine)
         foreign.extend(others)
     if foreign and not back:

@@ -35,6 +35,8 @@ class Situation:
     marks: int = 0
     in_flight: bool = False
     depth: int = 0
+    newer: bool = False
+    """An undo that newer values of somebody else stand in the way of."""
     phase: str = ""
     """Of the plan sheet: `planning`, `ready`, `refused` (it may not be sent), `applying`, `done`."""
 
@@ -89,6 +91,10 @@ def _sendable(now: Situation) -> str:
 
 def _planned(now: Situation) -> str:
     return "" if now.phase in ("ready", "refused") else f"the plan is {now.phase}"
+
+
+def _newer(now: Situation) -> str:
+    return "" if now.newer else "no newer value stands in the way of an undo"
 
 
 def _done(now: Situation) -> str:
@@ -233,6 +239,7 @@ def _sheets() -> list[Action]:
         ("plan.edit", "Back to editing", "e", "edit", _planned, True, ""),
         ("plan.save", "Save the plan to a file", "w", "save", _planned, True, ""),
         ("plan.native", "Native diff, whole", "v", "diff", _planned, False, ""),
+        ("plan.three_way", "Three ways: before, as set, now", "t", "newer", _newer, False, ""),
         ("plan.override", "Override a guard", "O", "", _planned, True, "needs a reason"),
         ("apply.undo", "Undo what was applied", "u", "undo", _done, True, ""),
     ]

@@ -85,6 +85,8 @@ class Store:
         self.limits: dict[Ref, LimitRow] = {}
         self.changes: list[ChangeRow] = []
         self.samples: dict[Ref | str, deque[Sample]] = {}
+        self.was: dict[Ref, Route | Limit] = {}
+        """How a row stood before the last change of its values that this deck saw, whoever made it."""
         self.loaded = False
         self._sampled = 0.0
 
@@ -116,6 +118,7 @@ class Store:
         problems = route_problems(route, seen, inventory.environments.get(ref.environment))
         if old is not None and _weights(old.route) != _weights(route):
             changed = self.batch
+            self.was[ref] = old.route
         else:
             changed = old.changed if old else -10
         name = safe(route.name)
@@ -125,6 +128,12 @@ class Store:
         old = self.limits.get(ref)
         if old is not None and ref.environment not in moved and old.limit is limit:
             return old
+        if old is not None and (old.limit.amount, old.limit.window, old.limit.burst) != (
+            limit.amount,
+            limit.window,
+            limit.burst,
+        ):
+            self.was[ref] = old.limit
         problems = limit_problems(limit, inventory.environments.get(ref.environment))
         service = next((inventory.service_of[r] for r in self._bound(limit) if r in inventory.service_of), "")
         name = safe(limit.name)
@@ -179,6 +188,7 @@ class Store:
             self.samples.setdefault(service, deque(maxlen=HISTORY)).append(sample)
         kept = self.inventory.services  # routes come and go all night: what is gone keeps no samples
         self.samples = {key: s for key, s in self.samples.items() if key in self.routes or key in kept}
+        self.was = {ref: row for ref, row in self.was.items() if ref in self.routes or ref in self.limits}
 
     def _counts(self, service: str, ref: Ref) -> bool:
         """Whether a route's requests are the service's own: where there is a front, all of them pass it."""

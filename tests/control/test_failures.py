@@ -191,6 +191,23 @@ async def test_undo_leaves_fields_that_somebody_changed_since(tmp_path: Path) ->
         await w.plane.undo_plan(w.plane.history()[0].change)
 
 
+async def test_undo_takes_a_newer_value_back_where_it_is_told_to(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    done = await applied(w, [shares(A, a=70, b=30)])
+    w.store().change("k8s/HTTPRoute/inference/llama", lambda new: new["routes"][str(A)]["a"].update(weight=55))
+    fields = {field.field: field for field in await w.plane.undo_fields(done.change)}
+    newer = fields["targets/a/weight"]
+    assert (newer.before, newer.ours, newer.now, newer.foreign) == (90, 70, 55, True)
+    assert not fields["targets/b/weight"].foreign
+    plan = await w.plane.undo_plan(done.change, [newer.key])
+    assert {(c.field, c.before, c.after) for c in plan.steps[0].changes} == {
+        ("targets/a/weight", 55, 90),
+        ("targets/b/weight", 30, 10),
+    }
+    assert (await w.plane.apply(plan)).outcome is ResultOutcome.APPLIED
+    assert w.weights() == {"a": 90, "b": 10}
+
+
 async def test_undo_refusals(tmp_path: Path) -> None:
     w = world(tmp_path)
     with pytest.raises(NotFound):

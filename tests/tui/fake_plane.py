@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
-from control.errors import InvalidValue, NotFound, ReadOnly
+from control.errors import InvalidValue, NotFound, ReadOnly, Stale
+from control.fields import value_of
 from control.model import (
     Access,
     AccessState,
@@ -64,6 +65,7 @@ from control.plan import (
 )  # fmt: skip
 from control.ports import NativeText, ProofPart, ProofState
 from control.ref import Ref
+from control.undo import FieldKey, UndoField
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from tui.session import Session
 
@@ -222,11 +224,26 @@ class FakePlane:
         return Plan("7f3a", tuple(steps), OnFailure.UNDO, verdict, headroom=("llama: 133 -> 200 rps, lb binds",),
                     reason=options.reason)  # fmt: skip
 
-    async def undo_plan(self, change: str | None = None) -> Plan:
+    def _item(self, change: str | None) -> HistoryItem:
         items: list[HistoryItem] = self.shared["history"]  # type: ignore[assignment]
         item = next((i for i in items if change in (None, i.change)), None)
         if item is None:
             raise NotFound("alice@deck has no change to undo", hint="name one: 'trafficdeck history' lists them")
+        return item
+
+    async def undo_fields(self, change: str | None = None) -> list[UndoField]:
+        rows = {**self.inventory.routes, **self.inventory.limits}
+        return [
+            UndoField(c.ref, c.field, c.before, c.after, value_of(rows[c.ref], c.field))
+            for step in self._item(change).steps
+            for c in step.changes
+        ]
+
+    async def undo_plan(self, change: str | None = None, foreign_too: Collection[FieldKey] = ()) -> Plan:
+        item = self._item(change)
+        foreign = [f for f in await self.undo_fields(change) if f.foreign and f.key not in foreign_too]
+        if foreign:
+            raise Stale(f"{foreign[0].field} of {foreign[0].ref} is {foreign[0].now} now", hint="set what you want")
         steps = tuple(
             Step(s.object, Ref.parse(s.object).environment,
                  tuple(Change(c.ref, c.field, c.after, c.before) for c in s.changes), "@@ back", "base-1")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from control.edit import Edit
 from control.errors import ControlError, InvalidValue, UsageError
 from control.expressions import parse_limit, parse_shares, parse_states
 from control.ref import Ref
@@ -14,6 +16,11 @@ from tui.screens.parts import DeckParts
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.widgets.line_input import LineInput
 
+_PARSERS: Mapping[str, Callable[[Ref, list[str]], Edit]] = {
+    "shares": parse_shares,
+    "limit": parse_limit,
+    "state": parse_states,
+}
 _MINUTES = re.compile(r"(\d+)(m|min|h)?")
 ALIASES = {"quit!": "quit", "exit": "quit", "history": "changes", "throttles": "limits", "?": "help", "s": "sort"}
 
@@ -94,39 +101,23 @@ class Commands(DeckParts):
     def _set(self, rest: str) -> None:
         """`set shares [REF] a=70 b=30`, `set limit [REF] rate=50/s`, `set state [REF] a=draining`: stages only."""
         words = rest.split()
-        if len(words) < 2 or words[0] not in ("shares", "limit", "state"):
+        if len(words) < 2 or words[0] not in _PARSERS:
             raise UsageError(
                 "set what?", hint="set shares [REF] a=70 b=30, set limit [REF] rate=50/s, set state [REF] a=draining"
             )
         here = "=" in words[1].split("/")[0]
         ref = self._ref_here() if here else Ref.parse(words[1])
         items = words[1:] if here else words[2:]
-        store, staging = self.deck.store, self.deck.staging
-        if words[0] == "limit":
-            if ref not in store.limits:
-                raise InvalidValue(f"{safe(str(ref))} is no limit")
-            staging.stage_limit(parse_limit(ref, items))
-        else:
-            if ref not in store.routes:
-                raise InvalidValue(f"{safe(str(ref))} is no route")
-            self._set_route(words[0], ref, items)
+        from tui.views.preview import stage_edit
+
+        store, parse = self.deck.store, _PARSERS[words[0]]
+        if ref not in (store.limits if words[0] == "limit" else store.routes):
+            raise InvalidValue(f"{safe(str(ref))} is no {'limit' if words[0] == 'limit' else 'route'}")
+        stage_edit(self.deck.staging, store, parse(ref, items))
         self.refresh_rows()
         self.render_head()
         self.render_side()
         self.say(f"staged, not sent: {safe(str(ref))}; a plans it", "staged")
-
-    def _set_route(self, what: str, ref: Ref, items: list[str]) -> None:
-        route, staging = self.deck.store.routes[ref].route, self.deck.staging
-        if what == "state":
-            for name, state in parse_states(ref, items).states:
-                if route.target(name) is None:
-                    raise InvalidValue(f"there is no target '{safe(name)}'")
-                staging.stage_state(route, name, state)
-            return
-        from tui.views.preview import shares_after
-
-        edit = parse_shares(ref, items)
-        staging.stage_typed(route, dict(edit.shares), shares_after(route, edit))
 
     def _ref_here(self) -> Ref:
         row = self.selected

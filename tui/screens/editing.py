@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from control.edit import LimitEdit
+from control.edit import Edit, LimitEdit
 from control.errors import ControlError, InvalidValue
 from control.expressions import limit_expression
-from control.model import Route, TargetState
+from control.model import Outside, Route, TargetState
+from control.textedit import edits_between
 from tui.cells import safe
 from tui.screens.parts import DeckParts
 from tui.staging import even, shares_now
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.views.limits import amount_text, staged_text
+from tui.views.preview import stage_edit
 from tui.weight_expression import weigh
 from tui.widgets.bars import letter, percent
 from tui.widgets.line_input import LineInput
@@ -223,10 +225,30 @@ class Editing(DeckParts):
         deck, row = self.deck, self.selected
         named = change or None
         if not change and isinstance(row, ChangeRow):
-            if row.item is None:
-                raise InvalidValue("that change was made by somebody else", hint="stage the edit that takes it back")
-            named = row.item.change
-        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named)))
+            if row.outside is not None:
+                self._take_back_outside(row.outside)
+                return
+            named = row.item.change if row.item is not None else None
+        last = next((r.item.change for r in deck.store.changes if r.item and r.who == r.item.actor.split("@")[0]), "")
+        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named), named or last))
+
+    def _take_back_outside(self, outside: Outside) -> None:
+        """Stage how the rows of an object stood before the last change that this deck saw, and open the plan."""
+        store, staging = self.deck.store, self.deck.staging
+        edits: list[Edit] = []
+        for ref, was in store.was.items():
+            now = store.routes[ref].route if ref in store.routes else store.limits[ref].limit
+            if outside.object in (now.object, *(member.object for member in now.members)):
+                edits += edits_between([now], [was])
+        if not edits:
+            raise InvalidValue(
+                "what it was before is not known: this deck did not see that change happen",
+                hint="set the values that you want",
+            )
+        for edit in edits:
+            stage_edit(staging, store, edit)
+        self._staged()
+        self.perform("plan")
 
     def do_redo(self) -> None:
         """Take back the last undo: the change that undid another and still stands."""
@@ -238,4 +260,4 @@ class Editing(DeckParts):
         if last is None:
             raise InvalidValue("nothing was undone", hint="u undoes")
         deck = self.deck
-        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(last)))
+        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(last), last))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from textual.app import SuspendNotSupported
 
-from control.edit import Edit, LimitEdit, SharesEdit
+from control.edit import Edit
 from control.errors import ControlError
 from control.ref import Ref
 from tui.native_editor import MARK, forget, put_words, read_text, run_editor, write_text
 from tui.screens.parts import DeckParts
 from tui.store import LimitRow, RouteRow
+from tui.views.preview import stage_edit
 
 
 class NativeEditing(DeckParts):
@@ -41,26 +42,11 @@ class NativeEditing(DeckParts):
         forget(path)
         if all(edit.ref in deck.store.routes or edit.ref in deck.store.limits for edit in edits):
             for edit in edits:
-                self._stage(edit)
+                stage_edit(deck.staging, deck.store, edit)
             self.refresh_rows()
             self.perform("plan")
         else:  # one host of a group: the list has no row of its own for it
             self.app.push_screen(PlanScreen("text", lambda options: deck.plane.plan(edits, options)))
-
-    def _stage(self, edit: Edit) -> None:
-        """Beside what is staged already, so that leaving the plan loses nothing."""
-        from tui.views.preview import shares_after
-
-        staging, store = self.deck.staging, self.deck.store
-        if isinstance(edit, LimitEdit):
-            staging.stage_limit(edit)
-            return
-        route = store.routes[edit.ref].route
-        if isinstance(edit, SharesEdit):
-            staging.stage_typed(route, dict(edit.shares), shares_after(route, edit))
-        else:
-            for name, state in edit.states:
-                staging.stage_state(route, name, state)
 
     async def _until_it_fits(self, ref: Ref, path: Path, original: str, words: list[str]) -> list[Edit]:
         """The edits that were made; none where the user left without a change, or gave up on a refused one."""

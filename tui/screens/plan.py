@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from control.errors import ControlError, UsageError
+from control.errors import ControlError, ErrorKind, UsageError
 from control.options import ApplyOptions, PlanOptions
 from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
+from control.undo import CHANGED_SINCE
 from tui.actions import Situation
 from tui.danger import Assessment, Danger, assess
 from tui.look import Line
@@ -30,9 +31,10 @@ class PlanScreen(SheetScreen):
 
     SCOPE: ClassVar[str] = "plan"
 
-    def __init__(self, source: str, make: MakePlan) -> None:
-        """`source` is `staged`, `undo` or `file`: what the plan was made from."""
+    def __init__(self, source: str, make: MakePlan, undoes: str = "") -> None:
+        """`source` is `staged`, `undo`, `text` or `file`: what the plan was made from; `undoes` names a change."""
         super().__init__()
+        self.undoes = undoes
         self.source, self.make = source, make
         self.plan: Plan | None = None
         self.danger = Assessment(Danger.LOCAL, (), ())
@@ -74,7 +76,16 @@ class PlanScreen(SheetScreen):
             phase = "applying"
         else:
             phase = self._phase()
-        return replace(super().situation(), phase=phase)
+        return replace(super().situation(), phase=phase, newer=self._meets_newer())
+
+    def _meets_newer(self) -> bool:
+        """An undo that somebody else's newer value stands in the way of."""
+        if self.source != "undo" or self.applying is not None:
+            return False
+        if self.problem is not None:
+            return self.problem.kind is ErrorKind.STALE
+        steps = self.plan.steps if self.plan is not None else ()
+        return any(guard.name == CHANGED_SINCE for step in steps for guard in step.guards)
 
     def _phase(self) -> str:
         if self.plan is None or not self.plan.steps:
@@ -103,6 +114,8 @@ class PlanScreen(SheetScreen):
             lines: list[Line] = [(), ((f" {self.problem.message}", "bad"),)]
             if self.problem.hint:
                 lines += [(), ((f" {self.problem.hint}", "text"),)]
+            if self._meets_newer():
+                lines += [(), ((" t ", "key"), ("shows every field three ways and lets you decide", "text"))]
             return [*lines, (), ((" n goes back; what is staged stays", "muted"),)]
         if self.plan is None:
             return [(), ((" reading every object of the plan anew", "info"),)]
@@ -270,6 +283,15 @@ class PlanScreen(SheetScreen):
     def do_plan_edit(self) -> None:
         self.do_back()
 
+    def do_plan_three_way(self) -> None:
+        from tui.screens.three_way import ThreeWayScreen
+
+        change = self.undoes or (self.plan.undo_of if self.plan else None)
+        if change is None:
+            self.say("which change was to be undone is not known here", "warn")
+            return
+        self.app.switch_screen(ThreeWayScreen(change))
+
     def do_plan_native(self) -> None:
         self.whole_diff = not self.whole_diff
         self.render_all()
@@ -314,7 +336,7 @@ class PlanScreen(SheetScreen):
         if result is None or result.change is None:
             return
         change = result.change
-        self.app.switch_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(change)))
+        self.app.switch_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(change), change))
 
     def do_copy(self) -> None:
         if self.plan is None:

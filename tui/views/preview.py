@@ -1,14 +1,16 @@
-"""What typed shares come to, for the bars; the plan says what is really written."""
+"""What an edit comes to, for the bars, and staging it; the plan says what is really written."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from control.edit import Share, SharesEdit
+from control.edit import Edit, LimitEdit, Share, SharesEdit
 from control.errors import InvalidValue
 from control.model import Route, Weight
 from control.shares import shares_of
-from tui.staging import shares_now
+from tui.cells import safe
+from tui.staging import Staging, shares_now
+from tui.store import Store
 
 
 def shares_after(route: Route, edit: SharesEdit) -> dict[str, Fraction]:
@@ -26,3 +28,18 @@ def shares_after(route: Route, edit: SharesEdit) -> dict[str, Fraction]:
         weights.append(None if isinstance(value, Share) else value)
     shares = shares_of(weights, [t.state for t in route.targets], route.semantics)
     return {t.name: now[t.name] if s is None else s for t, s in zip(route.targets, shares, strict=True)}
+
+
+def stage_edit(staging: Staging, store: Store, edit: Edit) -> None:
+    """Stage an edit of a row of the list. Raises `InvalidValue` for a target that is not there."""
+    if isinstance(edit, LimitEdit):
+        staging.stage_limit(edit)
+        return
+    route = store.routes[edit.ref].route
+    if isinstance(edit, SharesEdit):
+        staging.stage_typed(route, dict(edit.shares), shares_after(route, edit))
+        return
+    for name, state in edit.states:
+        if route.target(name) is None:
+            raise InvalidValue(f"there is no target '{safe(name)}'")
+        staging.stage_state(route, name, state)
