@@ -232,6 +232,16 @@ def _edit() -> list[Action]:
     ]
 
 
+def _what_if() -> list[Action]:
+    """On call nothing can be sent: these stage here, plan, and save the plan for somebody who may apply it."""
+    return [
+        Action("whatif.edit", "What if: another value", "whatif", (ONCALL,), ("e",), "edit", unavailable=_value),
+        Action("whatif.drain", "What if: no new work", "whatif", (ONCALL,), ("D",), "drain", unavailable=_target),
+        Action("whatif.plan", "What if: the plan, to save", "whatif", (ONCALL,), ("a",), "plan", unavailable=_staged),
+        Action("whatif.drop", "What if: forget it", "whatif", (ONCALL,), ("x",), "unstage", unavailable=_staged_here),
+    ]
+
+
 def _sheets() -> list[Action]:
     note = "sends the plan; production is typed, not pressed"
     rows: list[tuple[str, str, str, str, Why, bool, str]] = [
@@ -259,9 +269,13 @@ def _sheets() -> list[Action]:
     return [Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"), *actions, *chooser]
 
 
-ACTIONS: tuple[Action, ...] = (*_moves(), *_look(), *_edit(), *_sheets())
+ACTIONS: tuple[Action, ...] = (*_moves(), *_look(), *_edit(), *_what_if(), *_sheets())
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
-COMMANDS: Mapping[str, Action] = {action.command: action for action in ACTIONS if action.command}
+COMMANDS: Mapping[str, Action] = {
+    action.command: action for action in ACTIONS if action.command and action.group != "whatif"
+}
+WHAT_IF: Mapping[str, Action] = {action.command: action for action in ACTIONS if action.group == "whatif"}
+"""The words after `:` that mean "what if" on call, and edit in the deck."""
 
 
 class Keymap:

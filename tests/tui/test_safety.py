@@ -6,16 +6,18 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import fake_plane
 import pytest
-from driver import pick, ready, screen_text, until
+from driver import pick, ready, screen_text, type_text, until
 
 from control.errors import DeckError
 from control.model import Outside, Owner, OwnerRole, Status, StatusState
 from control.ref import Ref
-from tui.actions import ACTIONS, BY_ID, COMMANDS, RESERVED, Keymap, Situation, in_scope, method_name
+from tui.actions import ACTIONS, BY_ID, COMMANDS, RESERVED, WHAT_IF, Keymap, Situation, in_scope, method_name
 from tui.deck_app import DeckApp
+from tui.planfiles import read_plan_file
 from tui.screens.deck import DeckScreen
 from tui.screens.oncall import OncallLists, OncallScreen
 from tui.screens.plan import PlanScreen
@@ -116,14 +118,40 @@ async def test_on_call_answers_without_a_key_and_no_editing_key_acts(make_app: M
                 await pilot.press("2")
                 await pilot.pause(0.1)
                 assert isinstance(app.screen, OncallLists)
-        for key in ("e", "plus", "D", "a", "u", "x"):
+        for key in ("plus", "u", "x", "a"):
             await pilot.press(key)
         assert not len(app.staging) and not plane.applied
-        for verb in ("set limit . rate=1/s", "arm 15m x", "plan", "undo", "w /tmp/x"):
+        for verb in ("set limit . rate=1/s", "arm 15m x", "undo", "w /tmp/x"):
             app.screen.command(verb)
         await pilot.pause(0.1)
         assert not len(app.staging) and not app.arming.armed()
         assert not any(action.edits for action in in_scope("oncall"))
+
+
+async def test_on_call_plays_what_if_and_saves_it_for_somebody_else(make_app: Make, tmp_path: Path) -> None:
+    app, plane = make_app(mode="oncall")
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = await until(pilot, app, "argocd")
+        assert " e " not in text.splitlines()[-1] and "edit" not in text.splitlines()[-1]
+        await pilot.press("e")
+        await until(pilot, app, "=")
+        await type_text(pilot, "-10")
+        await pilot.press("enter")
+        await until(pilot, app, "staged, not sent")
+        await pilot.press("a")
+        await until(pilot, app, "this session is read-only")
+        await pilot.pause(0.5)
+        await pilot.press("y", "enter")
+        await pilot.press("w")
+        file = tmp_path / "plan.json"
+        await pilot.press(*["backspace"] * 40)
+        await type_text(pilot, str(file))
+        await pilot.press("enter")
+        await until(pilot, app, "saved ")
+        assert read_plan_file(file).steps and not plane.applied
+        await pilot.press("n", "x")
+        assert not len(app.staging)
+        assert app.session is not None and not list(app.session.state_folder.glob("draft*"))
 
 
 async def test_read_only_stages_and_plans_as_what_if_and_sends_nothing(make_app: Make) -> None:
@@ -151,7 +179,7 @@ def test_every_action_is_complete() -> None:
         assert not any(key.startswith("alt+") for key in action.keys), action.id
         assert isinstance(action.unavailable(Situation()), str)
         assert not action.writes or action.edits
-    assert len(COMMANDS) == len([action for action in ACTIONS if action.command])
+    assert len(COMMANDS) + len(WHAT_IF) == len([action for action in ACTIONS if action.command])
     assert [action.id for action in ACTIONS if action.writes] == ["plan.apply"]
 
 

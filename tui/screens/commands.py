@@ -10,7 +10,7 @@ from control.edit import Edit
 from control.errors import ControlError, InvalidValue, UsageError
 from control.expressions import parse_limit, parse_shares, parse_states
 from control.ref import Ref
-from tui.actions import BY_ID, COMMANDS
+from tui.actions import BY_ID, COMMANDS, WHAT_IF
 from tui.cells import safe
 from tui.screens.parts import DeckParts
 from tui.store import ChangeRow, LimitRow, RouteRow
@@ -79,6 +79,8 @@ class Commands(DeckParts):
             self.work(tell(), verb)
         elif verb in COMMANDS and self.SCOPE in COMMANDS[verb].scopes:
             self.perform(COMMANDS[verb], rest)
+        elif verb in WHAT_IF and self.SCOPE in WHAT_IF[verb].scopes:
+            self.perform(WHAT_IF[verb], rest)
         elif verb in COMMANDS or verb == "set":
             raise UsageError(f":{verb} is not part of the on-call view", hint="the deck, 'trafficdeck', has it")
         else:

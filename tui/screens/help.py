@@ -19,6 +19,7 @@ GROUPS = {
     "look": "looking",
     "find": "finding",
     "edit": "changing",
+    "whatif": "what if: nothing is sent from here",
     "plan": "the plan sheet",
     "menu": "menus",
     "deck": "the deck",

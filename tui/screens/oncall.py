@@ -24,9 +24,28 @@ class OncallLists(DeckScreen):
 
     SCOPE: ClassVar[str] = "oncall"
 
+    def begin(self, action: Action, argument: str) -> None:
+        """Do what was asked for on the view of answers, on the worst row."""
+        self.refresh_rows(force=True)
+        self.perform(action, argument)
+
     def do_quit(self) -> None:
         self.app.pop_screen()
         self.deck._redraw()
+
+    # What if: staged here and planned by readers; there is nothing in this process that could send it.
+
+    def do_whatif_edit(self, text: str = "") -> None:
+        self.do_edit(text)
+
+    def do_whatif_drain(self) -> None:
+        self.do_target_drain()
+
+    def do_whatif_plan(self) -> None:
+        self.do_plan()
+
+    def do_whatif_drop(self) -> None:
+        self.do_unstage()
 
 
 class OncallScreen(BaseScreen):
@@ -135,7 +154,7 @@ class OncallScreen(BaseScreen):
             return
         lists = OncallLists()
         self.app.push_screen(lists)
-        lists.call_after_refresh(lists.perform, action, argument)
+        lists.call_after_refresh(lists.begin, action, argument)
 
     def do_open(self) -> None:
         self.app.push_screen(OncallLists())
