@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+from adapters.demo.incidents import HandEdit
 from adapters.demo.store import Stored
 from adapters.kubernetes.memory import TIME, Key, MemoryApi, MemoryTransport, Native
 
 ARGO = "argocd-controller"
+BY_HAND = "kubectl-edit"
 ARGO_SECONDS = 5.0
 """How soon an Application that heals itself restores what it declares."""
 TRACKED = "argocd.argoproj.io/tracking-id"
@@ -33,6 +35,22 @@ class HealedApi(MemoryApi):
             if self.objects[key]["spec"] != declared and now - _changed(self.objects[key]) >= ARGO_SECONDS
         ]
 
+    def edited_since(self, edit: HandEdit, at: float) -> Key | None:
+        """The object of an edit by hand that is still to be made: nobody has written it since `at`."""
+        key = next((key for key in self.objects if (key[0], key[2]) == (edit.plural, edit.name)), None)
+        return key if key is not None and _changed(self.objects[key]) < int(at) else None
+
+    def edit_by_hand(self, edit: HandEdit, at: float) -> None:
+        """What somebody does with `kubectl edit`, once."""
+        key = self.edited_since(edit, at)
+        if key is None:
+            return
+        after = deepcopy(self.objects[key])
+        for rule in after["spec"]["rules"]:
+            for backend in rule["backendRefs"]:
+                backend["weight"] = edit.weights.get(backend["name"], backend["weight"])
+        self.replace(key, after, BY_HAND)
+
     def heal(self) -> None:
         """What Argo CD's self-heal does: it writes back what Git declares."""
         for key in self.drifted():
@@ -44,13 +62,18 @@ class HealedApi(MemoryApi):
 class StoredTransport(MemoryTransport):
     """The network to a cluster whose state other processes may change, too."""
 
-    def __init__(self, api: HealedApi, stored: Stored) -> None:
+    def __init__(self, api: HealedApi, stored: Stored, edits: Callable[[], list[tuple[HandEdit, float]]]) -> None:
         super().__init__(api)
         self._healed = api
         self._stored = stored
+        self._edits = edits
 
     async def look(self) -> None:
         self._stored.refresh()
+        if any(self._healed.edited_since(edit, at) is not None for edit, at in self._edits()):
+            async with self._stored.changing():
+                for edit, at in self._edits():
+                    self._healed.edit_by_hand(edit, at)
         if self._healed.drifted():
             async with self._stored.changing():
                 self._healed.heal()

@@ -38,7 +38,8 @@ def open_cluster(
         return TraefikPages(traefik, stored)
 
     async def opened() -> httpx.AsyncBaseTransport:
-        return StoredTransport(api, stored)
+        incidents = simulator.incidents
+        return StoredTransport(api, stored, lambda: incidents.edits(config.name) if incidents else [])
 
     async def headers(renew: bool) -> list[tuple[str, str]]:
         return []

@@ -24,7 +24,7 @@ def open_fleet(
     """The demo's deck, readers by environment, and how to make writers. `folder` keeps the state and the journal."""
     deck = deck_data.deck(folder)
     running = simulator or Simulator()
-    running.incidents = Active(folder)
+    running.incidents = Active(folder, running.now)
     lazy = {
         config.name: LazyReader(config.name, partial(_open, config, folder, running)) for config in deck.environments
     }

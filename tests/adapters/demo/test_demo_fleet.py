@@ -230,6 +230,36 @@ async def test_argo_cd_takes_an_edit_of_its_own_object_back(fleet: Fleet) -> Non
     assert "argocd-controller" in [outside.who for outside in snapshot.outside if outside.object.endswith("/mistral")]
 
 
+async def test_argo_cd_takes_an_incidents_mitigation_back(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "demo")
+    name = "prod-eu/HTTPRoute/inference/mistral"
+
+    async def look() -> tuple[list[object], list[str]]:
+        snapshot = await fleet.readers["prod-eu"].read()
+        route = next(route for route in snapshot.routes if str(route.ref).startswith(name))
+        return [target.weight for target in route.targets], [o.who for o in snapshot.outside if o.object == name]
+
+    assert await look() == ([70, 30], [])
+    registry.demo_incident(tmp_path, "argo-sync")
+    assert await look() == ([100, 0], ["kubectl-edit"])
+    fleet.simulator.skip(8)
+    weights, who = await look()
+    assert weights == [70, 30] and "argocd-controller" in who
+    fleet.simulator.skip(60)
+    assert (await look())[0] == [70, 30], "nobody edits twice"
+
+
+async def test_an_incident_ends_by_itself(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "demo")
+    registry.demo_incident(tmp_path, "bad-canary")
+    await fleet.counted(HTTPROUTE)
+    assert await _error_ratio(fleet, HTTPROUTE) > 0.02
+    fleet.simulator.skip(15 * 60)
+    await fleet.counted(HTTPROUTE)
+    assert await _error_ratio(fleet, HTTPROUTE) < 0.01
+    assert registry.demo_incident(tmp_path, "rush") >= {"rush"}
+
+
 async def _error_ratio(fleet: Fleet, name: str) -> float:
     first = await fleet.counted(name)
     fleet.simulator.skip(60)

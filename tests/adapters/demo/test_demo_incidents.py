@@ -20,6 +20,7 @@ WORDS = {
     "crowd": ("prod-eu/HTTPRoute/inference/mistral#rule=chat", "throttled"),
     "failing-pool": ("edge/HAProxyBackend/*/edge-embed", "requests fail"),
     "blind-edge": ("edge", "lb-2"),
+    "argo-sync": ("prod-eu/HTTPRoute/inference/mistral#rule=chat", "requests fail"),
     "flood": ("prod-us/HTTPRoute/inference/moderation#rule=moderations", "throttled"),
 }
 
