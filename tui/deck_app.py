@@ -26,7 +26,7 @@ from tui.screens.base import BaseScreen
 from tui.session import MakeSession, Session
 from tui.staging import Staging
 from tui.store import Store
-from tui.themes import DEFAULT, load_theme, theme_names
+from tui.themes import load_theme, theme_names, usual_theme
 from tui.widgets.canvas import Canvas
 from tui.widgets.header import HeaderState
 
@@ -76,7 +76,7 @@ class DeckApp(App[int], inherit_bindings=False):
         """What of the session was last written; None before anything was restored."""
 
     def _first_theme(self, theme: str | None) -> str:
-        return theme if theme is not None and theme in theme_names() else DEFAULT
+        return theme if theme is not None and theme in theme_names() else usual_theme(os.environ)
 
     # --- start
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from control.errors import DeckError
 from tui.look import GROUNDS, ROLES, ThemeColors
 
 DEFAULT = "dusk"
+SIXTEEN = "sixteen"
 _COLOR = r"#[0-9a-fA-F]{6}"
 _GROUND = re.compile(_COLOR)
 _ROLE = re.compile(rf"((bold|italic|underline|reverse) )*{_COLOR}( on {_COLOR})?")
@@ -87,6 +89,13 @@ def theme_names(config_folder: Path | None = None) -> list[str]:
     if config_folder is not None:
         names |= {path.stem for path in (config_folder / "themes").glob("*.yaml")}
     return sorted(names)
+
+
+def usual_theme(environment: Mapping[str, str]) -> str:
+    """The theme where none was chosen: that of sixteen colours where the terminal does not say that it has more."""
+    term = environment.get("TERM", "")
+    more = environment.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term in ("", "dumb")
+    return DEFAULT if more or "256color" in term or term.endswith(("kitty", "ghostty", "direct")) else SIXTEEN
 
 
 def load_theme(name: str, config_folder: Path | None = None) -> ThemeColors:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -18,48 +16,12 @@ from tests.e2e.asking import agrees, split
 from tests.e2e.cli import Deck, environment_of
 from tests.e2e.servers import look
 from tests.e2e.test_checks_shares import shares_of
+from tests.tmux import Tmux
 
 pytestmark = [pytest.mark.bed, pytest.mark.pty, pytest.mark.timeout(240)]
 
-APPEARS_SECONDS = 60.0
 GUARD_SECONDS = 0.5
 """A little longer than the plan sheet ignores confirmations."""
-
-
-class Tmux:
-    """A tmux server of its own with one window of 80x24, and the keys that were sent to it."""
-
-    def __init__(self, folder: Path, command: list[str], environment: dict[str, str]) -> None:
-        self.socket = folder / f"tmux-{uuid4().hex[:8]}"
-        self.keys = 0
-        words = [f"{name}={environment[name]}" for name in ("TRAFFICDECK_STATE_DIR", "PATH", "HOME")]
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "env", *words, *command)
-
-    def _tmux(self, *words: str) -> str:
-        argv = ["tmux", "-S", str(self.socket), *words]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True).stdout
-
-    def type(self, *keys: str) -> None:
-        """Press keys one after the other, as slowly as a fast typist; a word is its letters."""
-        for word in keys:
-            for key in word:
-                self._tmux("send-keys", *(["Enter"] if key == "\n" else ["-l", key]))
-                self.keys += 1
-                time.sleep(0.04)
-
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p")
-
-    def until(self, pattern: str, seconds: float = APPEARS_SECONDS) -> str:
-        """Wait until `pattern` is on the screen; the screen."""
-        end = time.monotonic() + seconds
-        while not re.search(pattern, text := self.screen()):
-            assert time.monotonic() < end, f"{pattern!r} did not appear:\n{text}"
-            time.sleep(0.1)
-        return text
-
-    def close(self) -> None:
-        subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True, timeout=10, check=False)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     """(app, plane) over `small()` or the fleet that is given."""
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLORTERM", "truecolor")
 
     def make(
         fleet: fake_plane.Inventory | None = None, *, read_only: bool = False, **options: object

@@ -10,12 +10,13 @@ import pytest
 from driver import ready, screen_text, until
 from hypothesis import given
 from hypothesis import strategies as st
+from rich._palettes import STANDARD_PALETTE
 
 from control.errors import DeckError
 from tui.cells import clip, fit, width, wrap
 from tui.deck_app import DeckApp
 from tui.look import ASCII, GROUNDS, ROLES, SERIES, UNICODE
-from tui.themes import load_theme, our_themes, parse_theme
+from tui.themes import load_theme, our_themes, parse_theme, usual_theme
 from tui.widgets.bars import cells_of, limit_bar, percent, sparkline, weight_bar, weight_letters
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
@@ -51,11 +52,21 @@ def test_text_of_every_theme_reaches_wcag_aa(name: str) -> None:
 
 
 def test_there_is_a_theme_for_every_need() -> None:
-    assert {"dusk", "dark", "light", "high-contrast", "mono"} <= set(NAMES)
+    assert {"dusk", "dark", "light", "high-contrast", "mono", "deuteranopia", "tritanopia", "sixteen"} <= set(NAMES)
     for style in load_theme("mono").roles.values():
         for word in style.split():
             if word.startswith("#"):
                 assert word[1:3] == word[3:5] == word[5:7], "mono has a colour"
+
+
+def test_sixteen_colours_are_the_terminals_own_and_chosen_where_there_are_no_more() -> None:
+    theme = load_theme("sixteen")
+    known = {"#{:02x}{:02x}{:02x}".format(*STANDARD_PALETTE[number]) for number in range(16)}
+    words = {word for style in (*theme.roles.values(), *theme.grounds.values()) for word in style.split()}
+    assert {word for word in words if word.startswith("#")} <= known
+    assert usual_theme({"TERM": "linux"}) == usual_theme({"TERM": "screen"}) == "sixteen"
+    for rich in ({"TERM": "xterm-256color"}, {"TERM": "xterm", "COLORTERM": "truecolor"}, {"TERM": "xterm-kitty"}, {}):
+        assert usual_theme(rich) == "dusk"
 
 
 @pytest.mark.parametrize(
