@@ -1,4 +1,8 @@
-"""Text goldens of every screen at three sizes. `UPDATE_GOLDENS=1 pytest tests/tui/test_golden.py` writes them anew."""
+"""Goldens of every screen at three sizes: the text, and how it is coloured in a colour theme and without colour.
+
+`UPDATE_GOLDENS=1 pytest tests/tui/test_golden.py` writes them anew. A file of styles has one line for each line of the
+screen: how many cells have which style, so that a change of colour is seen in review beside the text.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,17 @@ from pathlib import Path
 
 import fake_plane
 import pytest
-from driver import guard_time, pick, ready, screen_text, until
+from driver import guard_time, pick, ready, screen_text, type_text, until
+from textual.pilot import Pilot
 
 from tui import figures
 from tui.deck_app import DeckApp
+from tui.themes import load_theme
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
 FOLDER = Path(__file__).parent / "goldens"
 SIZES = [(80, 24), (120, 35), (200, 60)]
+THEMES = ("mono", "dusk")
 NOW = 1_800_000_000.0
 
 
@@ -27,14 +34,37 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "clock", lambda _at: "14:02")
 
 
-def compare(app: DeckApp, name: str) -> None:
-    lines = [line.rstrip() for line in screen_text(app).split("\n")]
-    text = "\n".join(lines) + "\n"
-    path = FOLDER / f"{name}-{app.size.width}x{app.size.height}.txt"
+def styles_of(app: DeckApp) -> str:
+    """Each line of the screen as runs of cells of one style."""
+    lines = []
+    for strip in app.screen._compositor.render_strips():
+        runs: list[tuple[str, int]] = []
+        for segment in strip:
+            style = str(segment.style)
+            cells = segment.cell_length
+            if runs and runs[-1][0] == style:
+                runs[-1] = (style, runs[-1][1] + cells)
+            else:
+                runs.append((style, cells))
+        lines.append(" | ".join(f"{cells} {style}" for style, cells in runs))
+    return "\n".join(lines) + "\n"
+
+
+def same(path: Path, text: str) -> None:
     if os.environ.get("UPDATE_GOLDENS"):
-        FOLDER.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     assert path.read_text("utf-8") == text
+
+
+async def compare(pilot: Pilot[int], app: DeckApp, name: str) -> None:
+    size = f"{app.size.width}x{app.size.height}"
+    for theme in THEMES:
+        app.set_theme(load_theme(theme))
+        await pilot.pause(0.05)
+        lines = [line.rstrip() for line in screen_text(app).split("\n")]
+        same(FOLDER / f"{name}-{size}.txt", "\n".join(lines) + "\n")
+        same(FOLDER / theme / f"{name}-{size}.txt", styles_of(app))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -44,15 +74,15 @@ async def test_the_deck_looks_as_agreed(make_app: Make, size: tuple[int, int]) -
         await ready(pilot, app)
         await until(pilot, app, "14:02 argocd")
         await pilot.pause(0.3)
-        compare(app, "board")
+        await compare(pilot, app, "board")
         await pilot.press("enter")
         await pilot.pause(0.1)
-        compare(app, "detail")
+        await compare(pilot, app, "detail")
         await pilot.press("q")
         for key, name in (("2", "limits"), ("3", "changes"), ("4", "pulse"), ("question_mark", "help")):
             await pilot.press(key)
             await pilot.pause(0.1)
-            compare(app, name)
+            await compare(pilot, app, name)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -64,20 +94,48 @@ async def test_plan_and_result_look_as_agreed(make_app: Make, size: tuple[int, i
         await pick(pilot, app, "chat-v2")
         await pilot.press("+")
         await pilot.pause(0.1)
-        compare(app, "staged")
+        await compare(pilot, app, "staged")
         await pilot.press("a")
         await until(pilot, app, "y applies")
-        compare(app, "plan")
+        await compare(pilot, app, "plan")
         await guard_time()
         await pilot.press("y")
         await until(pilot, app, "waiting for traffic")
-        compare(app, "result")
+        await compare(pilot, app, "result")
 
 
-@pytest.mark.parametrize("size", SIZES[:2])
+@pytest.mark.parametrize("size", SIZES)
+async def test_sheets_and_menus_look_as_agreed(make_app: Make, size: tuple[int, int]) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot, app)
+        await until(pilot, app, "14:02 argocd")
+        await pick(pilot, app, "llm-gw")
+        for key, name in (("y", "native"), ("s", "order"), ("C", "columns"), ("ctrl+p", "palette")):
+            await pilot.press(key)
+            await pilot.pause(0.2)
+            await compare(pilot, app, name)
+            await pilot.press("escape")
+        await type_text(pilot, ":xray llama")
+        await pilot.press("enter")
+        await until(pilot, app, "XRAY")
+        await compare(pilot, app, "xray")
+        await pilot.press("q", "apostrophe")
+        await pilot.pause(0.1)
+        await compare(pilot, app, "jump")
+        await pilot.press("escape", "2", "enter")
+        await pilot.pause(0.2)
+        await compare(pilot, app, "limit")
+        await pilot.press("q", "e")
+        await type_text(pilot, "/2")
+        await pilot.pause(0.1)
+        await compare(pilot, app, "editing")
+
+
+@pytest.mark.parametrize("size", SIZES)
 async def test_on_call_looks_as_agreed(make_app: Make, size: tuple[int, int]) -> None:
     app, _ = make_app(mode="oncall")
     async with app.run_test(size=size) as pilot:
         await until(pilot, app, "14:02 argocd")
         await pilot.pause(0.3)
-        compare(app, "oncall")
+        await compare(pilot, app, "oncall")

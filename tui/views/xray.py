@@ -57,7 +57,8 @@ class Xray:
         inner = {to for ref in (*first, *others) for to in self._graph.leads_to(ref)}
         for ref in dict.fromkeys((*first, *(ref for ref in others if ref not in inner))):
             if ref in self._rows:
-                self._route(ref, "", "", Fraction(1), ())
+                # Without a front in common nobody sets how much of the whole a route gets.
+                self._route(ref, "", "", Fraction(1) if ref in first else None, ())
         return self._made
 
     def _route(self, ref: Ref, lead: str, below: str, share: Fraction | None, above: tuple[Ref, ...]) -> None:
