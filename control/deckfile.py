@@ -88,6 +88,10 @@ class EnvironmentConfig:
     production: bool = False
     """`production: true`, or the label `tier: production`."""
     code: str | None = None
+    color: str | None = None
+    """`#rrggbb`: how the screen draws its name."""
+    banner: str = ""
+    """A sentence over everything of it that can be changed: "payments: page #sre first"."""
     armed: bool | None = None
     """Start armed or not; None for the default (production disarmed, others armed)."""
     read_only: bool = False
@@ -127,6 +131,8 @@ class DeckConfig:
     theme: str | None = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Action id -> keys."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Word after `:` -> the command line that it stands for."""
 
     def environment(self, name: str) -> EnvironmentConfig | None:
         """The environment called `name`, or None."""

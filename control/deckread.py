@@ -71,6 +71,7 @@ def parse_deck(text: str, path: Path, sections: Iterable[str] = ()) -> DeckConfi
         guards=guards,
         journal=Path(_home(journal["path"], root, place)) if journal else None,
         theme=values.get("theme"),
+        aliases=dict(values.get("aliases", {})),
         keys={action: (k,) if isinstance(k, str) else tuple(k) for action, k in values.get("keys", {}).items()},
     )
 
@@ -129,6 +130,8 @@ def _environment(
         labels=labels,
         production=production,
         code=item.get("code") or (item["name"] if production else None),
+        color=item.get("color"),
+        banner=clean(item.get("banner", "")),
         armed=item.get("armed"),
         read_only=item.get("read_only", False),
         proxies=tuple(

@@ -172,6 +172,7 @@ def _look() -> list[Action]:
         Action("view.pulse", "Pulse: services and environments", "look", _LISTS, ("4",), "pulse"),
         Action("filter", "Filter rows", "find", _LISTS, ("/",), "filter", short="filter"),
         Action("filter.clear", "Clear the filter", "find", _LISTS, (), "nofilter"),
+        Action("environment", "Only one environment", "find", _LISTS, (), "env", unavailable=_ready),
         Action("problems", "Only problems", "find", _LISTS, ("!", "exclamation_mark"), "problems"),
         Action("match.next", "Next row that the filter words name", "find", _LISTS, ("n",)),
         Action("match.previous", "The one before", "find", _LISTS, ("N",)),

@@ -101,6 +101,7 @@ class DeckApp(App[int], inherit_bindings=False):
         try:
             session = await self.make_session()
             self.keymap = Keymap(session.deck.keys)
+            self.store.configured = {environment.name: environment for environment in session.deck.environments}
         except ControlError as error:
             self.failure = error
             self._redraw()

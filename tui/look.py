@@ -19,6 +19,7 @@ ROLES = (
     "text", "strong", "muted", "faint", "accent", "key", "title", "good", "warn", "bad", "info", "staged", "stale",
     "added", "removed", "production", "safe", "armed", "readonly", *SERIES,
 )  # fmt: skip
+MONO = "mono"
 GROUNDS = ("ground", "raised", "cursor", "marked")
 
 
@@ -72,9 +73,15 @@ class Look:
         found = self._styles.get((role, ground))
         if found is None:
             back = Style(bgcolor=self.theme.grounds.get(ground, self.theme.grounds["ground"]))
-            found = back + Style.parse(self.theme.roles.get(role, self.theme.roles["text"]))
+            found = back + Style.parse(self._words(role))
             self._styles[(role, ground)] = found
         return found
+
+    def _words(self, role: str) -> str:
+        """A role's style. A role may be a colour of the user's own (`#b3261e`), which a theme without colour drops."""
+        if role.startswith("#"):
+            return f"bold {role}" if self.theme.name != MONO else self.theme.roles["accent"]
+        return self.theme.roles.get(role, self.theme.roles["text"])
 
     def forget(self) -> None:
         """The theme changed: make the styles anew."""

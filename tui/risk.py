@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from control.model import Health, Limit, ReachState, Route, Special, StatusState, TargetState
+from control.model import Health, Limit, ReachState, Route, Special, StatusState, TargetState, Traffic
 from control.plane import EnvironmentView, Seen
 from tui import figures
 
@@ -14,6 +14,11 @@ STALE_SECONDS = 150.0
 ERRORS = Fraction(1, 100)
 THROTTLED = Fraction(1, 100)
 FULL = Fraction(9, 10)
+
+
+FEW = 3
+"""Under so many requests that failed in the window, a ratio deserves a look and wakes nobody."""
+FEW_SCORE = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +87,23 @@ def _traffic(seen: Seen) -> list[Problem | None]:
     problems: list[Problem | None] = []
     errors, throttled = seen.traffic.error_ratio, seen.traffic.throttled_ratio
     if errors is not None and errors >= ERRORS:
-        score = 400 + min(int(errors * 50) * 20, 500)
+        score = 400 + min(int(errors * 50) * 20, 500) if _many(seen.traffic, errors) else FEW_SCORE
         problems.append(
             Problem(score, f"{figures.ratio(errors)} of requests fail (5xx)", f"5xx {figures.ratio(errors)}")
         )
     if throttled is not None and throttled >= THROTTLED:
         score = (400 if throttled >= Fraction(1, 20) else 200) + min(int(throttled * 10) * 19, 190)
+        score = score if _many(seen.traffic, throttled) else FEW_SCORE
         text = f"{figures.ratio(throttled)} of requests are throttled (429)"
         problems.append(Problem(score, text, f"429 {figures.ratio(throttled)}"))
     return problems
+
+
+def _many(traffic: Traffic, ratio: Fraction) -> bool:
+    """Whether so many requests went wrong that it is more than one that can always fail; yes where nobody counted."""
+    if traffic.rps is None or traffic.window_seconds is None:
+        return True
+    return traffic.rps * Fraction(traffic.window_seconds) * ratio >= FEW
 
 
 def _gap(route: Route, seen: Seen) -> Problem | None:

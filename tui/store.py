@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from control.deckfile import EnvironmentConfig
 from control.edit import Change, split_field
 from control.model import Limit, Outside, Platform, Route
 from control.plan import HistoryItem
@@ -88,6 +89,8 @@ class Store:
         self.was: dict[Ref, Route | Limit] = {}
         """How a row stood before the last change of its values that this deck saw, whoever made it."""
         self.loaded = False
+        self.configured: Mapping[str, EnvironmentConfig] = {}
+        """The environments of the deck file, by name: their colours and banners."""
         self._sampled = 0.0
 
     def update(self, inventory: Inventory) -> bool:
@@ -199,6 +202,18 @@ class Store:
 
     def environment(self, name: str) -> EnvironmentView | None:
         return self.inventory.environments.get(name) if self.inventory else None
+
+    def color(self, environment: str) -> str:
+        """The role that draws an environment's name: the deck file's colour, or how dangerous it is."""
+        config = self.configured.get(environment)
+        if config is not None and config.color is not None:
+            return config.color
+        view = self.environment(environment)
+        return "accent" if view is not None and view.environment.production else "muted"
+
+    def banner(self, environment: str) -> str:
+        config = self.configured.get(environment)
+        return config.banner if config is not None else ""
 
     def services(self) -> Mapping[str, ServiceView]:
         return self.inventory.services if self.inventory else {}

@@ -99,6 +99,10 @@ def deck(folder: Path) -> DeckConfig:
     )
 
 
+COLORS = {"prod-eu": "#f2a33c", "prod-us": "#6cb6ff", "prod-ap": "#d3a3ff"}
+BANNERS = {"prod-eu": "customers of the EU: #inference-oncall knows before anything big moves"}
+
+
 def replicas(environment: str) -> int:
     """How many Traefik processes a cluster runs."""
     return REPLICAS.get(environment, 1)
@@ -124,6 +128,8 @@ def _environment(name: str) -> EnvironmentConfig:
         labels={"region": region, "tier": tier},
         production=production,
         code=code,
+        color=COLORS.get(name),
+        banner=BANNERS.get(name, ""),
         proxies=_proxies(name),
         guards=GUARDS,
     )

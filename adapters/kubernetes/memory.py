@@ -12,6 +12,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 import httpx
@@ -206,7 +207,8 @@ class MemoryTransport(httpx.AsyncBaseTransport):
 
 
 def _answer(status: int, body: Any) -> httpx.Response:
-    return httpx.Response(status, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", "Date": formatdate(usegmt=True)}
+    return httpx.Response(status, content=json.dumps(body).encode(), headers=headers)
 
 
 def _status(code: int, reason: str, message: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ environments:
     kubernetes: {kubeconfig: ~/.kube/config, context: eu-1, namespaces: [inference]}
     labels: {region: eu-west-1, tier: production, rank: 1, spot: false}
     code: eu
+    color: "#b3261e"
+    banner: payments, page first
     proxies:
       - {kind: traefik, api: "http://127.0.0.1:8080", metrics: "http://127.0.0.1:8080/metrics"}
     guards: {maximum_move: 10, verdicts: {declared: off}}
@@ -41,6 +43,7 @@ guards: {maximum_move: 20, cool_down_seconds: 5, verdicts: {driven: warn}}
 journal: {path: /var/lib/trafficdeck/journal.db}
 theme: dusk
 keys: {route.edit: e, route.undo: [u, U]}
+aliases: {gw: get routes llm-gw}
 """
 
 
@@ -57,6 +60,8 @@ def test_a_whole_deck_is_read() -> None:
     assert eu.kubernetes is not None
     assert eu.kubernetes.kubeconfig == str(Path("~/.kube/config").expanduser())
     assert (eu.production, eu.code, eu.section, eu.line) == (True, "eu", "kubernetes", 2)
+    assert (eu.color, eu.banner, lb.color, lb.banner) == ("#b3261e", "payments, page first", None, "")
+    assert deck.aliases == {"gw": "get routes llm-gw"}
     assert eu.labels == {"region": "eu-west-1", "tier": "production", "rank": "1", "spot": "false"}
     assert lb.ssh is not None
     assert lb.ssh.hosts == ("lb-1", "lb-2", "gpu-08", "gpu-09", "gpu-10")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from typing import Any
@@ -164,7 +165,11 @@ async def resolve(plane: ControlPlane, options: Options) -> int:
 
 
 async def doctor(plane: ControlPlane, options: Options) -> int:
-    checks = await plane.doctor()
+    from control.places import state_folder
+    from tui.cli import here
+
+    checks = [("here", check) for check in here.checks(os.environ, state_folder())]
+    checks += await plane.doctor()
     emit(doctor_to_json(checks), options.output, lambda: tables.doctor(checks))
     return 1 if any(check.state == "fail" for _, check in checks) else 0
 

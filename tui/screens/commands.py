@@ -22,7 +22,15 @@ _PARSERS: Mapping[str, Callable[[Ref, list[str]], Edit]] = {
     "state": parse_states,
 }
 _MINUTES = re.compile(r"(\d+)(m|min|h)?")
-ALIASES = {"quit!": "quit", "exit": "quit", "history": "changes", "throttles": "limits", "?": "help", "s": "sort"}
+ALIASES = {
+    "quit!": "quit",
+    "exit": "quit",
+    "history": "changes",
+    "throttles": "limits",
+    "ctx": "env",
+    "?": "help",
+    "s": "sort",
+}
 
 
 class Commands(DeckParts):
@@ -41,7 +49,9 @@ class Commands(DeckParts):
     def _completions(self, text: str) -> list[str]:
         if not text or " " in text:
             return []
-        verbs = [*COMMANDS, "set", "get", *(self.deck.session.demo_verbs or {} if self.deck.session else {})]
+        session = self.deck.session
+        own = session.deck.aliases if session is not None else {}
+        verbs = [*COMMANDS, *own, "set", "get", *(self.deck.session.demo_verbs or {} if self.deck.session else {})]
         return sorted(verb for verb in verbs if verb.startswith(text))
 
     def _about(self, text: str) -> tuple[str, str]:
@@ -57,12 +67,19 @@ class Commands(DeckParts):
             return
         if hasattr(self, "_typed_before"):
             self._typed_before.append(text)
-        verb, _, rest = text.partition(" ")
-        verb, rest = ALIASES.get(verb, verb), rest.strip()
         try:
-            self._command(verb, rest)
+            self._command(*self._expanded(text))
         except ControlError as error:
             self.fail(error)
+
+    def _expanded(self, text: str) -> tuple[str, str]:
+        """The verb and the rest of a command line; the user's aliases first, then ours, each once."""
+        verb, _, rest = text.partition(" ")
+        own = self.deck.session.deck.aliases if self.deck.session is not None else {}
+        if verb in own:
+            verb, _, first = own[verb].partition(" ")
+            rest = f"{first} {rest}"
+        return ALIASES.get(verb, verb), rest.strip()
 
     def _command(self, verb: str, rest: str) -> None:
         session = self.deck.session

@@ -8,6 +8,7 @@ from typing import Any
 
 from control.errors import UsageError
 from control.filters import parse_filter
+from tui.cells import safe
 from tui.restoring import restore_choice, session_of
 from tui.screens.parts import DeckParts
 from tui.widgets.line_input import LineInput
@@ -105,6 +106,28 @@ class Finding(DeckParts):
         self.table.sorted_by = self._sorted_column()
         self.refresh_rows(force=True)
         self.render_head()
+
+    def do_environment(self, name: str = "") -> None:
+        """Show the rows of one environment, chosen in a menu or named; the other filter words stay."""
+        inventory = self.deck.store.inventory
+        names = sorted(inventory.environments) if inventory is not None else []
+        if name:
+            if name not in names:
+                raise UsageError(f"there is no environment '{safe(name)}'", hint="there are " + ", ".join(names))
+            self._only_in(name)
+            return
+        from tui.screens.menu import Item, MenuScreen
+
+        items = [Item("", "all of them"), *(Item(one, one, self._reach(one)) for one in names)]
+        self.app.push_screen(MenuScreen("environment", items, chosen=self._only_in))
+
+    def _reach(self, name: str) -> str:
+        view = self.deck.store.environment(name)
+        return view.environment.reach.state.value if view is not None else ""
+
+    def _only_in(self, name: str) -> None:
+        words = [word for word in self.view.choice.words.split() if not word.startswith("env:")]
+        self._filter(" ".join([*words, f"env:{name}"] if name else words))
 
     def clear_filter(self) -> None:
         """Show all rows again."""

@@ -91,6 +91,4 @@ class ListView(ABC):
         return [(self.fit(figures.age(seconds), width, True), role)]
 
     def environment_cell(self, environment: str, width: int) -> list[Span]:
-        view = self.store.environment(environment)
-        production = view is not None and view.environment.production
-        return [(self.fit(environment, width), "muted" if not production else "accent")]
+        return [(self.fit(environment, width), self.store.color(environment))]

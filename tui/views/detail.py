@@ -46,6 +46,12 @@ class Page:
         return fit(text, cells, right=right, ellipsis=self.look.glyphs.ellipsis)
 
 
+def banner_line(page: Page, store: Store, environment: str) -> None:
+    """What the deck file says over everything of an environment."""
+    for part in wrap(store.banner(environment), max(page.width - 2, 8)) if store.banner(environment) else ():
+        page.add((f"{part}", store.color(environment)))
+
+
 def problems_block(page: Page, problems: Iterable[Problem]) -> None:
     """What is wrong, in words, worst first."""
     for problem in problems:
@@ -78,6 +84,7 @@ def route_page(row: RouteRow, store: Store, staging: Staging, look: Look, width:
     page, route = Page(look, width), row.route
     page.add((page.fit(row.name, max(width - 4, 4)), "title"), (f" {AT[route.platform]}", "muted"))
     page.add((page.fit(str(route.ref), width), "muted"))
+    banner_line(page, store, route.environment)
     problems_block(page, row.problems)
     page.text("match", "  ".join(route.matches))
     owners_block(page, route.owners)

@@ -10,7 +10,7 @@ from tui.look import Look
 from tui.staging import Staging
 from tui.store import ChangeRow, LimitRow, Store
 from tui.views.changes import outcome_role
-from tui.views.detail import Page, owners_block, problems_block
+from tui.views.detail import Page, banner_line, owners_block, problems_block
 from tui.views.limits import amount_text, interval_text, per, staged_text
 from tui.widgets.bars import limit_bar
 
@@ -20,6 +20,7 @@ def limit_page(row: LimitRow, store: Store, staging: Staging, look: Look, width:
     page, limit = Page(look, width), row.limit
     page.add((page.fit(row.name, width), "title"))
     page.add((page.fit(str(limit.ref), width), "muted"))
+    banner_line(page, store, limit.environment)
     problems_block(page, row.problems)
     page.blank()
     edit = staging.limits.get(limit.ref)
@@ -148,6 +149,7 @@ def environment_page(view: EnvironmentView, store: Store, look: Look, width: int
     """An environment: who we are there, whether it answers, what we may do."""
     page, environment = Page(look, width), view.environment
     page.add((page.fit(environment.name, width), "title"))
+    banner_line(page, store, environment.name)
     page.text("is", f"{environment.platform.value}{', production' if environment.production else ''}")
     role = {"ok": "good", "degraded": "warn"}.get(environment.reach.state.value, "bad")
     page.text("reach", f"{environment.reach.state.value} {environment.reach.why}".rstrip(), role)

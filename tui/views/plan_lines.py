@@ -50,6 +50,12 @@ def plan_body(plan: Plan, danger: Assessment, store: Store, look: Look, width: i
     lines: list[Line] = []
     if not plan.steps:
         return [(), ((" nothing would change: what is staged is what is set", "muted"),)]
+    banners = {step.environment: store.banner(step.environment) for step in plan.steps}
+    lines += [
+        ((f" {name}: {clip(words, width - len(name) - 4).rstrip()}", store.color(name)),)
+        for name, words in banners.items()
+        if words
+    ]
     lines += [((" ! ", "bad"), (clip(why, width - 4), "bad")) for why in danger.why]
     for number, step in enumerate(plan.steps, 1):
         lines += _step(number, step, store, look, width, whole_diff)
