@@ -37,6 +37,8 @@ class EnvironmentState:
     shape: Hashable = None
     """`structure.shape_key` of the snapshot."""
 
+    confirmed_at: float | None = None
+    """When its reader last saw that the snapshot still holds; None where it cannot say."""
     from_cache: bool = False
     """The snapshot is of an earlier session: to be shown, not to be planned on."""
 
@@ -186,7 +188,7 @@ def environment_view(config: EnvironmentConfig, state: EnvironmentState | None) 
     )
     if snapshot is None:
         return EnvironmentView(told, 0, 0, None)
-    return EnvironmentView(told, len(snapshot.routes), len(snapshot.limits), snapshot.read_at)
+    return EnvironmentView(told, len(snapshot.routes), len(snapshot.limits), _as_of(state))
 
 
 def find_row(inventory: Inventory, ref: Ref) -> Row | None:
@@ -197,3 +199,12 @@ def find_row(inventory: Inventory, ref: Ref) -> Row | None:
     group = ref.on(GROUP_SCOPE)
     row = inventory.routes.get(group) or inventory.limits.get(group)
     return next((member for member in row.members if member.ref == ref), None) if row is not None else None
+
+
+def _as_of(state: EnvironmentState | None) -> float | None:
+    """When the rows were true: read then, or seen to hold since."""
+    if state is None or state.snapshot is None:
+        return None
+    if state.confirmed_at is None or state.unreached is not None or state.from_cache:
+        return state.snapshot.read_at
+    return max(state.confirmed_at, state.snapshot.read_at)

@@ -47,10 +47,14 @@ class Keeper:
     async def rebuild(self) -> Inventory:
         """Make the inventory anew from the states, off the event loop, one after the other so that none is lost."""
         async with self._building:
-            states = {name: replace(state) for name, state in self.states.items()}
+            states = {name: replace(state, confirmed_at=self._confirmed(name)) for name, state in self.states.items()}
             version = self.inventory.version + 1
             self.inventory = await asyncio.to_thread(build_inventory, self.deck, states, version, self._structures)
             return self.inventory
+
+    def _confirmed(self, name: str) -> float | None:
+        reader = self.readers.get(name)
+        return reader.confirmed_at() if reader is not None else None
 
     def state(self, name: str) -> EnvironmentState:
         return self.states.setdefault(name, EnvironmentState())

@@ -156,6 +156,10 @@ class Reader(Protocol):
         cannot push poll cheaply inside."""
         ...
 
+    def confirmed_at(self) -> float | None:
+        """When it was last seen, by watching, that what was read still holds; None where nothing is watched."""
+        ...
+
     async def close(self) -> None:
         """Close connections and end threads. Idempotent."""
         ...

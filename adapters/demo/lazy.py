@@ -37,6 +37,9 @@ class LazyReader:
         assert self._part is not None
         return self._part[1](reader)
 
+    def confirmed_at(self) -> float | None:
+        return self._part[0].confirmed_at() if self._part is not None else None
+
     async def read(self) -> Snapshot:
         return await (await self.inner()).read()
 

@@ -58,6 +58,9 @@ class StaleReader:
         async for _ in self.inner.watch():
             yield
 
+    def confirmed_at(self) -> float | None:
+        return None
+
     async def close(self) -> None:
         await self.inner.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ from control.ports import Check, NativeText, Prepared, ProofPart
 from control.ref import Ref
 from control.text import clean
 
+CONFIRM_SECONDS = 5.0
+"""How often the server behind silent watches is asked whether it is still there."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
@@ -71,6 +75,8 @@ class KubernetesReader:
         self._counters: Counters | None = None
         self._held: Held | None = None
         self._missing: list[str] = []
+        self._confirmed: float | None = None
+        self._confirming: asyncio.Task[None] | None = None
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -275,6 +281,7 @@ class KubernetesReader:
                 self._watcher.relist_soon()
         watcher = self._watcher
         while True:
+            self._confirming = self._confirming or asyncio.create_task(self._confirm_on())
             if await watcher.changed() == "relist":
                 try:
                     await self._listed()
@@ -283,8 +290,22 @@ class KubernetesReader:
                     continue
             yield
 
+    def confirmed_at(self) -> float | None:
+        """Every stream is open and the server answers: what is held is what it has."""
+        return self._confirmed
+
+    async def _confirm_on(self) -> None:
+        """Ask every few seconds whether the server behind the silent streams is still there."""
+        while True:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            with contextlib.suppress(ControlError):
+                if await self._watched() is not None:
+                    self._confirmed = time.time()
+
     async def close(self) -> None:
         """Close everything. Idempotent."""
+        if self._confirming is not None:
+            self._confirming.cancel()
         if self._watcher is not None:
             await self._watcher.close()
             self._watcher = None

@@ -130,6 +130,9 @@ class LambdaReader:
             await asyncio.sleep(max(2.0, len(self._sweep.functions) / 2))
             yield
 
+    def confirmed_at(self) -> float | None:
+        return None
+
     async def close(self) -> None:
         """As the port says."""
         await self.cloud.close()

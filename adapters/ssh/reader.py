@@ -59,6 +59,7 @@ class SshReader:
         self.hosts = hosts
         self._sudo = sudo
         self._sites: dict[str, list[Site]] = {}
+        self._confirmed: float | None = None
 
     # --- reading
 
@@ -258,7 +259,13 @@ class SshReader:
         return await check_hosts(self)
 
     def watch(self) -> AsyncIterator[None]:
-        return watch(lambda: self._read_sites(), len(self.hosts.names))
+        return watch(self._read_sites, len(self.hosts.names), self._confirm)
+
+    def confirmed_at(self) -> float | None:
+        return self._confirmed
+
+    def _confirm(self) -> None:
+        self._confirmed = time.time()
 
     async def close(self) -> None:
         await self.hosts.close()

@@ -302,6 +302,9 @@ class FakeReader:
             self.touched.clear()
             yield None
 
+    def confirmed_at(self) -> float | None:
+        return None
+
     async def close(self) -> None:
         self.closed = True
 

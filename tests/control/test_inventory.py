@@ -114,6 +114,19 @@ async def test_watch_shows_changes_and_survives_a_dead_environment(tmp_path: Pat
     await watching.aclose()  # type: ignore[attr-defined]
 
 
+async def test_rows_are_as_old_as_when_they_were_last_seen_to_hold(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    read = await w.plane.refresh(["k8s"])
+    at = read.environments["k8s"].read_at
+    assert at is not None
+    w.readers["k8s"].confirmed_at = lambda: at + 7  # type: ignore[method-assign]
+    later = await w.plane.measure()
+    assert later.environments["k8s"].read_at == at + 7
+    w.faults("k8s").down = True
+    lost = await w.plane.refresh(["k8s"])
+    assert lost.environments["k8s"].read_at == at, "an environment that does not answer confirms nothing"
+
+
 async def test_errors_of_edits(tmp_path: Path) -> None:
     w = world(tmp_path)
     for wrong in ("k8s/HTTPRoute/inference/none", "nowhere/HTTPRoute/inference/llama", "vm/NginxUpstream/h9/llama"):

@@ -273,6 +273,31 @@ async def test_a_change_made_elsewhere_is_told_within_a_second(kube: Servers, re
     assert time.monotonic() - started < 1.0
 
 
+async def test_silent_watches_confirm_what_was_read(
+    kube: Servers, reader_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.kubernetes.reader.CONFIRM_SECONDS", 0.2)
+    reader = reader_of()
+    await reader.read()
+    assert reader.confirmed_at() is None, "nothing is watched yet"
+    watch = reader.watch()
+    await asyncio.wait_for(anext(watch), 5)
+    for _ in range(50):
+        await asyncio.sleep(0.1)
+        at = reader.confirmed_at()
+        if at is not None:
+            break
+    else:
+        pytest.fail("it was never confirmed")
+    assert time.time() - at < 1
+    assert reader._watcher is not None
+    reader._watcher.relist_soon()
+    await asyncio.sleep(0.3)
+    before = reader.confirmed_at()
+    await asyncio.sleep(0.5)
+    assert reader.confirmed_at() == before, "a watch that was lost confirms nothing"
+
+
 async def test_a_watch_that_is_too_old_lists_anew(kube: Servers, reader_of: Make, name: str) -> None:
     reader = reader_of()
     await reader.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -174,6 +175,25 @@ async def test_watching_sees_a_change_of_somebody_else() -> None:
     assert not waiting.done()
     host.write_file(MODELS_PATH, MODELS + b"\n")
     await asyncio.wait_for(waiting, 3)
+
+
+async def test_a_quiet_host_is_seen_to_be_as_it_was_read_and_a_lost_one_is_not() -> None:
+    host = web()
+    reader, _ = opened("nginx", host)
+    await reader.read()
+    assert reader.confirmed_at() is None
+    changes = aiter(reader.watch())
+    waiting = asyncio.create_task(anext(changes))
+    await asyncio.sleep(1.3)
+    first = reader.confirmed_at()
+    assert first is not None and time.time() - first < 1.3
+    host.unreachable = "no route to host"
+    await asyncio.wait_for(waiting, 3)
+    lost = reader.confirmed_at()
+    waiting = asyncio.create_task(anext(changes))
+    await asyncio.sleep(1.3)
+    assert reader.confirmed_at() == lost
+    waiting.cancel()
 
 
 async def test_counters_of_several_hosts_are_added_up() -> None:
