@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,6 +21,8 @@ AT = {Platform.KUBERNETES: "k8s", Platform.SSH: "vm", Platform.SERVERLESS: "fn"}
 HISTORY = 60
 """Samples kept for a sparkline: five minutes at one in five seconds."""
 SAMPLE_SECONDS = 5.0
+OURS_SECONDS = 30.0
+"""A file's time so near to a change of ours on it is that change's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class Store:
         """Take the journal's list; changes made without us come from the inventory."""
         rows = [_ours(item) for item in items]
         if self.inventory is not None:
-            rows += [_outside(change) for change in self.inventory.outside]
+            ours = {(step.object, item.at) for item in items for step in item.steps}
+            rows += [_outside(change) for change in self.inventory.outside if not _is_ours(change, ours)]
         self.changes = sorted(rows, key=lambda row: -row.at)
 
     def _sample(self) -> None:
@@ -272,6 +275,13 @@ def _field_words(change: Change) -> str:
     name, what = split_field(change.field)
     values = (getattr(value, "value", value) for value in (change.before, change.after))
     return f"{name or what} {'→'.join(map(str, values))}"
+
+
+def _is_ours(change: Outside, ours: Collection[tuple[str, float]]) -> bool:
+    """A host remembers a file's time and not who changed it: at the time of a change of ours, it was that one."""
+    return change.source == "file time" and any(
+        name == change.object and abs(at - change.at) < OURS_SECONDS for name, at in ours
+    )
 
 
 def _outside(change: Outside) -> ChangeRow:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
+from adapters.ssh.outside import changed_files
 from adapters.ssh.proxies import driver_for
 from adapters.ssh.seam import Step, object_name
 from adapters.ssh.site import Site, State, held
@@ -25,6 +26,7 @@ from control.model import (
     Counted,
     Environment,
     Limit,
+    Outside,
     Platform,
     Reach,
     ReachState,
@@ -46,6 +48,7 @@ class _Read:
     """What came of reading all hosts."""
 
     states: list[State] = field(default_factory=list)
+    outside: list[Outside] = field(default_factory=list)
     errors: dict[str, ControlError] = field(default_factory=dict)
     """Host (or `host proxy`) -> why it is not here."""
 
@@ -68,8 +71,9 @@ class SshReader:
         for host, outcome in zip(
             self.hosts.names, await _settle([self._host(n) for n in self.hosts.names]), strict=True
         ):
-            states, errors = outcome if isinstance(outcome, tuple) else ([], {host: outcome})
+            states, outside, errors = outcome if isinstance(outcome, tuple) else ([], [], {host: outcome})
             found.states += states
+            found.outside += outside
             found.errors.update(errors)
         if not found.states and found.errors:
             raise self._nothing(found.errors)
@@ -77,25 +81,28 @@ class SshReader:
             environment=await self._environment(found),
             routes=tuple(route for state in found.states for route in state.routes),
             limits=tuple(limit for state in found.states for limit in state.limits),
+            outside=tuple(found.outside),
             read_at=min((state.facts.read_at for state in found.states), default=time.time()),
         )
         return with_group_rows(snapshot, self.config)
 
-    async def _host(self, name: str) -> tuple[list[State], dict[str, ControlError]]:
+    async def _host(self, name: str) -> tuple[list[State], list[Outside], dict[str, ControlError]]:
         """Every proxy of one host; one that cannot be read costs only itself."""
         states: list[State] = []
+        outside: list[Outside] = []
         errors: dict[str, ControlError] = {}
         known = None
         for site in await self.sites(name):
             site.known = site.known or known
             try:
                 states.append(await site.read())
+                outside += changed_files(states[-1], site.written)
             except (Unreachable, AuthError):
                 raise
             except ControlError as error:
                 errors[f"{name} {site.kind}"] = error
             known = site.known
-        return states, errors
+        return states, outside, errors
 
     async def sites(self, name: str) -> list[Site]:
         """The proxies of a host: those of the deck file, else those that run there."""

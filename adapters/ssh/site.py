@@ -64,6 +64,8 @@ class Site:
         self.known: Probe | None = None
         """The last look at the host; another proxy of the same host may put its own here."""
         self.state: State | None = None
+        self.written: dict[str, str] = {}
+        """Path -> sha-256 of what we wrote there in this session: that is no change of somebody else."""
 
     @property
     def kind(self) -> str:

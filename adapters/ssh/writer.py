@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from adapters.ssh.reader import SshReader
 from adapters.ssh.seam import HostWriter, Step
 from adapters.ssh.sources import WritableHosts
@@ -28,7 +30,11 @@ class SshWriter:
             raise Stale(f"{step.object} is gone", ref=step.object)
         if codec.base(state.tree, payload.edit.path, state.runtime) != step.base:
             raise Stale(f"{step.object} was changed since the plan was made; nothing was written", ref=step.object)
-        return await site.driver.write(site.host, await self._writer(payload.facts.host), payload)
+        said = await site.driver.write(site.host, await self._writer(payload.facts.host), payload)
+        edit = payload.edit
+        for path, data in {**edit.also, **({edit.path: edit.data} if edit.data is not None else {})}.items():
+            site.written[path] = hashlib.sha256(data).hexdigest()
+        return said
 
     async def _writer(self, host: str) -> HostWriter:
         if host not in self._writers:

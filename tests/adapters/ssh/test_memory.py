@@ -196,6 +196,19 @@ async def test_a_quiet_host_is_seen_to_be_as_it_was_read_and_a_lost_one_is_not()
     waiting.cancel()
 
 
+async def test_a_file_that_somebody_changed_is_told_and_one_of_ours_is_not() -> None:
+    host = web()
+    reader, writer = opened("nginx", host)
+    assert (await reader.read()).outside == ()
+    step = await only(reader, Change(ref("NginxUpstream", "web-1", "llama"), LLAMA, 9, 7))
+    await writer.write(step)
+    assert (await reader.read()).outside == (), "what we wrote is no change of somebody else"
+    host.write_file(MODELS_PATH, host.files[MODELS_PATH] + b"# by hand\n")
+    [change] = (await reader.read()).outside
+    assert change.object == step.object and time.time() - change.at < 5
+    assert (change.what, change.source) == (f"{MODELS_PATH.rsplit('/', 1)[-1]} changed", "file time")
+
+
 async def test_counters_of_several_hosts_are_added_up() -> None:
     hosts = [lb("lb-1"), lb("lb-2")]
     for number, host in enumerate(hosts, 1):
