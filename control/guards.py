@@ -92,9 +92,13 @@ def last_healthy(view: GuardView) -> Iterator[str]:
 
 def health_unknown(view: GuardView) -> Iterator[str]:
     for before, after in view.routes():
-        gaining = [t.name for t in live(after) if t.health is Health.UNKNOWN and _gains(t, before.target(t.name))]
-        if gaining:
-            yield f"{after.ref}: {', '.join(gaining)} would get more traffic and nobody says whether it is healthy"
+        gaining = [t for t in live(after) if _gains(t, before.target(t.name))]
+        unknown = [t.name for t in gaining if t.health is Health.UNKNOWN]
+        down = [t.name for t in gaining if t.health is Health.DOWN]
+        if unknown:
+            yield f"{after.ref}: {', '.join(unknown)} would get more traffic and nobody says whether it is healthy"
+        if down:
+            yield f"{after.ref}: {', '.join(down)} would get more traffic and is down"
 
 
 def _gains(after: Target, before: Target | None) -> bool:

@@ -38,7 +38,7 @@ class Situation:
     newer: bool = False
     """An undo that newer values of somebody else stand in the way of."""
     phase: str = ""
-    """Of the plan sheet: `planning`, `ready`, `refused` (it may not be sent), `applying`, `done`."""
+    """Of the plan sheet: `being made`, `impossible`, `empty`, `refused` (it may not be sent), `ready`, …, `done`."""
 
 
 Why = Callable[[Situation], str]
@@ -320,13 +320,21 @@ class Keymap:
             found = self._by_key.get((scope, character))
         return found
 
+    def written(self, action: Action) -> list[str]:
+        """All keys of an action as people write them."""
+        return [_SHOWN.get(key, key) for key in self.keys[action.id]]
+
     def shown(self, action: Action) -> str:
         """The first key of an action as people write it."""
         keys = self.keys[action.id]
         return _SHOWN.get(keys[0], keys[0]) if keys else (f":{action.command}" if action.command else "")
 
 
-_SHOWN = {"escape": "esc", "exclamation_mark": "!", "question_mark": "?", "backspace": "bksp", "pagedown": "PgDn"}
+_SHOWN = {
+    "escape": "esc", "backspace": "bksp", "pagedown": "PgDn", "pageup": "PgUp", "exclamation_mark": "!",
+    "question_mark": "?", "left_square_bracket": "[", "right_square_bracket": "]", "apostrophe": "'", "at": "@",
+    "colon": ":", "slash": "/", "plus": "+", "minus": "-", "greater_than_sign": ">", "less_than_sign": "<",
+}  # fmt: skip
 
 
 def in_scope(scope: str) -> list[Action]:

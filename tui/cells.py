@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from rich.cells import cell_len, set_cell_size
 
 from control.text import clean
@@ -11,6 +13,15 @@ from tui.look import Line, Span
 def safe(text: str) -> str:
     """`text` as one line without control characters: the last door before the screen."""
     return clean(text)
+
+
+def object_words(text: str) -> str:
+    """A native object's printable name for people: files as `lab lb-1:/etc/haproxy.cfg`, others as they are."""
+    segments = text.split("/")
+    if len(segments) == 4 and segments[3].startswith("%2F"):
+        environment, _, host, path = (unquote(segment) for segment in segments)
+        return safe(f"{environment} {host}:{path}")
+    return safe(text)
 
 
 _ASCII = str.maketrans({"…": "~", "→": ">", "·": "-", "│": "|", "─": "-", "▸": ">", "–": "-"})

@@ -16,6 +16,8 @@ THROTTLED = Fraction(1, 100)
 FULL = Fraction(9, 10)
 
 
+PRODUCTION = 20_000
+"""More than all problems of one row together."""
 FEW = 3
 """Under so many requests that failed in the window, a ratio deserves a look and wakes nobody."""
 FEW_SCORE = 150
@@ -35,11 +37,13 @@ def is_broken(problems: tuple[Problem, ...]) -> bool:
     return any(problem.score >= 400 for problem in problems)
 
 
-def risk(problems: tuple[Problem, ...]) -> int:
-    """One number to sort by: the worst problem, then the others a little. Scores go in steps, so that rows do not
-    change places with every breath of the traffic."""
+def risk(problems: tuple[Problem, ...], production: bool = False) -> int:
+    """One number to sort by: production before the rest where something is broken, then the worst problem, then the
+    others a little. Scores go in steps, so that rows do not change places with every breath of the traffic."""
     scores = sorted((problem.score for problem in problems), reverse=True)
-    return scores[0] * 10 + sum(scores[1:]) if scores else 0
+    if not scores:
+        return 0
+    return scores[0] * 10 + sum(scores[1:]) + (PRODUCTION if production and is_broken(problems) else 0)
 
 
 def reach_problem(view: EnvironmentView | None) -> Problem | None:

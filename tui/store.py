@@ -127,7 +127,17 @@ class Store:
         else:
             changed = old.changed if old else -10
         name = safe(route.name)
-        return RouteRow(route, seen, service, name, problems, risk(problems), is_broken(problems), changed, self.batch)
+        return RouteRow(
+            route,
+            seen,
+            service,
+            name,
+            problems,
+            risk(problems, self._production(ref, inventory)),
+            is_broken(problems),
+            changed,
+            self.batch,
+        )
 
     def _limit(self, ref: Ref, limit: Limit, inventory: Inventory, moved: frozenset[str]) -> LimitRow:
         old = self.limits.get(ref)
@@ -143,7 +153,21 @@ class Store:
         service = next((inventory.service_of[r] for r in self._bound(limit) if r in inventory.service_of), "")
         name = safe(limit.name)
         used = _scaled(used_ratio(limit), 1000)
-        return LimitRow(limit, service, name, problems, risk(problems), is_broken(problems), used, self.batch)
+        return LimitRow(
+            limit,
+            service,
+            name,
+            problems,
+            risk(problems, self._production(ref, inventory)),
+            is_broken(problems),
+            used,
+            self.batch,
+        )
+
+    @staticmethod
+    def _production(ref: Ref, inventory: Inventory) -> bool:
+        view = inventory.environments.get(ref.environment)
+        return view is not None and view.environment.production
 
     def _bound(self, limit: Limit) -> list[Ref]:
         refs: list[Ref] = []

@@ -47,18 +47,26 @@ async def test_zero_sum(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("health", "drained", "name", "verdict"),
+    ("health", "drained", "verdicts"),
     [
-        ({"b": "down"}, "a", "last_healthy", Verdict.REFUSE),
-        ({"b": "unknown"}, "a", "health_unknown", Verdict.WARN),
-        ({"a": "down"}, "a", None, Verdict.OK),
-        ({"a": "down", "b": "down"}, "a", None, Verdict.OK),
+        ({"b": "down"}, "a", {"last_healthy": Verdict.REFUSE, "health_unknown": Verdict.WARN}),
+        ({"b": "unknown"}, "a", {"health_unknown": Verdict.WARN}),
+        ({"a": "down"}, "a", {}),
+        ({"a": "down", "b": "down"}, "a", {"health_unknown": Verdict.WARN}),
     ],
 )
-async def test_health(tmp_path: Path, health: dict[str, str], drained: str, name: str, verdict: Verdict) -> None:
+async def test_health(tmp_path: Path, health: dict[str, str], drained: str, verdicts: dict[str, Verdict]) -> None:
     w = guarded(tmp_path, GuardConfig(maximum_move=100), with_health(**health))
     plan = await w.plane.plan([StateEdit(A, ((drained, TargetState.DRAINING),))])
-    assert named(plan) == ({name: verdict} if name else {})
+    assert named(plan) == verdicts
+
+
+async def test_more_traffic_to_a_target_that_is_down_is_warned_about(tmp_path: Path) -> None:
+    w = guarded(tmp_path, GuardConfig(maximum_move=100), with_health(b="down"))
+    plan = await w.plane.plan([shares(A, a=80, b=20)])
+    assert named(plan) == {"health_unknown": Verdict.WARN}
+    assert "b would get more traffic and is down" in plan.steps[0].guards[0].message
+    assert named(await w.plane.plan([shares(A, a=95, b=5)])) == {}
 
 
 @pytest.mark.parametrize(("production", "verdict"), [(True, Verdict.REFUSE), (False, Verdict.WARN)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import fake_plane
@@ -10,6 +11,7 @@ from driver import guard_time, pick, ready, screen_text, type_text, until
 from textual import events
 
 from control.edit import LimitEdit, SharesEdit
+from control.model import Grid
 from control.ref import Ref
 from tui.deck_app import DeckApp
 
@@ -185,6 +187,20 @@ async def test_pasted_text_never_acts(make_app: Make) -> None:
         assert not plane.applied and "APPLY" not in screen_text(app)
 
 
+async def test_a_number_that_the_platform_cannot_hold_is_told_as_it_is_typed(make_app: Make) -> None:
+    fleet = fake_plane.small()
+    whole = {ref: replace(one, amounts=Grid(), amount=Fraction(25)) for ref, one in fleet.limits.items()}
+    app, _ = make_app(replace(fleet, limits=whole))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        await pilot.press("2", "e")
+        await type_text(pilot, "/2")
+        text = await until(pilot, app, "cannot hold 12.5")
+        assert "12/s and 13/s" in text
+        await pilot.press("enter")
+        assert not len(app.staging)
+
+
 async def test_a_draft_survives_the_session(make_app: Make) -> None:
     app, _ = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -224,6 +240,6 @@ async def test_quitting_with_staged_edits_asks_and_ctrl_c_never_quits(make_app: 
         assert app.is_running
         await pick(pilot, app, "chat-v2")
         await pilot.press("+", "j", "q")
-        await until(pilot, app, "stay as a draft")
+        await until(pilot, app, "kept as a draft")
         await pilot.press("j", "q")
         assert app.is_running

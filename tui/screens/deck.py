@@ -347,7 +347,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             self.say("a change is being applied: wait for it, or ctrl+c in its screen", "warn")
         elif len(deck.staging) and not self.leaving:
             self.leaving = True
-            self.say(f"{len(deck.staging)} staged edits stay as a draft; q again quits, any other key stays", "staged")
+            self.say(f"{len(deck.staging)} staged: kept as a draft; q again quits, any other key stays", "staged")
         else:
             self.deck.remember()
             self.app.exit(0)

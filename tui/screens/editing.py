@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from control.edit import Edit, LimitEdit
+from control.edits import resolve_limit
 from control.errors import ControlError, InvalidValue
 from control.expressions import limit_expression
-from control.model import Outside, Route, TargetState
+from control.model import Limit, Outside, Route, TargetState
 from control.textedit import edits_between
 from tui.cells import safe
 from tui.screens.parts import DeckParts
@@ -19,6 +21,13 @@ from tui.views.preview import stage_edit
 from tui.weight_expression import weigh
 from tui.widgets.bars import letter, percent
 from tui.widgets.line_input import LineInput
+
+
+def check_limit(limit: Limit, edit: LimitEdit) -> None:
+    """Raise `InvalidValue`, with the nearest values, for what the platform cannot hold: here, and not at the plan."""
+    for one in limit.members or (limit,):
+        resolve_limit(one, replace(edit, ref=one.ref))
+
 
 STEP, ONE = Fraction(10, 100), Fraction(1, 100)
 
@@ -158,7 +167,9 @@ class Editing(DeckParts):
         if isinstance(row, LimitRow):
             if not row.limit.editable.yes:
                 raise InvalidValue(f"{row.name}: {row.limit.editable.reason}")
-            staging.stage_limit(limit_expression(row.limit, text))
+            edit = limit_expression(row.limit, text)
+            check_limit(row.limit, edit)
+            staging.stage_limit(edit)
             return
         if not row.route.editable.yes:
             raise InvalidValue(f"{row.name}: {row.route.editable.reason}")
@@ -186,6 +197,7 @@ class Editing(DeckParts):
         try:
             if isinstance(first, LimitRow):
                 edit = limit_expression(first.limit, text)
+                check_limit(first.limit, edit)
                 return f"{self.deck.look.glyphs.arrow} {staged_text(first.limit, edit)}", "staged"
             name = self._targets_of(first)
             weighed = weigh(first.route, shares_now(first.route), name, text, set())

@@ -52,7 +52,7 @@ class HelpScreen(SheetScreen):
             if actions:
                 lines += [(), ((f" {title}", "title"),)]
             for action in actions:
-                keys = " ".join(dict.fromkeys(k for k in keymap.keys[action.id] if len(k) < 12 and "_" not in k))
+                keys = " ".join(dict.fromkeys(keymap.written(action)))
                 why = action.unavailable(self.now)
                 command = f":{action.command}" if action.command else ""
                 role = "faint" if why else "text"

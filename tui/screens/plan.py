@@ -88,8 +88,12 @@ class PlanScreen(SheetScreen):
         return any(guard.name == CHANGED_SINCE for step in steps for guard in step.guards)
 
     def _phase(self) -> str:
-        if self.plan is None or not self.plan.steps:
-            return "planning"
+        if self.problem is not None:
+            return "impossible"
+        if self.plan is None:
+            return "being made"
+        if not self.plan.steps:
+            return "empty"
         return "refused" if refused(self.plan) or self._cannot_send() else "ready"
 
     # --- drawing

@@ -6,7 +6,7 @@ from control.edit import Change, split_field
 from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import ProofPart, ProofState
 from tui import figures
-from tui.cells import clip, fit, wrap
+from tui.cells import clip, fit, object_words, wrap
 from tui.look import Line, Look
 from tui.store import Store
 from tui.views.plan_lines import value_words
@@ -39,7 +39,7 @@ def progress_lines(
     lines: list[Line] = []
     results = {step.object: step for step in result.steps} if result else {}
     for number, step in enumerate(plan.steps):
-        name = fit(step.object, max(width - 6, 10), ellipsis=look.glyphs.ellipsis).rstrip()
+        name = fit(object_words(step.object), max(width - 6, 10), ellipsis=look.glyphs.ellipsis).rstrip()
         lines += [(), ((f" {number + 1}  ", "key"), (name, "title"))]
         words = ", ".join(_change_words(change, look) for change in step.changes[:4])
         lines.append((("    ", "text"), (clip(words, width - 5).rstrip(), "text")))
@@ -127,9 +127,9 @@ def result_words(result: Result, plan: Plan) -> str:
         proof = done.proof
         if proof is not None:
             parts = (("accepted", proof.accepted), ("loaded", proof.loaded), ("observed", proof.observed))
-            lines.append(f"  {done.object}: " + ", ".join(f"{n} {PROOF[p.state][0]}" for n, p in parts))
+            lines.append(f"  {object_words(done.object)}: " + ", ".join(f"{n} {PROOF[p.state][0]}" for n, p in parts))
         elif done.reason is not None:
-            lines.append(f"  {done.object}: {done.reason.message}")
+            lines.append(f"  {object_words(done.object)}: {done.reason.message}")
     if result.change and result.outcome in (ResultOutcome.APPLIED, ResultOutcome.APPLIED_UNPROVEN):
         lines.append(f"undo: trafficdeck undo {result.change} --apply")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from control.model import Binding, Limit
 from control.plan import HistoryItem
 from control.plane import EnvironmentView, ServiceView
 from tui import figures
+from tui.cells import object_words
 from tui.look import Look
 from tui.staging import Staging
 from tui.store import ChangeRow, LimitRow, Store
@@ -92,7 +93,7 @@ def change_page(row: ChangeRow, look: Look, width: int) -> Page:
     page.text("when", f"{figures.clock(row.at)}  by {row.who}")
     page.text("outcome", row.outcome, outcome_role(row.outcome))
     if row.outside is not None:
-        page.text("object", row.outside.object, "info")
+        page.text("object", object_words(row.outside.object), "info")
         page.text("told by", row.outside.source, "muted")
     if row.item is not None:
         _item(page, row.item)
@@ -104,7 +105,7 @@ def _item(page: Page, item: HistoryItem) -> None:
     page.text("reason", item.reason or "none was given", "text" if item.reason else "muted")
     for step in item.steps:
         page.blank()
-        page.add((page.fit(step.object, page.width), "info"))
+        page.add((page.fit(object_words(step.object), page.width), "info"))
         for change in step.changes:
             page.add(
                 ("  " + page.fit(change.field, max(page.width - 26, 10)), "muted"),

@@ -169,7 +169,11 @@ class LimitsView(ListView):
         if edit is None:
             return [(self.fit(amount_text(limit), width, True), "text")]
         arrow = self.look.glyphs.arrow
-        return [(self.fit(f"{amount_text(limit)}{arrow}{staged_text(limit, edit)}", width, True), "staged")]
+        before, after = amount_text(limit), staged_text(limit, edit)
+        unit = level_word(limit) or before.lstrip("0123456789.")
+        if unit and after.endswith(unit):
+            before = before.removesuffix(unit)  # `25→12 conc`: the unit once
+        return [(self.fit(f"{before}{arrow}{after}", width, True), "staged")]
 
     def _plain_cell(self, row: LimitRow, key: str) -> tuple[str, str]:
         limit = row.limit

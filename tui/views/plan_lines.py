@@ -10,7 +10,7 @@ from control.model import Effective, Special
 from control.plan import EffectiveChange, Plan, Step, Verdict
 from control.ref import Ref
 from tui import figures
-from tui.cells import clip, fit, safe, wrap
+from tui.cells import clip, fit, object_words, safe, wrap
 from tui.danger import Assessment, Danger
 from tui.look import Line, Look, Span
 from tui.store import AT, Store
@@ -71,7 +71,7 @@ def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_d
     view = store.environment(step.environment)
     at = AT[view.environment.platform] if view else ""
     lines: list[Line] = [()]
-    name = fit(step.object, max(width - 8, 10), ellipsis=look.glyphs.ellipsis).rstrip()
+    name = fit(object_words(step.object), max(width - 8, 10), ellipsis=look.glyphs.ellipsis).rstrip()
     lines.append(((f" {number} ", "key"), (f"{at:4}", "muted"), (name, "title")))
     for ref in dict.fromkeys(change.ref for change in step.changes):
         if str(ref) != step.object:
