@@ -22,7 +22,7 @@ from control.model import (
 from control.ref import GROUP_SCOPE, Ref
 from control.services import Known, service_view
 from control.structure import Structure, shape_key, structure_of
-from control.views import EnvironmentView, Inventory, Seen, Unreached
+from control.views import NOT_READ, EnvironmentView, Inventory, Seen, Unreached
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ def environment_view(config: EnvironmentConfig, state: EnvironmentState | None) 
     environment = snapshot.environment if snapshot else Environment(config.name, _platform(config))
     reach = environment.reach
     if snapshot is None:
-        reach = Reach(ReachState.UNREACHABLE, "not read yet")
+        reach = Reach(ReachState.UNREACHABLE, NOT_READ)
     if state is not None and state.unreached is not None:
         reach = Reach(ReachState.UNREACHABLE, state.unreached.why)
     told = Environment(

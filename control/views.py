@@ -9,6 +9,9 @@ from fractions import Fraction
 from control.model import Environment, Interval, Limit, Outside, Route, Traffic
 from control.ref import Ref
 
+NOT_READ = "not read yet"
+"""Why an environment is not reached whose first read has not come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
@@ -60,6 +63,11 @@ class EnvironmentView:
     limits: int
     read_at: float | None
     """None where it was never read."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Its first read is still on the way: nothing is known of it, and nothing is wrong with it."""
+        return self.read_at is None and self.environment.reach.why == NOT_READ
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,19 @@ import pytest
 from driver import pick, ready, screen_text, type_text, until
 
 from control.errors import DeckError
-from control.model import Outside, Owner, OwnerRole, Status, StatusState
+from control.model import (
+    Environment,
+    Outside,
+    Owner,
+    OwnerRole,
+    Platform,
+    Reach,
+    ReachState,
+    Status,
+    StatusState,
+)
 from control.ref import Ref
+from control.views import NOT_READ, EnvironmentView
 from tui.actions import ACTIONS, BY_ID, COMMANDS, RESERVED, WHAT_IF, Keymap, Situation, in_scope, method_name
 from tui.deck_app import DeckApp
 from tui.planfiles import read_plan_file
@@ -126,6 +137,17 @@ async def test_on_call_answers_without_a_key_and_no_editing_key_acts(make_app: M
         await pilot.pause(0.1)
         assert not len(app.staging) and not app.arming.armed()
         assert not any(action.edits for action in in_scope("oncall"))
+
+
+async def test_on_call_does_not_call_down_what_is_still_being_read(make_app: Make) -> None:
+    fleet = fake_plane.small()
+    waiting = Environment("far", Platform.KUBERNETES, reach=Reach(ReachState.UNREACHABLE, NOT_READ))
+    views = {**fleet.environments, "far": EnvironmentView(waiting, 0, 0, None)}
+    app, _ = make_app(replace(fleet, environments=views), mode="oncall")
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = await until(pilot, app, "still being read")
+        assert "1 reading" in text and "far" in text and NOT_READ not in text
+        assert "old" in text and "does not answer: no answer in 5 s" in text, "what is down is still told"
 
 
 async def test_on_call_plays_what_if_and_saves_it_for_somebody_else(make_app: Make, tmp_path: Path) -> None:

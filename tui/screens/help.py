@@ -8,18 +8,18 @@ from typing import ClassVar
 from textual import events
 
 from tui.actions import Action, Situation, in_scope
-from tui.cells import fit
+from tui.cells import fit, wrap
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
 from tui.widgets.canvas import Painted
 from tui.widgets.line_input import LineInput
 
 GROUPS = {
-    "move": "moving",
-    "look": "looking",
-    "find": "finding",
-    "edit": "changing",
+    "edit": "changing: nothing is sent before its plan is confirmed",
     "whatif": "what if: nothing is sent from here",
+    "find": "finding",
+    "look": "looking",
+    "move": "moving",
     "plan": "the plan sheet",
     "menu": "menus",
     "deck": "the deck",
@@ -65,8 +65,9 @@ class HelpScreen(SheetScreen):
                 )
         lines += [(), ((" marks", "title"),)]
         lines += [((f"   {mark:14}", role), (words, "text")) for mark, role, words in MARKS]
-        text = "name words, /regex, !word, -l key=value, rps:>100, 5xx:>1, gap:>5, owner:argocd"
-        return [*lines, (), ((" filter ", "title"), (text, "muted"))]
+        text = "words of a name, /regex, !word, -l key=value, env:prod-eu, rps:>100, 5xx:>1, gap:>5, owner:argocd"
+        lines += [(), ((" filter", "title"),)]
+        return [*lines, *(((f"   {part}", "text"),) for part in wrap(text, max(width - 4, 20)))]
 
 
 class PaletteScreen(SheetScreen):

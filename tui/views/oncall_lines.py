@@ -19,13 +19,18 @@ from tui.widgets.bars import limit_bar, percent, sparkline
 HOUR = 3600.0
 
 
-def _head(look: Look, title: str, count: int, width: int, role: str) -> Line:
-    text = f" {title} "
-    number = f"{count} " if count else "none "
+def _head(look: Look, section: Section, shown: int, width: int) -> Line:
+    """A section's title, how many things are in it, and how many lines of it do not fit."""
+    text, count = f" {section.title} ", section.count
+    none = "none yet " if section.waiting else "none "
+    number = f"{count} " if count else none
+    more = "more below " if shown < sum(map(len, section.answers)) else ""
+    rest = max(width - len(text) - len(number) - len(more), 0)
     return (
         (text, "title"),
-        (number, role if count else "good"),
-        (look.glyphs.rule * max(width - len(text) - len(number), 0), "faint"),
+        (number, section.role if count else "info" if section.waiting else "good"),
+        (more, "warn"),
+        (look.glyphs.rule * rest, "faint"),
     )
 
 
@@ -44,8 +49,10 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
     )
     down = _unreachable(store, width)
     recent = [change for change in store.changes if time.time() - change.at < HOUR]
+    views = store.inventory.environments.values() if store.inventory else ()
+    waiting = int(any(view.is_awaited for view in views))
     sections = [
-        Section("broken", "bad", [*(_broken(row, width, store) for row in broken), *down]),
+        Section("broken", "bad", [*(_broken(row, width, store) for row in broken), *down], waiting),
         Section("traffic not where it was meant", "bad", [[_gap(row, look, width, store)] for row in gaps]),
         Section("throttled", "bad", [[_limit(row, look, width, store, rejects=True)] for row in biting]),
         Section("nearly full", "warn", [[_limit(row, look, width, store, rejects=False)] for row in full]),
@@ -62,6 +69,12 @@ class Section:
     title: str
     role: str
     answers: list[list[Line]]
+    waiting: int = 0
+    """So many of the answers only say what is not known yet."""
+
+    @property
+    def count(self) -> int:
+        return len(self.answers) - self.waiting
 
 
 def _share_out(sections: list[Section], look: Look, width: int, height: int) -> list[Line]:
@@ -75,8 +88,7 @@ def _share_out(sections: list[Section], look: Look, width: int, height: int) -> 
         spare -= more
     drawn: list[Line] = []
     for section, own, count in zip(sections, lines, given, strict=True):
-        title = section.title + (", more below" if len(own) > count else "")
-        drawn.append(_head(look, title, len(section.answers), width, section.role))
+        drawn.append(_head(look, section, count, width))
         drawn += own[:count]
     return drawn
 
@@ -84,8 +96,12 @@ def _share_out(sections: list[Section], look: Look, width: int, height: int) -> 
 def _unreachable(store: Store, width: int) -> list[list[Line]]:
     """Environments that do not answer, answer in part, or were last read long ago."""
     told: list[list[Line]] = []
+    awaited: list[str] = []
     for view in store.inventory.environments.values() if store.inventory else ():
         name, reach = view.environment.name, view.environment.reach
+        if view.is_awaited:
+            awaited.append(name)
+            continue
         age = figures.age(store.age(name))
         if reach.state is ReachState.UNREACHABLE:
             role, text = "bad", f"does not answer: {reach.why}; {view.routes} routes as of {age} ago"
@@ -96,6 +112,9 @@ def _unreachable(store: Store, width: int) -> list[list[Line]]:
         else:
             continue
         told.append(_told("?", name, text, role, width, (f"{age:>5} ", "stale")))
+    if awaited:
+        first = "still being read" if told else "being read"
+        told.append(_told(" ", first, ", ".join(awaited), "info", width, ("", "stale")))
     return told
 
 

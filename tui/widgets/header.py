@@ -86,11 +86,14 @@ def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
         views = [v for v in store.inventory.environments.values() if v.environment.platform is platform]
         if not views:
             continue
-        down = sum(v.environment.reach.state is ReachState.UNREACHABLE for v in views)
+        awaited = sum(v.is_awaited for v in views)
+        down = sum(v.environment.reach.state is ReachState.UNREACHABLE for v in views) - awaited
         ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
         fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
         stale = len(ages) - len(fresh)
         spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), (figures.age(max(fresh, default=None)), "text")]
+        if awaited:
+            spans.append((f" {awaited} reading", "info"))
         if stale:
             spans.append((f" {stale} stale", "warn"))
         if down:
