@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -81,8 +82,8 @@ def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_d
     for owner in step.owners:
         text = f"owner {owner.kind} {owner.name}: {owner_forecast(owner)}"
         lines += [(("     ", "text"), (part, "warn")) for part in wrap(text, width - 6)]
-    for change in step.effective:
-        lines += _effective(change, look, width)
+    for change, places in Counter(map(_effective_change, step.effective)).items():
+        lines += _effective(*change, places, look, width)
     for guard in step.guards:
         mark, role = VERDICTS[guard.verdict]
         if guard.verdict is not Verdict.OK:
@@ -92,7 +93,8 @@ def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_d
     if fine:
         lines += [(("     ok ", "good"), (part, "muted")) for part in wrap(", ".join(fine), width - 9)[:2]]
     for loss in step.loses:
-        lines += [(("     also ", "warn"), (part, "warn")) for part in wrap(loss, width - 11)]
+        parts = wrap(loss, width - 11)
+        lines += [(("     also " if i == 0 else " " * 10, "warn"), (part, "warn")) for i, part in enumerate(parts)]
     return lines + _diff(step, look, width, whole_diff)
 
 
@@ -152,13 +154,17 @@ def effective_words(effective: Effective | None) -> str:
     return f"{interval_text(effective, effective.seconds)} per {effective.per}{burst}"
 
 
-def _effective(change: EffectiveChange, look: Look, width: int) -> list[Line]:
-    before, after = effective_words(change.before), effective_words(change.after)
-    if before == after:
-        return [(("     caller gets ", "muted"), (clip(after, width - 18).rstrip(), "text"))]
-    text = f"{before} {look.glyphs.arrow} {after}"
+def _effective_change(change: EffectiveChange) -> tuple[str, str]:
+    return effective_words(change.before), effective_words(change.after)
+
+
+def _effective(before: str, after: str, places: int, look: Look, width: int) -> list[Line]:
+    """What a caller gets before and after; once where it is the same in several places."""
+    text = after if before == after else f"{before} {look.glyphs.arrow} {after}"
+    text += f" (on {places} routes)" if places > 1 else ""
+    role = "text" if before == after else "strong"
     return [
-        (("     caller gets " if index == 0 else "                 ", "muted"), (part, "strong"))
+        (("     caller gets " if index == 0 else " " * 17, "muted"), (part, role))
         for index, part in enumerate(wrap(text, width - 18))
     ]
 
