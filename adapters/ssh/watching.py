@@ -14,6 +14,8 @@ from control.errors import ControlError
 INTERVAL = 1.0
 HOSTS_A_SECOND = 50
 """More hosts than this are asked less often, so that watching stays under 5 % of a core."""
+_WATCHED: dict[object, int] = {}
+"""How many hosts each watch of this process looks at: they share what may be asked in a second."""
 UNREACHABLE = b"unreachable"
 _FIELDS = ("be_name", "srv_name", "srv_admin_state", "srv_uweight", "srv_op_state")
 
@@ -24,19 +26,23 @@ async def watch(
     """Yield each time a host that was read has changed, was lost or came back. The first look is what it starts from:
     it is taken at once, so that little can happen between a read and it. `unchanged` is called after each look that
     found all as it was, on a host at least."""
-    interval = max(INTERVAL, hosts / HOSTS_A_SECOND)
     seen: dict[int, bytes] = {}
-    while True:
-        known = [site for site in sites() if site.state is not None]
-        now = dict(zip(map(id, known), await asyncio.gather(*map(_look, known)), strict=True))
-        first = not seen
-        changed = any(seen.get(key, value) != value for key, value in now.items())
-        seen = now
-        if changed:
-            yield
-        elif not first and any(look != UNREACHABLE for look in now.values()):
-            unchanged()
-        await asyncio.sleep(interval)
+    token = object()
+    _WATCHED[token] = hosts
+    try:
+        while True:
+            known = [site for site in sites() if site.state is not None]
+            now = dict(zip(map(id, known), await asyncio.gather(*map(_look, known)), strict=True))
+            first = not seen
+            changed = any(seen.get(key, value) != value for key, value in now.items())
+            seen = now
+            if changed:
+                yield
+            elif not first and any(look != UNREACHABLE for look in now.values()):
+                unchanged()
+            await asyncio.sleep(max(INTERVAL, sum(_WATCHED.values()) / HOSTS_A_SECOND))
+    finally:
+        del _WATCHED[token]
 
 
 async def _look(site: Site) -> bytes:

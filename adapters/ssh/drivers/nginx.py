@@ -66,6 +66,7 @@ class NginxDriver:
     def __init__(self) -> None:
         self.codec = NginxCodec()
         self._counts: dict[tuple[str, str, str], _LogCount] = {}
+        self._logs: dict[tuple[str, str, str | None], tuple[ConfigTree, Sequence[Log]]] = {}
 
     async def runtime(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> Runtime:
         """Which workers run, and which files are newer than they are."""
@@ -117,12 +118,20 @@ class NginxDriver:
 
         A log does not say which limit refused, so no limit is counted by itself.
         """
-        found = logs(NginxTree(tree), facts.access_log or facts.proxy.access_log)
+        found = self._logs_of(tree, facts)
         counts = [await self._counted(host, facts, log) for log in found]
         if not counts:
             return []
         source = "access log " + ", ".join(clean(log.path) for log in found)
         return [c for route in routes if (c := _of_route(route, routes, counts, source))]
+
+    def _logs_of(self, tree: ConfigTree, facts: HostFacts) -> Sequence[Log]:
+        """The access logs of a configuration, looked for once as long as it is the same one."""
+        key = (facts.environment, facts.host, facts.proxy.config)
+        known = self._logs.get(key)
+        if known is None or known[0] is not tree:
+            known = self._logs[key] = (tree, logs(NginxTree(tree), facts.access_log or facts.proxy.access_log))
+        return known[1]
 
     async def _counted(self, host: HostReader, facts: HostFacts, log: Log) -> _LogCount:
         key = (facts.environment, facts.host, log.path)

@@ -1,0 +1,102 @@
+"""A large fleet behind the real data flow: from keys, filters and resizes to the screen, memory and idle processor."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import sys
+import time
+
+from tests.bench.context import Context
+from tests.bench.fleet import READY
+from tests.bench.keys import _pass, _to_cursor
+from tests.bench.measure import Row, Section, milliseconds, percentile
+from tests.bench.terminal import Terminal
+
+METHOD = (
+    "25 clusters, 500 VMs and 200 functions (2,000 routes, 3,000 limits) in memory behind the platforms' own readers, "
+    "watches and reads, in a pseudo-terminal of 120x35; servers and deck share one process and one event loop, so what "
+    "the servers cost is in every figure. `j` and `k` in turn to the read that brings the cursor on its new row; each "
+    "letter of a filter, and a resize between 120x35 and 110x33, to the last byte that it paints. While all moves: "
+    "somebody changes a route of every cluster each 2.5 s, one cluster after the other, so that something is read, "
+    "derived and drawn all the time. k9s stands in the benchmark of rows."
+)
+KEYS = 40
+SETTLE_SECONDS = 12.0
+"""Reading 500 hosts and 25 clusters for the first time, and their watches' first looks."""
+IDLE_SECONDS = 20.0
+
+
+def run(context: Context) -> Section:
+    section = Section("A large fleet", METHOD)
+    command = [sys.executable, "-m", "tests.bench.fleet"]
+    with Terminal(command, 120, 35, context.state("large")) as terminal:
+        rows = terminal.wait_for(READY, 30)
+        section.rows.append(_row("first rows, nothing kept of an earlier start", rows, None))
+        _pass(terminal, SETTLE_SECONDS)
+        _tail(section, "cursor on its new row, idle", _keys(terminal), 0.02)
+        _tail(section, "a letter of a filter", _letters(terminal), 0.03)
+        _tail(section, "a resize", _resizes(terminal), 0.1)
+        _pass(terminal, 3.0)
+        before, begin = terminal.cpu_seconds(), time.perf_counter()
+        _pass(terminal, IDLE_SECONDS)
+        used = (terminal.cpu_seconds() - before) / (time.perf_counter() - begin)
+        memory = terminal.memory_bytes()
+    section.rows.append(Row("memory", f"{memory / 1e6:.0f} MB", "", "", "under 300 MB", memory < 300e6))
+    section.rows.append(Row("idle processor, servers included", f"{used:.1%}", "", "", "under 5%", used < 0.05))
+    with Terminal([*command, "moving"], 120, 35, context.state("large-moving")) as terminal:
+        terminal.wait_for(READY, 30)
+        _pass(terminal, SETTLE_SECONDS)
+        _tail(section, "cursor on its new row, while all moves", _keys(terminal), 0.05)
+    return section
+
+
+def _row(what: str, seconds: float, goal: float | None) -> Row:
+    told = f"under {goal:g} s" if goal else ""
+    return Row(what, milliseconds(seconds), "", "", told, None if goal is None else seconds < goal)
+
+
+def _tail(section: Section, what: str, times: list[float], goal: float) -> None:
+    worst = percentile(times, 95)
+    told = f"{milliseconds(statistics.median(times))} median, {milliseconds(worst)} p95"
+    section.rows.append(Row(what, told, "", "", f"p95 under {goal * 1000:.0f} ms", worst < goal))
+
+
+def _keys(terminal: Terminal) -> list[float]:
+    _, line = _to_cursor(terminal, b"j", None)
+    times = []
+    for number in range(KEYS):
+        _pass(terminal, 0.1 + number % 7 * 0.013)
+        seconds, line = _to_cursor(terminal, b"kj"[number % 2 :][:1], line)
+        times.append(seconds)
+    return times
+
+
+def _letters(terminal: Terminal) -> list[float]:
+    """Each letter of a few filters, to the last byte that it paints."""
+    times = []
+    for words in (b"model-01", b"k8s-1", b"vm-mod", b"fn-0"):
+        terminal.key(b"/", quiet=0.1)
+        for at in range(len(words)):
+            _pass(terminal, 0.15)
+            times.append(terminal.key(words[at : at + 1], quiet=0.06).last_seconds)
+        terminal.key(b"\r", quiet=0.1)
+        terminal.key(b"q", quiet=0.2)
+    return times
+
+
+def _resizes(terminal: Terminal) -> list[float]:
+    times = []
+    for number in range(20):
+        _pass(terminal, 0.25)
+        while terminal._read(0):
+            pass
+        begin = time.perf_counter()
+        terminal.resize(*((110, 33), (120, 35))[number % 2])
+        last, data = begin, b""
+        while more := terminal._read(0.12 if data else 2.0):
+            data += more
+            last = time.perf_counter()
+        assert re.search(rb"Routes", data), "nothing was painted after a resize"
+        times.append(last - begin)
+    return times
