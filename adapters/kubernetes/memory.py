@@ -190,7 +190,13 @@ class MemoryTransport(httpx.AsyncBaseTransport):
 
     async def _events(self, plural: str, namespace: str, since: int) -> AsyncIterator[bytes]:
         """Changes after `since`, as they come."""
+        told = -1
         while not self.api.unreachable:
+            if self.api.version == told:
+                await asyncio.sleep(WATCH_SECONDS)
+                await self.look()
+                continue
+            told = self.api.version
             versions = [(int(one["metadata"]["resourceVersion"]), one) for one in self.api.listed(plural, namespace)]
             for version, native in versions:
                 if version > since:

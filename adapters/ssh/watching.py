@@ -14,6 +14,8 @@ from control.errors import ControlError
 INTERVAL = 1.0
 HOSTS_A_SECOND = 50
 """More hosts than this are asked less often, so that watching stays under 5 % of a core."""
+AT_ONCE = 10
+"""So many hosts are looked at side by side; the others wait their turn, spread over the interval."""
 _WATCHED: dict[object, int] = {}
 """How many hosts each watch of this process looks at: they share what may be asked in a second."""
 UNREACHABLE = b"unreachable"
@@ -32,15 +34,19 @@ async def watch(
     try:
         while True:
             known = [site for site in sites() if site.state is not None]
-            now = dict(zip(map(id, known), await asyncio.gather(*map(_look, known)), strict=True))
-            first = not seen
-            changed = any(seen.get(key, value) != value for key, value in now.items())
-            seen = now
-            if changed:
-                yield
-            elif not first and any(look != UNREACHABLE for look in now.values()):
-                unchanged()
-            await asyncio.sleep(max(INTERVAL, sum(_WATCHED.values()) / HOSTS_A_SECOND))
+            parts = [known[at : at + AT_ONCE] for at in range(0, len(known), AT_ONCE)] or [[]]
+            pause = max(INTERVAL, sum(_WATCHED.values()) / HOSTS_A_SECOND) / len(parts)
+            first, quiet = not seen, True
+            for number, part in enumerate(parts, 1):
+                now = dict(zip(map(id, part), await asyncio.gather(*map(_look, part)), strict=True))
+                changed = any(seen.get(key, value) != value for key, value in now.items())
+                seen.update(now)
+                if changed:
+                    quiet = False
+                    yield
+                if number == len(parts) and quiet and not first and any(seen[id(s)] != UNREACHABLE for s in known):
+                    unchanged()
+                await asyncio.sleep(pause)
     finally:
         del _WATCHED[token]
 

@@ -94,7 +94,7 @@ def _resizes(terminal: Terminal) -> list[float]:
         begin = time.perf_counter()
         terminal.resize(*((110, 33), (120, 35))[number % 2])
         last, data = begin, b""
-        while more := terminal._read(0.12 if data else 2.0):
+        while more := terminal._read(0.06 if data else 2.0):
             data += more
             last = time.perf_counter()
         assert re.search(rb"Routes", data), "nothing was painted after a resize"

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from control.plane import ServiceView
 from tui import figures
-from tui.look import Span
-from tui.store import AT, RouteRow
+from tui.look import Look, Span
+from tui.staging import Staging
+from tui.store import AT, RouteRow, Store
 from tui.views.base import ListView
 from tui.widgets.bars import measured, weight_bar, weight_letters
 from tui.widgets.line_table import Column, TableRow
@@ -58,6 +59,10 @@ class RoutesView(ListView):
         Column("match", "MATCH", 12, keep=30, grow=1, most=40, extra=True, about="which requests"),
     )
 
+    def __init__(self, store: Store, staging: Staging, look: Look) -> None:
+        super().__init__(store, staging, look)
+        self._stale: dict[str, bool] = {}
+
     def total(self) -> int:
         return len(self.store.routes)
 
@@ -70,6 +75,7 @@ class RoutesView(ListView):
         return rows
 
     def rows(self) -> list[TableRow]:
+        self._stale.clear()
         rows = self._chosen()
         if self.choice.sort != "risk":
             rows.sort(
@@ -108,12 +114,19 @@ class RoutesView(ListView):
         mark, role = self._mark(row)
         return TableRow(row.ref, row.serial, row, mark, role)
 
+    def _is_stale(self, environment: str, read_at: float) -> bool:
+        """Asked once for each environment while rows are made: there are thousands of rows."""
+        found = self._stale.get(environment)
+        if found is None:
+            found = self._stale[environment] = self.store.stale(environment, read_at)
+        return found
+
     def _mark(self, row: RouteRow) -> tuple[str, str]:
         if row.broken:
             return "!", "bad"
         if row.ref in self.staging:
             return "~", "staged"
-        if self.store.stale(row.route.environment, row.route.read_at):
+        if self._is_stale(row.route.environment, row.route.read_at):
             return "?", "stale"
         if self.store.batch - row.changed < 8:
             return "*", "info"
