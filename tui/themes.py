@@ -103,7 +103,7 @@ def load_theme(name: str, config_folder: Path | None = None) -> ThemeColors:
     if config_folder is not None and re.fullmatch(r"[\w-]+", name):
         path = config_folder / "themes" / f"{name}.yaml"
         if path.is_file():
-            return parse_theme(path.read_text("utf-8", errors="replace"), str(path))
+            return parse_theme(path.read_text("utf-8", errors="replace"), path.name)
     entry = resources.files("themes") / f"{name}.yaml"
     if not re.fullmatch(r"[\w-]+", name) or not entry.is_file():
         raise DeckError(f"there is no theme '{name}'", hint="themes: " + ", ".join(theme_names(config_folder)))
