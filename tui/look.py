@@ -50,6 +50,23 @@ UNICODE = Glyphs("█▓▒░▚▞", "·", "▏▎▍▌▋▊▉", "█", "�
 ASCII = Glyphs("ABCDEF", ".", "", "#", "|", "._-=#", ">", "-", "|", "-", "~", ">", "|", "`")
 
 
+READABLE = 4.5
+"""The contrast that WCAG AA asks of text."""
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of `#rrggbb`, from 0 to 1 (WCAG 2)."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours, from 1 to 21 (WCAG 2)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
 @dataclass(frozen=True)
 class ThemeColors:
     """One theme file, checked."""
@@ -80,8 +97,17 @@ class Look:
     def _words(self, role: str) -> str:
         """A role's style. A role may be a colour of the user's own (`#b3261e`), which a theme without colour drops."""
         if role.startswith("#"):
-            return f"bold {role}" if self.theme.name != MONO else self.theme.roles["accent"]
+            return self._own_color(role)
         return self.theme.roles.get(role, self.theme.roles["text"])
+
+    def _own_color(self, color: str) -> str:
+        """The user's colour as text where it can be read on every ground, else as a ground of its own."""
+        if self.theme.name == MONO:
+            return self.theme.roles["accent"]
+        if all(contrast(color, ground) >= READABLE for ground in self.theme.grounds.values()):
+            return f"bold {color}"
+        ink = max("#000000", "#ffffff", key=lambda one: contrast(one, color))
+        return f"bold {ink} on {color}"
 
     def forget(self) -> None:
         """The theme changed: make the styles anew."""

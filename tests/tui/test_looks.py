@@ -15,7 +15,7 @@ from rich._palettes import STANDARD_PALETTE
 from control.errors import DeckError
 from tui.cells import clip, fit, width, wrap
 from tui.deck_app import DeckApp
-from tui.look import ASCII, GROUNDS, ROLES, SERIES, UNICODE
+from tui.look import ASCII, GROUNDS, READABLE, ROLES, SERIES, UNICODE, Look, contrast
 from tui.themes import load_theme, our_themes, parse_theme, usual_theme
 from tui.widgets.bars import cells_of, limit_bar, percent, sparkline, weight_bar, weight_letters
 
@@ -23,17 +23,6 @@ Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
 NAMES = sorted(our_themes())
 DECORATION = {"faint"}
 """Rules, empty cells and keys that do nothing now: never the only place of a fact."""
-
-
-def luminance(color: str) -> float:
-    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,6 +38,16 @@ def test_text_of_every_theme_reaches_wcag_aa(name: str) -> None:
             assert contrast(color, ground) >= least, (
                 f"{name}: {role} {color} on {ground}: {contrast(color, ground):.2f}"
             )
+
+
+@given(st.sampled_from(NAMES), st.from_regex(r"#[0-9a-f]{6}", fullmatch=True))
+def test_a_colour_of_the_users_own_can_be_read_in_every_theme(name: str, color: str) -> None:
+    theme = load_theme(name)
+    style = Look(theme).style(color)
+    assert style.color is not None and style.bgcolor is not None
+    ink, ground = style.color.get_truecolor().hex, style.bgcolor.get_truecolor().hex
+    assert contrast(ink, ground) >= READABLE
+    assert name == "mono" or color in (ink, ground)
 
 
 def test_there_is_a_theme_for_every_need() -> None:
