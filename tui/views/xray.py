@@ -94,7 +94,9 @@ class Xray:
             (safe(target.name), _HEALTH.get(target.health, "text")),
         ]
         state = "" if target.state is TargetState.ACTIVE else f" {target.state.value}"
-        health = "" if target.health is Health.UNKNOWN else f" {target.health.value} {target.health_detail}".rstrip()
+        word, detail = target.health.value, target.health_detail
+        told = detail if detail.lower().startswith(word) else f"{word} {detail}".rstrip()
+        health = "" if target.health is Health.UNKNOWN else f" {told}"
         self._add(route.ref, below + self._tee(last), head, safe(state + health).strip(), gets, None, target.name)
         deeper = below + ("   " if last else self._glyphs.bar + "  ")
         onward = self._onward(route, target)
