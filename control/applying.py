@@ -120,8 +120,10 @@ class Applying:
     async def _prepare_fresh(self, step: Step) -> tuple[Prepared, Snapshot]:
         reader = self.readers[step.environment]
         async with self._few:
-            fresh = await prepare_step(reader, step)
-            snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
+            fresh, snapshot = await asyncio.gather(
+                prepare_step(reader, step),
+                ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}"),
+            )
         wrong = mismatches(step.changes, rows_of(snapshot))
         if wrong:
             raise Stale("; ".join(wrong), ref=step.object, hint="plan again on what is there now")
