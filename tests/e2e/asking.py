@@ -42,8 +42,9 @@ def agrees(counts: Counter[str], shares: dict[str, float]) -> bool:
     )
 
 
-def passed(limit: LimitEntry, seconds: float, reloads: bool = False) -> int:
-    """How many requests of one fresh caller pass in `seconds` over all URLs, offered faster than the limit.
+def passed(limit: LimitEntry, seconds: float, reloads: bool = False, stop: threading.Event | None = None) -> int:
+    """How many requests of one fresh caller pass in `seconds` (or until `stop`) over all URLs, offered faster than the
+    limit.
 
     With `reloads` a proxy may close the connection between two requests, and the caller opens another.
     """
@@ -56,7 +57,7 @@ def passed(limit: LimitEntry, seconds: float, reloads: bool = False) -> int:
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
         found = 0
-        while time.monotonic() < end:
+        while time.monotonic() < end and not (stop is not None and stop.is_set()):
             connection.request("GET", parts.path, headers=headers)
             try:
                 answer = connection.getresponse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
@@ -67,13 +68,15 @@ def test_refusals_prove_a_lowered_limit(deck: Deck, quiet_bed: Bed, ref: str, wo
     entry = quiet_bed.limit(ref)
     waiting = ["--wait", "observed", "--timeout", "40s"]
     environments = [environment_of(ref)]
+    enough = threading.Event()
     with ThreadPoolExecutor(1) as caller:
-        offered = caller.submit(passed, entry, 45, reloads=True)
+        offered = caller.submit(passed, entry, 60, reloads=True, stop=enough)
         try:
             result = deck.apply("set", "limit", ref, *words, *waiting, environments=environments)
             seen = [step["proof"]["observed"] for step in result["steps"]]
             assert [one["state"] for one in seen] == ["yes"] * len(seen), seen
             assert all("refused in" in one["detail"] for one in seen), seen
         finally:
+            enough.set()
             offered.result()
             deck.apply("undo", environments=environments)
