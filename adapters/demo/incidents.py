@@ -41,7 +41,7 @@ class Incident:
 
 INCIDENTS: Mapping[str, Incident] = {
     "bad-canary": Incident(
-        "prod-eu: llama-v4 answers every third request with an error", ("prod-eu/llama#",), {"llama-v4": 1 / 3}
+        "prod-eu: llama-v4 answers two of three requests with an error", ("prod-eu/llama#",), {"llama-v4": 2 / 3}
     ),
     "rush": Incident("prod-us: thirty times the requests for embeddings", ("prod-us/embed#",), demand=30.0),
     "dying-host": Incident("gpu-eu: the host gpu-eu-3 stops answering", host="gpu-eu-3"),
