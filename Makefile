@@ -13,12 +13,7 @@ demo: $(VENV)/.product ## the deck on the in-memory demo fleet: no account, no s
 
 test: $(VENV)/.test ## installs what the tests need, builds the Kubernetes binary once, runs everything
 	@$(BIN)/python -m tests.bed.setup
-ifdef PYTEST_ARGS
 	@$(BIN)/pytest $(PYTEST_ARGS)
-else
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not bed and not pty"
-	@$(BIN)/pytest -m "bed or pty"
-endif
 
 check: $(VENV)/.check ## style, strict types and the import arrows
 	$(BIN)/ruff check .

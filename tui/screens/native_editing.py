@@ -39,7 +39,6 @@ class NativeEditing(DeckParts):
         edits = await self._until_it_fits(ref, path, native.text, words)
         if not edits:
             return
-        forget(path)
         if all(edit.ref in deck.store.routes or edit.ref in deck.store.limits for edit in edits):
             for edit in edits:
                 stage_edit(deck.staging, deck.store, edit)
@@ -47,6 +46,7 @@ class NativeEditing(DeckParts):
             self.perform("plan")
         else:  # one host of a group: the list has no row of its own for it
             self.app.push_screen(PlanScreen("text", lambda options: deck.plane.plan(edits, options)))
+        forget(path)  # last: until then what was typed lives in that file alone
 
     async def _until_it_fits(self, ref: Ref, path: Path, original: str, words: list[str]) -> list[Edit]:
         """The edits that were made; none where the user left without a change, or gave up on a refused one."""

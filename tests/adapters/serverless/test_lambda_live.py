@@ -81,7 +81,9 @@ async def test_shares_are_written_read_back_and_undone(ministack: str, admin: An
     assert held["FunctionVersion"] == "1"
     assert held["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.65}}
     (route,) = (await reader.read_object(str(ref))).routes
-    assert route.targets == step.routes_after[0].targets
+    promised = [(target.name, target.weight, target.share, target.state) for target in step.routes_after[0].targets]
+    found = [(target.name, target.weight, target.share, target.state) for target in route.targets]
+    assert found == promised  # a version that was Pending may be Active by now
     assert route.base != step.base
     (back,) = await reader.prepare(shares(ref, v1="7/10", v2="3/10"))
     await writer.write(back)
