@@ -9,12 +9,11 @@ from dataclasses import replace
 from control.asking import READ_SECONDS, WRITE_SECONDS, ask
 from control.edit import Change
 from control.errors import ControlError, ErrorKind, GuardRefused, PlatformError, Stale
-from control.fields import reverse, rows_of, same, show, value_of
+from control.fields import FieldKey, reverse, show, three_ways
 from control.model import Snapshot
 from control.plan import Reason, StepOutcome, StepResult
 from control.ports import Found, Prepared, ProofState, Reader, Writer
 from control.proving import read_back, wait_loaded
-from control.ref import Ref
 from control.writing import Attempt
 
 TRIES = 3
@@ -88,27 +87,22 @@ def _nothing_left(attempt: Attempt) -> StepOutcome:
 
 
 def split(
-    changes: Sequence[Change], snapshot: Snapshot, foreign_too: Collection[tuple[Ref, str]] = ()
+    changes: Sequence[Change], snapshot: Snapshot, foreign_too: Collection[FieldKey] = ()
 ) -> tuple[list[Change], list[str]]:
     """(the fields that are still as we set them, turned around; those that somebody else changed, in words).
 
-    Fields in `foreign_too` are turned around whoever set them.
-
-    Fields that hold their old value already are in neither.
+    Fields in `foreign_too` are turned around whoever set them. Fields that hold their old value already are in neither.
     """
-    rows = rows_of(snapshot)
     back: list[Change] = []
     foreign: list[str] = []
-    for change in changes:
-        row = rows.get(change.ref)
-        now = value_of(row, change.field) if row is not None else None
-        if same(change.field, now, change.before):
+    for change, field in zip(changes, three_ways(changes, snapshot), strict=True):
+        if field.is_back:
             continue
-        if same(change.field, now, change.after) or (change.ref, change.field) in foreign_too:
-            back.append(reverse(change, now))
+        if not field.foreign or field.key in foreign_too:
+            back.append(reverse(change, field.now))
         else:
             foreign.append(
-                f"{change.field} of {change.ref} is {show(now)} now, we had set {show(change.after)} "
+                f"{change.field} of {change.ref} is {show(field.now)} now, we had set {show(change.after)} "
                 f"(before: {show(change.before)})"
             )
     return back, foreign

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from control.edit import Change, Value, split_field
 from control.model import Limit, Route, Snapshot
@@ -76,6 +76,45 @@ def classify(changes: Sequence[Change], rows: Mapping[Ref, Row]) -> Found:
     if after:
         return Found.AFTER
     return Found.BEFORE if before else Found.OTHER
+
+
+FieldKey = tuple[Ref, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoField:
+    """One field of a change three ways: before it, as it set it, and as it stands."""
+
+    ref: Ref
+    field: str
+    before: Value
+    ours: Value
+    now: Value
+
+    @property
+    def key(self) -> FieldKey:
+        return self.ref, self.field
+
+    @property
+    def is_back(self) -> bool:
+        """It holds its old value already."""
+        return same(self.field, self.now, self.before)
+
+    @property
+    def foreign(self) -> bool:
+        """Somebody changed it since: an undo leaves it alone unless it is told to take it back all the same."""
+        return not self.is_back and not same(self.field, self.now, self.ours)
+
+
+def three_ways(changes: Sequence[Change], snapshot: Snapshot) -> list[UndoField]:
+    """The fields of changes three ways, in their order, as a fresh read of their object has them."""
+    rows = rows_of(snapshot)
+    found = []
+    for change in changes:
+        row = rows.get(change.ref)
+        now = value_of(row, change.field) if row is not None else None
+        found.append(UndoField(change.ref, change.field, change.before, change.after, now))
+    return found
 
 
 def reverse(change: Change, now: Value) -> Change:

@@ -17,6 +17,7 @@ from control.changelog import ChangeLog, Recorded, refused
 from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.edit import Change, Edit
 from control.errors import ControlError, NotFound, ReadOnly
+from control.fields import FieldKey, UndoField, three_ways
 from control.inventory import find_row
 from control.journal import Journal
 from control.keeping import Keeper
@@ -28,7 +29,7 @@ from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
 from control.ports import Check, NativeText, Prepared, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
-from control.undo import FieldKey, UndoField, changes_back, check_undoable, steps_to_undo, three_ways
+from control.undo import changes_back, check_undoable, steps_to_undo
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from control.watching import watch
 
@@ -205,7 +206,8 @@ class ControlPlane:
     async def undo_fields(self, change: str | None = None) -> list[UndoField]:
         """The fields of a change three ways (before, as it set them, as they stand), read anew."""
         _, steps, read = await self._to_undo(change)
-        return three_ways(steps, {one.object: one.snapshot for one in read})
+        snapshots = {one.object: one.snapshot for one in read}
+        return [field for step in steps for field in three_ways(step.changes, snapshots[step.object])]
 
     async def _to_undo(self, change: str | None) -> tuple[Recorded, list[Step], list[ObjectRead]]:
         recorded = await asyncio.to_thread(self._recorded, change)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from control.changelog import Recorded
 from control.compensating import split
-from control.edit import Change, Value
+from control.edit import Change
 from control.errors import GuardRefused, Locked, Stale
-from control.fields import rows_of, same, value_of
+from control.fields import FieldKey
 from control.model import Snapshot
 from control.plan import GuardResult, Step, StepOutcome, Verdict
 from control.ports import Found
-from control.ref import Ref
 
 CHANGED_SINCE = "changed_since"
 
@@ -41,41 +39,6 @@ def steps_to_undo(recorded: Recorded) -> list[Step]:
         if result.found is not Found.BEFORE:
             found.append(step)
     return found[::-1]
-
-
-@dataclass(frozen=True, slots=True)
-class UndoField:
-    """One field of a change three ways: before it, as it set it, and as it stands."""
-
-    ref: Ref
-    field: str
-    before: Value
-    ours: Value
-    now: Value
-
-    @property
-    def key(self) -> FieldKey:
-        return self.ref, self.field
-
-    @property
-    def foreign(self) -> bool:
-        """Somebody changed it since: an undo leaves it alone unless it is told to take it back all the same."""
-        return not same(self.field, self.now, self.ours) and not same(self.field, self.now, self.before)
-
-
-FieldKey = tuple[Ref, str]
-
-
-def three_ways(steps: list[Step], read: Mapping[str, Snapshot]) -> list[UndoField]:
-    """Every field of the steps to undo, three ways."""
-    found = []
-    for step in steps:
-        rows = rows_of(read[step.object])
-        for change in step.changes:
-            row = rows.get(change.ref)
-            now = value_of(row, change.field) if row is not None else None
-            found.append(UndoField(change.ref, change.field, change.before, change.after, now))
-    return found
 
 
 def changes_back(

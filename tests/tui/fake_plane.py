@@ -15,7 +15,7 @@ from pathlib import Path
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
 from control.errors import InvalidValue, NotFound, ReadOnly, Stale
-from control.fields import value_of
+from control.fields import FieldKey, UndoField, value_of
 from control.model import (
     Access,
     AccessState,
@@ -65,7 +65,6 @@ from control.plan import (
 )  # fmt: skip
 from control.ports import NativeText, ProofPart, ProofState
 from control.ref import Ref
-from control.undo import FieldKey, UndoField
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from tui.session import Session
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control.edit import Value
-from control.undo import FieldKey, UndoField
+from control.fields import FieldKey, UndoField
 from tui.cells import fit, safe
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
@@ -46,7 +46,7 @@ class ThreeWayScreen(SheetScreen):
         if field.foreign:
             mark, words = ("[x] ", "goes back") if field.key in self.taken else ("[ ] ", "stays: changed since")
         else:
-            mark, words = "    ", "is back already" if field.now == field.before else "goes back"
+            mark, words = "    ", "is back already" if field.is_back else "goes back"
         role = "warn" if field.foreign else "text"
         return (
             (f"  {mark}", "key"),
