@@ -326,8 +326,8 @@ class Keymap:
 
     def shown(self, action: Action) -> str:
         """The first key of an action as people write it."""
-        keys = self.keys[action.id]
-        return _SHOWN.get(keys[0], keys[0]) if keys else (f":{action.command}" if action.command else "")
+        keys = self.written(action)
+        return keys[0] if keys else (f":{action.command}" if action.command else "")
 
 
 _SHOWN = {

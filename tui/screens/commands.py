@@ -50,8 +50,7 @@ class Commands(DeckParts):
         if not text or " " in text:
             return []
         session = self.deck.session
-        own = session.deck.aliases if session is not None else {}
-        verbs = [*COMMANDS, *own, "set", "get", *(self.deck.session.demo_verbs or {} if self.deck.session else {})]
+        verbs = [*COMMANDS, *self._own_aliases, "set", "get", *(session.demo_verbs or {} if session else {})]
         return sorted(verb for verb in verbs if verb.startswith(text))
 
     def _about(self, text: str) -> tuple[str, str]:
@@ -72,12 +71,16 @@ class Commands(DeckParts):
         except ControlError as error:
             self.fail(error)
 
+    @property
+    def _own_aliases(self) -> Mapping[str, str]:
+        """What the deck file says that words stand for."""
+        return self.deck.session.deck.aliases if self.deck.session is not None else {}
+
     def _expanded(self, text: str) -> tuple[str, str]:
         """The verb and the rest of a command line; the user's aliases first, then ours, each once."""
         verb, _, rest = text.partition(" ")
-        own = self.deck.session.deck.aliases if self.deck.session is not None else {}
-        if verb in own:
-            verb, _, first = own[verb].partition(" ")
+        if verb in self._own_aliases:
+            verb, _, first = self._own_aliases[verb].partition(" ")
             rest = f"{first} {rest}"
         return ALIASES.get(verb, verb), rest.strip()
 

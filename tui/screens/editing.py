@@ -241,8 +241,7 @@ class Editing(DeckParts):
                 self._take_back_outside(row.outside)
                 return
             named = row.item.change if row.item is not None else None
-        last = next((r.item.change for r in deck.store.changes if r.item and r.who == r.item.actor.split("@")[0]), "")
-        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named), named or last))
+        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named), named))
 
     def _take_back_outside(self, outside: Outside) -> None:
         """Stage how the rows of an object stood before the last change that this deck saw, and open the plan."""

@@ -11,7 +11,6 @@ from tui.actions import Action, Situation, in_scope
 from tui.cells import fit, wrap
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
-from tui.widgets.canvas import Painted
 from tui.widgets.line_input import LineInput
 
 GROUPS = {
@@ -105,16 +104,9 @@ class PaletteScreen(SheetScreen):
             return
         super().on_key(event)
 
-    def render_all(self) -> None:
-        super().render_all()
-        if not self.is_mounted or self.too_small():
-            return
-        height = self.body.size.height or self.size.height - 2
-        top = max(0, self.at - height + 1)
-        painted: list[Painted] = []
-        for index, line in enumerate(self.lines(self.size.width)[top : top + height], top):
-            painted.append(("cursor" if index == self.at else "ground", line))
-        self.body.paint(painted)
+    def cursor_line(self) -> int | None:
+        self.top = 0  # as near to the best find as the cursor lets it be
+        return self.at if self.actions else None
 
     def lines(self, width: int) -> list[Line]:
         drawn: list[Line] = []

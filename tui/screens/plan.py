@@ -31,8 +31,9 @@ class PlanScreen(SheetScreen):
 
     SCOPE: ClassVar[str] = "plan"
 
-    def __init__(self, source: str, make: MakePlan, undoes: str = "") -> None:
-        """`source` is `staged`, `undo`, `text` or `file`: what the plan was made from; `undoes` names a change."""
+    def __init__(self, source: str, make: MakePlan, undoes: str | None = None) -> None:
+        """`source` is `staged`, `undo`, `text` or `file`: what the plan was made from. `undoes` names the change that
+        an undo takes back; None for the caller's own last one."""
         super().__init__()
         self.undoes = undoes
         self.source, self.make = source, make
@@ -290,11 +291,7 @@ class PlanScreen(SheetScreen):
     def do_plan_three_way(self) -> None:
         from tui.screens.three_way import ThreeWayScreen
 
-        change = self.undoes or (self.plan.undo_of if self.plan else None)
-        if change is None:
-            self.say("which change was to be undone is not known here", "warn")
-            return
-        self.app.switch_screen(ThreeWayScreen(change))
+        self.app.switch_screen(ThreeWayScreen(self.plan.undo_of if self.plan is not None else self.undoes))
 
     def do_plan_native(self) -> None:
         self.whole_diff = not self.whole_diff

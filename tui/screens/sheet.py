@@ -48,6 +48,10 @@ class SheetScreen(BaseScreen):
         """The last lines, which stay in sight however far the body is scrolled."""
         return []
 
+    def cursor_line(self) -> int | None:
+        """The line under the cursor, kept in sight; None where the sheet has no cursor. Asked after `lines`."""
+        return None
+
     def render_all(self) -> None:
         if not self.is_mounted or not self.size.width:
             return
@@ -59,13 +63,18 @@ class SheetScreen(BaseScreen):
         height = (self.body.size.height or self.size.height - 2) - len(pinned)
         if pinned and len(lines) > height:
             height -= 1
+        at = self.cursor_line()
+        if at is not None:
+            self.top = max(min(self.top, at), at - height + 1)
         self.top = max(0, min(self.top, len(lines) - height))
         shown = lines[self.top : self.top + height]
         below = len(lines) - self.top - len(shown)
         if pinned and len(lines) > height:
             more = f" {below} more line{'s' * (below != 1)} below: j" if below else " the end; k goes up"
             shown.append(((more, "faint"),))
-        self.body.show([*shown, *pinned])
+        self.body.paint(
+            [("cursor" if at == place else "ground", line) for place, line in enumerate([*shown, *pinned], self.top)]
+        )
         self.render_foot()
 
     def render_foot(self) -> None:

@@ -8,13 +8,13 @@ from tui.cells import fit, safe
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
 from tui.views.plan_lines import value_words
-from tui.widgets.canvas import Painted
 
 
 class ThreeWayScreen(SheetScreen):
     """Space decides for a field that somebody changed since; Enter plans the way back with these decisions."""
 
-    def __init__(self, change: str) -> None:
+    def __init__(self, change: str | None) -> None:
+        """`change` is None for the caller's own last one."""
         super().__init__()
         self.change = change
         self.fields: list[UndoField] = []
@@ -31,7 +31,7 @@ class ThreeWayScreen(SheetScreen):
         self.render_all()
 
     def heading(self) -> Line:
-        return ((" THREE WAYS ", "strong"), (f"undo of {safe(self.change)}", "title"))
+        return ((" THREE WAYS ", "strong"), (f"undo of {safe(self.change or 'your last change')}", "title"))
 
     def lines(self, width: int) -> list[Line]:
         cell = 12 if width >= 110 else 7
@@ -60,15 +60,8 @@ class ThreeWayScreen(SheetScreen):
     def pinned(self, width: int) -> list[Line]:
         return [((" space: take a newer value back too   enter: plan the way back   n: leave all as it is", "muted"),)]
 
-    def render_all(self) -> None:
-        super().render_all()
-        if not self.is_mounted or self.too_small() or not self.fields:
-            return
-        painted: list[Painted] = [
-            ("cursor" if index == self.at + 1 - self.top else "ground", line)
-            for index, (_, line) in enumerate(self.body.painted)
-        ]
-        self.body.paint(painted)
+    def cursor_line(self) -> int | None:
+        return self.at + 1 if self.fields else None  # under the titles of the columns
 
     def _scroll(self, by: int) -> None:
         self.at = max(0, min(self.at + by, len(self.fields) - 1))

@@ -8,7 +8,6 @@ from control.ref import Ref
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
 from tui.views.xray import Branch, Xray
-from tui.widgets.canvas import Painted
 
 
 class XrayScreen(SheetScreen):
@@ -33,19 +32,9 @@ class XrayScreen(SheetScreen):
         self.branches = self._make(Xray(self.deck.store, services, self.deck.look.glyphs, width))
         return [branch.line for branch in self.branches] or [((" nothing is known of it", "muted"),)]
 
-    def render_all(self) -> None:
-        super().render_all()
-        if not self.is_mounted or self.too_small():
-            return
-        lines = [branch.line for branch in self.branches]
-        height = self.body.size.height or self.size.height - 2
-        self.at = max(0, min(self.at, len(lines) - 1))
-        self.top = max(min(self.top, self.at), self.at - height + 1, 0)
-        painted: list[Painted] = [
-            ("cursor" if index == self.at else "ground", line)
-            for index, line in enumerate(lines[self.top : self.top + height], self.top)
-        ]
-        self.body.paint(painted)
+    def cursor_line(self) -> int | None:
+        self.at = max(0, min(self.at, len(self.branches) - 1))
+        return self.at if self.branches else None
 
     def _scroll(self, by: int) -> None:
         self.at = max(0, min(self.at + by, len(self.branches) - 1))

@@ -26,7 +26,6 @@ class Branch:
 
     line: Line
     ref: Ref
-    target: str = ""
 
 
 class Xray:
@@ -97,7 +96,7 @@ class Xray:
         word, detail = target.health.value, target.health_detail
         told = detail if detail.lower().startswith(word) else f"{word} {detail}".rstrip()
         health = "" if target.health is Health.UNKNOWN else f" {told}"
-        self._add(route.ref, below + self._tee(last), head, safe(state + health).strip(), gets, None, target.name)
+        self._add(route.ref, below + self._tee(last), head, safe(state + health).strip(), gets, None)
         deeper = below + ("   " if last else self._glyphs.bar + "  ")
         onward = self._onward(route, target)
         if len(onward) > 1:
@@ -124,9 +123,9 @@ class Xray:
         more = len(target.endpoints) - len(shown)
         for index, endpoint in enumerate(shown):
             last = index == len(shown) - 1 and not more
-            self._add(ref, below + self._tee(last), [(safe(endpoint), "muted")], "", None, None, target.name)
+            self._add(ref, below + self._tee(last), [(safe(endpoint), "muted")], "", None, None)
         if more:
-            self._add(ref, below + self._tee(True), [(f"and {more} more", "faint")], "", None, None, target.name)
+            self._add(ref, below + self._tee(True), [(f"and {more} more", "faint")], "", None, None)
 
     def _tee(self, last: bool) -> str:
         return (self._glyphs.corner if last else self._glyphs.tee) + " "
@@ -139,7 +138,6 @@ class Xray:
         tail: str,
         share: Fraction | None,
         row: RouteRow | None,
-        target: str = "",
     ) -> None:
         traffic = row.seen.traffic if row is not None and row.seen is not None else None
         figure = "" if row is None else f"{figures.count(traffic.rps if traffic else None)} rps"
@@ -153,7 +151,7 @@ class Xray:
             (gets.rjust(6), "accent"),
             (figure.rjust(9), "text"),
         )
-        self._made.append(Branch(line, ref, target))
+        self._made.append(Branch(line, ref))
 
 
 def _words(row: RouteRow) -> str:
