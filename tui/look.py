@@ -50,6 +50,8 @@ UNICODE = Glyphs("█▓▒░▚▞", "·", "▏▎▍▌▋▊▉", "█", "�
 ASCII = Glyphs("ABCDEF", ".", "", "#", "|", "._-=#", ">", "-", "|", "-", "~", ">", "|", "`")
 
 
+SMALLEST = (72, 16)
+"""The smallest terminal that the screens are drawn in: columns, rows."""
 READABLE = 4.5
 """The contrast that WCAG AA asks of text."""
 

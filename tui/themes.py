@@ -15,6 +15,7 @@ from tui.look import GROUNDS, ROLES, ThemeColors
 
 DEFAULT = "dusk"
 SIXTEEN = "sixteen"
+TRUECOLOR = 1 << 24
 _COLOR = r"#[0-9a-fA-F]{6}"
 _GROUND = re.compile(_COLOR)
 _ROLE = re.compile(rf"((bold|italic|underline|reverse) )*{_COLOR}( on {_COLOR})?")
@@ -91,11 +92,18 @@ def theme_names(config_folder: Path | None = None) -> list[str]:
     return sorted(names)
 
 
+def colours(environment: Mapping[str, str]) -> int:
+    """How many colours the terminal says that it has: 16, 256 or `TRUECOLOR`."""
+    if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return TRUECOLOR
+    term = environment.get("TERM", "")
+    more = term in ("", "dumb") or "256color" in term or term.endswith(("kitty", "ghostty", "direct"))
+    return 256 if more else 16
+
+
 def usual_theme(environment: Mapping[str, str]) -> str:
     """The theme where none was chosen: that of sixteen colours where the terminal does not say that it has more."""
-    term = environment.get("TERM", "")
-    more = environment.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term in ("", "dumb")
-    return DEFAULT if more or "256color" in term or term.endswith(("kitty", "ghostty", "direct")) else SIXTEEN
+    return SIXTEEN if colours(environment) == 16 else DEFAULT
 
 
 def load_theme(name: str, config_folder: Path | None = None) -> ThemeColors:

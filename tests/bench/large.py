@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import statistics
 import sys
 import time
 
 from tests.bench.context import Context, top_lines
 from tests.bench.fleet import READY
-from tests.bench.keys import _pass, _to_cursor
-from tests.bench.measure import Row, Section, milliseconds, percentile
+from tests.bench.keys import let_pass, moves
+from tests.bench.measure import Row, Section, milliseconds, tail
 from tests.bench.terminal import Terminal, TerminalTimeout
 
 METHOD = (
@@ -38,22 +37,22 @@ def run(context: Context) -> Section:
     command = [sys.executable, "-m", "tests.bench.fleet"]
     with Terminal(command, 120, 35, context.state("large")) as terminal:
         rows = terminal.wait_for(READY, 30)
-        section.rows.append(_row("first rows, nothing kept of an earlier start", rows, None))
-        _pass(terminal, SETTLE_SECONDS)
-        _tail(section, "cursor on its new row, idle", _keys(terminal), 0.02)
-        _tail(section, "a letter of a filter", _letters(terminal), 0.03)
-        _tail(section, "a resize", _resizes(terminal), 0.1)
-        _pass(terminal, 3.0)
+        section.rows.append(Row("first rows, nothing kept of an earlier start", milliseconds(rows), "", "", "", None))
+        let_pass(terminal, SETTLE_SECONDS)
+        section.rows.append(tail("cursor on its new row, idle", moves(terminal, KEYS, 0.1), 0.02))
+        section.rows.append(tail("a letter of a filter", _letters(terminal), 0.03))
+        section.rows.append(tail("a resize", _resizes(terminal), 0.1))
+        let_pass(terminal, 3.0)
         before, begin = terminal.cpu_seconds(), time.perf_counter()
-        _pass(terminal, IDLE_SECONDS)
+        let_pass(terminal, IDLE_SECONDS)
         used = (terminal.cpu_seconds() - before) / (time.perf_counter() - begin)
         memory = terminal.memory_bytes()
     section.rows.append(Row("memory", f"{memory / 1e6:.0f} MB", "", "", "under 300 MB", memory < 300e6))
     section.rows.append(Row("idle processor, servers included", f"{used:.1%}", "", "", "under 5%", used < 0.05))
     with Terminal([*command, "moving"], 120, 35, context.state("large-moving")) as terminal:
         terminal.wait_for(READY, 30)
-        _pass(terminal, SETTLE_SECONDS)
-        _tail(section, "cursor on its new row, while all moves", _keys(terminal), 0.05)
+        let_pass(terminal, SETTLE_SECONDS)
+        section.rows.append(tail("cursor on its new row, while all moves", moves(terminal, KEYS, 0.1), 0.05))
     if not all(row.met for row in section.rows if row.goal):
         section.notes += [REASON, "Profile of filtering for some seconds, most expensive functions first:"]
         section.notes += ["\n".join(f"    {line}" for line in _profile(context))]
@@ -66,35 +65,14 @@ def _profile(context: Context) -> list[str]:
     command = [sys.executable, "-m", "cProfile", "-o", str(out), "-m", "tests.bench.fleet"]
     with Terminal(command, 120, 35, context.state("large-profile")) as terminal:
         terminal.wait_for(READY, 60)
-        _pass(terminal, SETTLE_SECONDS)
+        let_pass(terminal, SETTLE_SECONDS)
         _letters(terminal)
         terminal.key(b":quit\r", quiet=0.5)
         end = time.perf_counter() + 20
         with contextlib.suppress(TerminalTimeout):  # that it ended is what is waited for
             while not out.exists() and time.perf_counter() < end:
-                _pass(terminal, 0.2)
+                let_pass(terminal, 0.2)
     return top_lines(str(out))
-
-
-def _row(what: str, seconds: float, goal: float | None) -> Row:
-    told = f"under {goal:g} s" if goal else ""
-    return Row(what, milliseconds(seconds), "", "", told, None if goal is None else seconds < goal)
-
-
-def _tail(section: Section, what: str, times: list[float], goal: float) -> None:
-    worst = percentile(times, 95)
-    told = f"{milliseconds(statistics.median(times))} median, {milliseconds(worst)} p95"
-    section.rows.append(Row(what, told, "", "", f"p95 under {goal * 1000:.0f} ms", worst < goal))
-
-
-def _keys(terminal: Terminal) -> list[float]:
-    _, line = _to_cursor(terminal, b"j", None)
-    times = []
-    for number in range(KEYS):
-        _pass(terminal, 0.1 + number % 7 * 0.013)
-        seconds, line = _to_cursor(terminal, b"kj"[number % 2 :][:1], line)
-        times.append(seconds)
-    return times
 
 
 def _letters(terminal: Terminal) -> list[float]:
@@ -103,7 +81,7 @@ def _letters(terminal: Terminal) -> list[float]:
     for words in (b"model-01", b"k8s-1", b"vm-mod", b"fn-0"):
         terminal.key(b"/", quiet=0.1)
         for at in range(len(words)):
-            _pass(terminal, 0.15)
+            let_pass(terminal, 0.15)
             times.append(terminal.key(words[at : at + 1], quiet=0.06).last_seconds)
         terminal.key(b"\r", quiet=0.1)
         terminal.key(b"q", quiet=0.2)
@@ -113,7 +91,7 @@ def _letters(terminal: Terminal) -> list[float]:
 def _resizes(terminal: Terminal) -> list[float]:
     times = []
     for number in range(20):
-        _pass(terminal, 0.25)
+        let_pass(terminal, 0.25)
         while terminal._read(0):
             pass
         begin = time.perf_counter()

@@ -23,6 +23,13 @@ class Row:
     met: bool | None
 
 
+def tail(what: str, times: Sequence[float], goal: float) -> Row:
+    """Median and 95th percentile of something that was timed often, held against a goal in seconds."""
+    worst = percentile(times, 95)
+    told = f"{milliseconds(statistics.median(times))} median, {milliseconds(worst)} p95"
+    return Row(what, told, "", "", f"p95 under {goal * 1000:.0f} ms", worst < goal)
+
+
 @dataclass(slots=True)
 class Section:
     """One benchmark: its title, how it was done, its rows, and what is to be said of a missed goal."""

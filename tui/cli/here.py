@@ -12,7 +12,8 @@ from pathlib import Path
 from control.errors import ControlError
 from control.ports import Check
 
-SMALLEST, GOOD = (72, 16), (80, 24)
+GOOD = (80, 24)
+"""The size that the screens were made for first."""
 
 
 def checks(environment: Mapping[str, str], state: Path) -> list[Check]:
@@ -28,6 +29,8 @@ def checks(environment: Mapping[str, str], state: Path) -> list[Check]:
 
 
 def _terminal(environment: Mapping[str, str]) -> Check:
+    from tui.look import SMALLEST
+
     if not sys.stdout.isatty():
         return Check("terminal", "ok", "this is a pipe: commands work, the deck needs a terminal")
     term = environment.get("TERM", "")
@@ -43,13 +46,14 @@ def _terminal(environment: Mapping[str, str]) -> Check:
 
 
 def _colours(environment: Mapping[str, str]) -> Check:
-    from tui.themes import SIXTEEN, usual_theme
+    from tui.themes import SIXTEEN, TRUECOLOR, colours
 
     if environment.get("NO_COLOR"):
         return Check("colours", "ok", "NO_COLOR is set: the theme is mono")
-    if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+    count = colours(environment)
+    if count == TRUECOLOR:
         return Check("colours", "ok", "16 million")
-    if usual_theme(environment) == SIXTEEN:
+    if count == 16:
         hint = "COLORTERM=truecolor or a TERM that ends in 256color, where the terminal has more"
         return Check("colours", "ok", f"16: the theme is {SIXTEEN} unless another is chosen", hint)
     return Check("colours", "ok", "256: the nearest to the theme's are shown")

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from control.errors import ControlError
 from tui.actions import BY_ID, Action, Situation, method_name
-from tui.look import Look
+from tui.look import SMALLEST, Look
 from tui.staging import Staging
 from tui.store import Store
 from tui.widgets.footer import Note
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 BURST_KEYS = 3
 BURST_SECONDS = 0.015
 QUIET_SECONDS = 0.12
-SMALLEST = (72, 16)
 
 
 class Burst:

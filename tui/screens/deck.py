@@ -11,8 +11,8 @@ from control.plane import EnvironmentView, ServiceView
 from control.ref import Ref
 from tui.actions import BY_ID, Action, Situation
 from tui.cells import safe
-from tui.look import Span
-from tui.screens.base import SMALLEST, BaseScreen
+from tui.look import SMALLEST, Span
+from tui.screens.base import BaseScreen
 from tui.screens.commands import Commands
 from tui.screens.editing import Editing
 from tui.screens.finding import Finding

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 
 from tui import figures
 from tui.actions import BY_ID, Action, Situation, method_name
-from tui.look import Line
-from tui.screens.base import SMALLEST, BaseScreen
+from tui.look import SMALLEST, Line
+from tui.screens.base import BaseScreen
 from tui.screens.deck import DeckScreen
 from tui.views.oncall_lines import oncall_lines, summary
 from tui.views.states import state_lines

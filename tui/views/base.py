@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from control.model import Owner
 from tui import figures
 from tui.cells import clip, fit
 from tui.look import Look, Span
@@ -28,6 +29,11 @@ class Choice:
     problems: bool = False
     columns: list[str] | None = None
     """The keys of the columns that are shown, in their order; None for the view's own."""
+
+
+def owner_names(owners: Sequence[Owner]) -> str:
+    """Who else writes a row, for a column."""
+    return ", ".join(f"{owner.kind} {owner.name}" for owner in owners) or figures.UNKNOWN
 
 
 class ListView(ABC):

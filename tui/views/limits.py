@@ -12,7 +12,7 @@ from tui import figures
 from tui.look import Span
 from tui.risk import used_ratio
 from tui.store import LimitRow
-from tui.views.base import ListView
+from tui.views.base import ListView, owner_names
 from tui.widgets.bars import limit_bar
 from tui.widgets.line_table import Column, TableRow
 
@@ -202,7 +202,7 @@ def _burst(limit: Limit) -> str:
 _WORDS: Mapping[str, Callable[[Limit], str]] = {
     "kind": lambda limit: limit.kind,
     "scope": lambda limit: limit.ref.scope,
-    "owner": lambda limit: ", ".join(f"{owner.kind} {owner.name}" for owner in limit.owners) or figures.UNKNOWN,
+    "owner": lambda limit: owner_names(limit.owners),
     "burst": _burst,
     "over": lambda limit: str(limit.over),
     "mode": lambda limit: limit.mode.value,

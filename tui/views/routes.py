@@ -10,7 +10,7 @@ from tui import figures
 from tui.look import Look, Span
 from tui.staging import Staging
 from tui.store import AT, RouteRow, Store
-from tui.views.base import ListView
+from tui.views.base import ListView, owner_names
 from tui.widgets.bars import measured, weight_bar, weight_letters
 from tui.widgets.line_table import Column, TableRow
 
@@ -22,8 +22,8 @@ BROKEN = "\0broken"
 _EXTRA: Mapping[str, Callable[[RouteRow], str]] = {
     "kind": lambda row: row.route.kind,
     "scope": lambda row: row.ref.scope,
-    "owner": lambda row: ", ".join(f"{owner.kind} {owner.name}" for owner in row.route.owners) or "--",
-    "match": lambda row: "; ".join(row.route.matches) or "--",
+    "owner": lambda row: owner_names(row.route.owners),
+    "match": lambda row: "; ".join(row.route.matches) or figures.UNKNOWN,
 }
 
 
