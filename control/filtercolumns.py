@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
 from control.model import Limit, Route
@@ -30,12 +31,41 @@ def labels_of(row: Row, inventory: Inventory) -> tuple[tuple[str, str], ...]:
     return tuple(label for view in views if view is not None for label in view.environment.labels)
 
 
-def searched(row: Row, inventory: Inventory) -> Iterator[str]:
-    """The texts that a plain word is looked for in: name, ref, labels, targets' names."""
-    yield from _names(row)
-    yield from _labels(row, inventory)
+@dataclass(frozen=True, slots=True)
+class SearchedTexts:
+    """What a plain word or a regular expression is looked for in: name, ref, labels, targets' names."""
+
+    pieces: tuple[str, ...]
+    folded: str
+    """All of them without case, one a line."""
+
+
+def searched(row: Row, inventory: Inventory) -> SearchedTexts:
+    """The searched texts of one row."""
+    pieces = [*_names(row), *_labels(row, inventory)]
     if isinstance(row, Route):
-        yield from (clean(target.name) for target in row.targets)
+        pieces += [clean(target.name) for target in row.targets]
+    return SearchedTexts(tuple(pieces), "\n".join(pieces).casefold())
+
+
+class SearchMemory:
+    """`searched` with a memory, for a filter that is asked again at each letter: thousands of rows stay the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Row, SearchedTexts]] = {}
+        """By `id`, which is the row's own for as long as the row is kept here."""
+
+    def __call__(self, row: Row, inventory: Inventory) -> SearchedTexts:
+        found = self._kept.get(id(row))
+        if found is not None:
+            return found[1]
+        if not isinstance(row, Route | Limit):
+            return searched(row, inventory)
+        if len(self._kept) > 2 * (len(inventory.routes) + len(inventory.limits)):
+            self._kept.clear()  # rows come and go all night
+        texts = searched(row, inventory)
+        self._kept[id(row)] = row, texts
+        return texts
 
 
 def _names(row: Row) -> Iterator[str]:

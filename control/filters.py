@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 from control.errors import UsageError
-from control.filtercolumns import NUMBERS, PERCENTS, SECONDS, TEXTS, Row, labels_of, searched
+from control.filtercolumns import NUMBERS, PERCENTS, SECONDS, TEXTS, Row, SearchedTexts, labels_of, searched
 from control.text import clean
 from control.views import Inventory
 
 __all__ = ["Row", "parse_filter"]
 
 Test = Callable[[Row, Inventory], bool]
+Search = Callable[[Row, Inventory], SearchedTexts]
 
 _COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">=": operator.ge,
@@ -29,7 +30,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 _COLUMN = re.compile(r"([A-Za-z0-9_-]+):(.*)", re.DOTALL)
 
 
-def parse_filter(words: Sequence[str]) -> Callable[[Row, Inventory], bool]:
+def parse_filter(words: Sequence[str], search: Search = searched) -> Callable[[Row, Inventory], bool]:
     """A test of rows; all words must hold. Raises `UsageError` for a word that cannot be read.
 
     A word is a piece of a name, ref or label; `/RE` a regular expression over the same; `!WORD` and `!/RE` the
@@ -37,7 +38,8 @@ def parse_filter(words: Sequence[str]) -> Callable[[Row, Inventory], bool]:
 
     Case does not matter. Comparisons are `>`, `<`, `>=`, `<=` and `=`; a column of text takes `=` for the whole text
     and a bare value for a piece of it. `5xx` and `429` are in percent, `gap` in points, `p95` and `age` in seconds
-    (`age:>5m` too). What is not known of a row holds for no comparison.
+    (`age:>5m` too). What is not known of a row holds for no comparison. `search` gives the texts of a row, for callers
+    that keep them.
     """
     tests: list[Test] = []
     rest = list(words)
@@ -48,36 +50,38 @@ def parse_filter(words: Sequence[str]) -> Callable[[Row, Inventory], bool]:
                 raise UsageError("'-l' needs a label", hint="write -l KEY=VALUE")
             tests.append(_label(rest.pop(0)))
         elif word:
-            tests.append(_word(word))
+            tests.append(_word(word, search))
+    if len(tests) == 1:
+        return tests[0]
     return lambda row, inventory: all(test(row, inventory) for test in tests)
 
 
-def _word(word: str) -> Test:
+def _word(word: str, search: Search) -> Test:
     if word.startswith("!"):
         if word == "!":
             raise UsageError("'!' needs a word to leave out", hint="write !WORD or !/RE")
-        positive = _word(word[1:])
+        positive = _word(word[1:], search)
         return lambda row, inventory: not positive(row, inventory)
     if word.startswith("/"):
-        return _pattern(word[1:])
+        return _pattern(word[1:], search)
     match = _COLUMN.fullmatch(word)
     column = _column(match[1], match[2]) if match else None
-    return column or _piece(word)
+    return column or _piece(word, search)
 
 
-def _piece(word: str) -> Test:
+def _piece(word: str, search: Search) -> Test:
     wanted = word.casefold()
-    return lambda row, inventory: any(wanted in text.casefold() for text in searched(row, inventory))
+    return lambda row, inventory: wanted in search(row, inventory).folded
 
 
-def _pattern(text: str) -> Test:
+def _pattern(text: str, search: Search) -> Test:
     if not text:
         raise UsageError("'/' needs a regular expression", hint="write /RE, for example /llama-[0-9]+")
     try:
         pattern = re.compile(text, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"'/{clean(text)}' is not a regular expression: {clean(str(error))}") from None
-    return lambda row, inventory: any(pattern.search(piece) for piece in searched(row, inventory))
+    return lambda row, inventory: any(pattern.search(piece) for piece in search(row, inventory).pieces)
 
 
 def _label(text: str) -> Test:

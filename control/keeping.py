@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from control.asking import ask
+from control.calculating import calculate
 from control.deckfile import DeckConfig
 from control.errors import ControlError
-from control.inventory import EnvironmentState, StructureCache, build_inventory, empty_inventory, prepared_snapshot
+from control.inventory import (
+    EnvironmentState,
+    StructureCache,
+    build_inventory,
+    empty_inventory,
+    environment_view,
+    prepared_snapshot,
+)
 from control.measuring import Meter
 from control.merging import carried, counted_together
 from control.model import Counted, Limit, Route, Snapshot
@@ -39,6 +47,8 @@ class Keeper:
     _structures: StructureCache = field(default_factory=StructureCache)
     _taking: threading.Lock = field(default_factory=threading.Lock)
     """Held in worker threads only, for milliseconds: a whole read and a merge must not lose each other's rows."""
+    _told: Sequence[tuple[object, ...]] = ()
+    """What the inventory was made of."""
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -49,7 +59,13 @@ class Keeper:
         async with self._building:
             states = {name: replace(state, confirmed_at=self._confirmed(name)) for name, state in self.states.items()}
             version = self.inventory.version + 1
-            self.inventory = await asyncio.to_thread(build_inventory, self.deck, states, version, self._structures)
+            told = [(state.snapshot, state.seen, state.unreached, state.from_cache) for state in states.values()]
+            if _are_same(told, self._told):  # only how old they are is news
+                views = {one.name: environment_view(one, states.get(one.name)) for one in self.deck.environments}
+                self.inventory = replace(self.inventory, version=version, environments=views)
+                return self.inventory
+            self._told = told
+            self.inventory = await calculate(build_inventory, self.deck, states, version, self._structures)
             return self.inventory
 
     def _confirmed(self, name: str) -> float | None:
@@ -66,9 +82,9 @@ class Keeper:
         except ControlError as error:
             self.state(name).unreached = Unreached(name, str(error), error.kind.value)
             return error
-        filled = await asyncio.to_thread(prepared_snapshot, snapshot, self.deck.environment(name))
+        filled = await calculate(prepared_snapshot, snapshot, self.deck.environment(name))
         state = self.state(name)
-        await asyncio.to_thread(self._take_newer, state, filled)
+        await calculate(self._take_newer, state, filled)
         state.unreached = None
         return None
 
@@ -118,7 +134,7 @@ class Keeper:
             state.take(prepared_snapshot(merged, self.deck.environment(name)), from_cache=state.from_cache)
 
     async def count(self, name: str) -> bool:
-        """Take one sample of the counters of one environment. True where something was counted."""
+        """Take one sample of the counters of one environment. True where something is counted."""
         state = self.state(name)
         if not state.was_read:
             return False
@@ -126,7 +142,9 @@ class Keeper:
             samples = await ask(self.readers[name].count(None), COUNT_SECONDS, f"counting in {name}")
         except ControlError:
             return False
-        await asyncio.to_thread(self._take, state, samples)
+        if not samples and not state.seen:
+            return False
+        await calculate(self._take, state, samples)
         return True
 
     def _take(self, state: EnvironmentState, samples: Sequence[Counted]) -> None:
@@ -155,3 +173,10 @@ def _merged(known: Iterable[AnyRow], fresh: Sequence[AnyRow], object: str) -> tu
 
 def _members(row: AnyRow) -> tuple[AnyRow, ...]:
     return row.members or (row,)
+
+
+def _are_same(now: Sequence[tuple[object, ...]], before: Sequence[tuple[object, ...]]) -> bool:
+    """Whether they are the same objects: comparing what is in them would cost more than making all anew."""
+    return len(now) == len(before) and all(
+        one is other for new, old in zip(now, before, strict=True) for one, other in zip(new, old, strict=True)
+    )

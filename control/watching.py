@@ -27,15 +27,15 @@ MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERL
 
 async def watch(keeper: Keeper) -> AsyncIterator[Inventory]:
     """Yield the inventory after every change of it, until closed."""
-    changed, measured = asyncio.Event(), asyncio.Event()
+    changed = asyncio.Event()
     if await keeper.load_cached():
         yield await keeper.rebuild()
     tasks = []
     for name in keeper.readers:
         first = asyncio.Event()
         tasks.append(asyncio.ensure_future(_follow(keeper, name, changed, first)))
-        tasks.append(asyncio.ensure_future(_measure(keeper, name, measured, first)))
-    tasks.append(asyncio.ensure_future(_show_measured(measured, changed)))
+        tasks.append(asyncio.ensure_future(_measure(keeper, name, first)))
+    tasks.append(asyncio.ensure_future(_show_time(changed)))
     try:
         while True:
             await changed.wait()
@@ -100,20 +100,17 @@ async def _pump(reader: Reader, touched: asyncio.Event) -> None:
         touched.set()
 
 
-async def _show_measured(measured: asyncio.Event, changed: asyncio.Event) -> None:
-    """Show the counters of all environments together, at one pace."""
+async def _show_time(changed: asyncio.Event) -> None:
+    """Show the counters of all environments together, and how old everything is, at one pace."""
     while True:
-        await measured.wait()
-        measured.clear()
-        changed.set()
         await asyncio.sleep(SHOW_MEASURED_SECONDS)
+        changed.set()
 
 
-async def _measure(keeper: Keeper, name: str, measured: asyncio.Event, first: asyncio.Event) -> None:
+async def _measure(keeper: Keeper, name: str, first: asyncio.Event) -> None:
     await first.wait()
     while True:
         if await keeper.count(name):
-            measured.set()
             snapshot = keeper.state(name).snapshot
             platform = snapshot.environment.platform if snapshot is not None else Platform.KUBERNETES
             await asyncio.sleep(MEASURE_SECONDS[platform])

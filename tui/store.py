@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from control.deckfile import EnvironmentConfig
 from control.edit import Change, split_field
+from control.filtercolumns import SearchMemory
 from control.model import Limit, Outside, Platform, Route
 from control.plan import HistoryItem
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
@@ -84,15 +85,24 @@ class Store:
     def __init__(self) -> None:
         self.inventory: Inventory | None = None
         self.batch = 0
+        """How many inventories were taken."""
+        self.revision = 0
+        """How many of them changed any row."""
         self.routes: dict[Ref, RouteRow] = {}
         self.limits: dict[Ref, LimitRow] = {}
         self.changes: list[ChangeRow] = []
+        self.told = 0
+        """How many times the changes were listed."""
+        self.alerts = 0
+        """How many rows are broken."""
         self.samples: dict[Ref | str, deque[Sample]] = {}
         self.was: dict[Ref, Route | Limit] = {}
         """How a row stood before the last change of its values that this deck saw, whoever made it."""
         self.loaded = False
         self.configured: Mapping[str, EnvironmentConfig] = {}
         """The environments of the deck file, by name: their colours and banners."""
+        self.searched = SearchMemory()
+        """What the filter looks for words in."""
         self._sampled = 0.0
 
     def update(self, inventory: Inventory) -> bool:
@@ -100,12 +110,17 @@ class Store:
         self.batch += 1
         before, self.inventory = self.inventory, inventory
         moved = _moved(before, inventory)
+        if before is not None and not moved and _same_rows(before, inventory):
+            self._sample()
+            return False
         routes = {ref: self._route(ref, route, inventory, moved) for ref, route in inventory.routes.items()}
         limits = {ref: self._limit(ref, limit, inventory, moved) for ref, limit in inventory.limits.items()}
         rows: tuple[RouteRow | LimitRow, ...] = (*routes.values(), *limits.values())
         before_count = len(self.routes) + len(self.limits)
         changed = bool(moved) or len(rows) != before_count or any(row.serial == self.batch for row in rows)
         self.routes, self.limits = routes, limits
+        self.revision += changed
+        self.alerts = sum(row.broken for row in rows)
         self.loaded = self.loaded or bool(routes or limits or inventory.unreached) or self._all_read()
         self._sample()
         return changed
@@ -188,6 +203,7 @@ class Store:
             ours = {(step.object, item.at) for item in items for step in item.steps}
             rows += [_outside(change) for change in self.inventory.outside if not _is_ours(change, ours)]
         self.changes = sorted(rows, key=lambda row: -row.at)
+        self.told += 1
 
     def _sample(self) -> None:
         now = time.monotonic()
@@ -258,10 +274,6 @@ class Store:
         unreachable = view is not None and view.environment.reach.state.value == "unreachable"
         return seconds is None or seconds > STALE_SECONDS or unreachable
 
-    def alerts(self) -> int:
-        """How many rows are broken."""
-        return sum(row.broken for row in self.routes.values()) + sum(row.broken for row in self.limits.values())
-
 
 def _moved(before: Inventory | None, now: Inventory) -> frozenset[str]:
     """The environments whose reach is another than before: their rows are derived anew."""
@@ -271,6 +283,11 @@ def _moved(before: Inventory | None, now: Inventory) -> frozenset[str]:
         for name, view in now.environments.items()
         if name not in old or old[name].environment.reach != view.environment.reach
     )
+
+
+def _same_rows(before: Inventory, now: Inventory) -> bool:
+    """Whether the plane gave the very same rows and measures again: only how old they are is news then."""
+    return before.routes is now.routes and before.limits is now.limits and before.seen is now.seen
 
 
 def _weights(route: Route) -> tuple[object, ...]:

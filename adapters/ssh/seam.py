@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from control.deckfile import ProxyConfig
@@ -87,7 +88,7 @@ class ConfigTree:
     def sha256(self, path: str) -> str:
         """Hex digest of one file; "" for a file that is not there."""
         data = self.files.get(path)
-        return "" if data is None else hashlib.sha256(data).hexdigest()
+        return "" if data is None else _sha256(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,5 +348,11 @@ def object_name(facts: HostFacts, path: str) -> str:
 
 def base_of(data: bytes, running: str = "") -> str:
     """The base of a file, and of `running` where values live at runtime too (their canonical text)."""
-    base = "sha256:" + hashlib.sha256(data).hexdigest()
+    base = "sha256:" + _sha256(data)
     return f"{base}+running:{hashlib.sha256(running.encode()).hexdigest()[:16]}" if running else base
+
+
+@lru_cache(maxsize=64)
+def _sha256(data: bytes) -> str:
+    """Every row of a file asks for it, and hosts of a group hold the same file."""
+    return hashlib.sha256(data).hexdigest()

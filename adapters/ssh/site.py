@@ -20,6 +20,7 @@ from adapters.ssh.seam import (
     Workers,
     object_name,
 )
+from control.calculating import calculate
 from control.deckfile import ProxyConfig
 from control.edit import Change, Edit
 from control.errors import InvalidValue, PlatformError
@@ -45,7 +46,8 @@ class State:
 
 def held(state: State) -> list[str]:
     """The files that hold a route or a limit, which are those we may have to replace; the main file where none does."""
-    objects = [route.object for route in state.routes] + [limit.object for limit in state.limits]
+    rows: tuple[Route | Limit, ...] = (*state.routes, *state.limits)
+    objects = dict.fromkeys(row.object for row in rows)
     return list(dict.fromkeys(Ref.parse(name).name for name in objects)) or list(state.tree.main)
 
 
@@ -87,7 +89,7 @@ class Site:
         facts = self._facts(proxy, probe)
         runtime = await self.driver.runtime(self.host, facts, tree)
         facts = replace(facts, workers=runtime.workers)
-        routes, limits = codec.read(tree, runtime, facts)
+        routes, limits = await calculate(codec.read, tree, runtime, facts)
         self.state = State(facts, tree, runtime, tuple(routes), tuple(limits))
         return self.state
 

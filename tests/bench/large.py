@@ -27,7 +27,7 @@ REASON = (
     "both ends of every look and watch, the server's too. The program on a real cluster stands under memory and idle."
 )
 KEYS = 40
-SETTLE_SECONDS = 12.0
+SETTLE_SECONDS = 30.0
 """Reading 500 hosts and 25 clusters for the first time, and their watches' first looks."""
 IDLE_SECONDS = 20.0
 

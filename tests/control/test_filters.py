@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from making import make_limit, make_route
 
 from control.errors import UsageError
+from control.filtercolumns import SearchMemory
 from control.filters import Row, parse_filter
 from control.model import (
     Environment,
@@ -228,3 +229,22 @@ def test_comparisons_split_the_numbers(number: int) -> None:
     assert [below, same, above].count(True) == 1
     assert holds(ROUTE, f"rps:<={number}") is (below or same)
     assert holds(ROUTE, f"rps:>={number}") is (above or same)
+
+
+@given(st.lists(st.sampled_from(["v2", "/V[12]", "!eu", "live", "region=eu", "chat:live", "-l", "tier=production"])))
+def test_a_filter_that_remembers_texts_answers_as_one_that_does_not(words: list[str]) -> None:
+    memory = SearchMemory()
+    try:
+        plain, remembering = parse_filter(words), parse_filter(words, memory)
+    except UsageError:
+        return
+    for row in (ROUTE, ALIAS, LIMIT, EAST, SERVICE, ROUTE, LIMIT):
+        assert plain(row, INVENTORY) is remembering(row, INVENTORY)
+
+
+def test_remembered_texts_follow_a_row_that_changed() -> None:
+    test = parse_filter(["v3"], SearchMemory())
+    assert not test(ROUTE, INVENTORY)
+    renamed = replace(ROUTE, targets=(ROUTE.targets[0], replace(ROUTE.targets[1], name="v3")))
+    assert test(renamed, INVENTORY)
+    assert not test(ROUTE, INVENTORY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -57,7 +58,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         self.scroll = 0
         self.page: Page | None = None
         self.leaving = False
-        self._rows_version: tuple[object, ...] = ()
+        self._rows_version: Hashable = None
 
     def compose(self) -> ComposeResult:
         yield self.head
@@ -154,12 +155,9 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
 
     def refresh_rows(self, force: bool = False) -> None:
         """Bring the rows of the view up to date, where anything they come from has moved."""
-        store, choice = self.deck.store, self.view.choice
-        version = (
-            self.view.name, store.batch, self.deck.staging.version, len(store.changes),
-            choice.words, choice.sort, choice.reverse, choice.problems,
-        )  # fmt: skip
+        version = self.view.version()
         if version == self._rows_version and not force:
+            self.table.compose_lines()
             return
         self._rows_version = version
         self.table.set_rows(self.view.rows())
@@ -366,7 +364,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
 
     def _configure(self) -> None:
         view = self.view
-        self.table.configure(view.shown_columns(), view.draw, view.volatile, self._sorted_column())
+        self.table.configure(view.shown_columns(), view.draw, view.volatile, view.mark, self._sorted_column())
 
     def show_view(self, index: int) -> None:
         """Change to a numbered view."""
@@ -381,7 +379,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             self.deck.read_history()
         self.table.clear_marks()
         self._configure()
-        self._rows_version = ()
+        self._rows_version = None
         self.render_all()
 
     def do_view_routes(self) -> None:

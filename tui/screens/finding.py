@@ -65,8 +65,8 @@ class Finding(DeckParts):
             parts = shlex.split(words)
         except ValueError as error:
             raise UsageError("a quote is not closed") from error
-        test = parse_filter(parts)
         store = self.deck.store
+        test = parse_filter(parts, store.searched)
         return lambda row: store.inventory is not None and test(row, store.inventory)
 
     def _filter_softly(self, words: str) -> None:

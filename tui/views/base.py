@@ -13,7 +13,7 @@ from tui.cells import clip, fit
 from tui.look import Look, Span
 from tui.staging import Staging
 from tui.store import Store
-from tui.widgets.line_table import Cells, Column, TableRow
+from tui.widgets.line_table import NO_MARK, Cells, Column, TableRow
 
 Drawn = list[tuple[str, list[Span]]]
 
@@ -49,6 +49,23 @@ class ListView(ABC):
         self.staging = staging
         self.look = look
         self.choice = Choice(sort=self.sorts[0])
+        self._ordered: tuple[Hashable, list[TableRow]] = (None, [])
+
+    def version(self) -> Hashable:
+        """What the rows come from: they are another list only where this is another. Ages and measures move with each
+        batch, so what is chosen or ordered by them does too."""
+        choice, store = self.choice, self.store
+        moment = store.batch if choice.test is not None or choice.sort == "age" else 0
+        what = (self.name, store.revision, self.staging.version, moment)
+        return what, choice.words, choice.sort, choice.reverse, choice.problems
+
+    def in_order(self, make: Callable[[], list[TableRow]]) -> list[TableRow]:
+        """All rows in their order, made anew only where a row has changed, and not at each letter of a filter."""
+        moment = self.store.batch if self.choice.sort == "age" else 0  # ages grow apart without any change
+        version = (self.store.revision, moment, self.choice.sort, self.choice.reverse)
+        if self._ordered[0] != version:
+            self._ordered = version, make()
+        return self._ordered[1]
 
     def shown_columns(self) -> Sequence[Column]:
         """The columns as the user wants them. Where it is too narrow, those chosen last go first."""
@@ -65,6 +82,10 @@ class ListView(ABC):
     @abstractmethod
     def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
         """One cell, exactly `width` wide."""
+
+    def mark(self, row: TableRow) -> Span:
+        """The character before a row, and its role: what is to be seen before anything is read."""
+        return NO_MARK
 
     def volatile(self, row: TableRow) -> Hashable:
         """What a row shows that its version does not know."""

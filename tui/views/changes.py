@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from tui import figures
 from tui.look import Span
 from tui.store import ChangeRow
 from tui.views.base import ListView
-from tui.widgets.line_table import Column, TableRow
+from tui.widgets.line_table import NO_MARK, Column, TableRow
 
 _GOOD = ("applied", "no change")
 
@@ -30,6 +32,9 @@ class ChangesView(ListView):
         Column("reason", "WHY", 16, keep=40, grow=3, most=60),
     )
 
+    def version(self) -> Hashable:
+        return super().version(), self.store.told
+
     def rows(self) -> list[TableRow]:
         rows = self.store.changes
         words = self.choice.words.lower().split()
@@ -42,8 +47,11 @@ class ChangesView(ListView):
 
     def _row(self, index: int, row: ChangeRow) -> TableRow:
         key = row.item.change if row.item else (row.at, row.what)
-        mark = ("!", "bad") if row.outcome == "interrupted" else (" ", "muted")
-        return TableRow(key, row, row, *mark)
+        return TableRow(key, row, row)
+
+    def mark(self, row: TableRow) -> Span:
+        data: ChangeRow = row.data
+        return ("!", "bad") if data.outcome == "interrupted" else NO_MARK
 
     def total(self) -> int:
         return len(self.store.changes)

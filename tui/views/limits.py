@@ -14,7 +14,7 @@ from tui.risk import used_ratio
 from tui.store import LimitRow
 from tui.views.base import ListView, owner_names
 from tui.widgets.bars import limit_bar
-from tui.widgets.line_table import Column, TableRow
+from tui.widgets.line_table import NO_MARK, Column, TableRow
 
 _PER = {Fraction(1): "/s", Fraction(60): "/min", Fraction(3600): "/h", Fraction(86400): "/d"}
 
@@ -104,15 +104,20 @@ class LimitsView(ListView):
     def total(self) -> int:
         return len(self.store.limits)
 
-    def rows(self) -> list[TableRow]:
+    def _all(self) -> list[TableRow]:
         rows = list(self.store.limits.values())
-        if self.choice.test is not None:
-            rows = [row for row in rows if self.choice.test(row.limit)]
-        if self.choice.problems:
-            rows = [row for row in rows if row.problems or row.ref in self.staging]
         downward = self.choice.sort in ("used", "rejected", "age")
         rows.sort(key=self._sort_key, reverse=self.choice.reverse ^ downward)
-        return [TableRow(row.ref, row.serial, row, *self._mark(row)) for row in rows]
+        return [TableRow(row.ref, row.serial, row) for row in rows]
+
+    def rows(self) -> list[TableRow]:
+        test = self.choice.test
+        rows = self.in_order(self._all)
+        if test is not None:
+            rows = [row for row in rows if test(row.data.limit)]
+        if self.choice.problems:
+            rows = [row for row in rows if row.data.problems or row.data.ref in self.staging]
+        return rows
 
     def _sort_key(self, row: LimitRow) -> tuple[object, ...]:
         if self.choice.sort == "risk":
@@ -126,17 +131,18 @@ class LimitsView(ListView):
         }.get(self.choice.sort, row.name)
         return (value, row.name, row.ref)
 
-    def _mark(self, row: LimitRow) -> tuple[str, str]:
-        if row.broken:
+    def mark(self, row: TableRow) -> Span:
+        data: LimitRow = row.data
+        if data.broken:
             return "!", "bad"
-        if row.ref in self.staging:
+        if data.ref in self.staging:
             return "~", "staged"
-        return ("?", "stale") if self.store.stale(row.limit.environment, row.limit.read_at) else (" ", "muted")
+        return ("?", "stale") if self.store.stale(data.limit.environment, data.limit.read_at) else NO_MARK
 
     def volatile(self, row: TableRow) -> Hashable:
         data: LimitRow = row.data
         age = figures.age(self.store.age(data.limit.environment, data.limit.read_at))
-        return age, self.staging.version, row.mark
+        return age, self.staging.version, self.store.stale(data.limit.environment, data.limit.read_at)
 
     def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
         data: LimitRow = row.data

@@ -13,7 +13,7 @@ from tui.store import AT
 from tui.views.base import ListView
 from tui.views.routes import headroom_words
 from tui.widgets.bars import sparkline
-from tui.widgets.line_table import Column, TableRow
+from tui.widgets.line_table import NO_MARK, Column, TableRow
 
 
 class PulseView(ListView):
@@ -34,11 +34,15 @@ class PulseView(ListView):
         if services:
             rows += [TableRow("services", 0, "services", heading=True), *services]
         rows.append(TableRow("environments", 0, "environments", heading=True))
-        for view in reach:
-            if self._wanted(view.environment.name):
-                bad = view.environment.reach.state is not ReachState.OK
-                rows.append(TableRow(("environment", view.environment.name), view, view, "!" if bad else " ", "bad"))
-        return rows
+        names = [(view.environment.name, view) for view in reach]
+        return rows + [TableRow(("environment", name), view, view) for name, view in names if self._wanted(name)]
+
+    def mark(self, row: TableRow) -> Span:
+        bad = isinstance(row.data, EnvironmentView) and row.data.environment.reach.state is not ReachState.OK
+        return ("!", "bad") if bad else NO_MARK
+
+    def version(self) -> Hashable:
+        return super().version(), self.store.batch
 
     def _wanted(self, name: str) -> bool:
         return all(word in name.lower() for word in self.choice.words.lower().split())

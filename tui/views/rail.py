@@ -15,7 +15,7 @@ def rail_lines(store: Store, staging: Staging, look: Look, width: int) -> list[L
     """Everything here is elsewhere too; here it needs no key."""
     lines: list[Line] = [((f"staged {len(staging)}", "staged" if len(staging) else "muted"),)]
     lines += _staged(store, staging, look, width) or [(("nothing waits to be sent", "faint"),)]
-    lines += [(), (("broken", "bad" if store.alerts() else "muted"),)]
+    lines += [(), (("broken", "bad" if store.alerts else "muted"),)]
     lines += _broken(store, look, width) or [(("nothing", "good"),)]
     lines += [(), (("changes", "title"),)]
     for row in store.changes[:14]:

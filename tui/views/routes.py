@@ -7,12 +7,11 @@ from fractions import Fraction
 
 from control.plane import ServiceView
 from tui import figures
-from tui.look import Look, Span
-from tui.staging import Staging
-from tui.store import AT, RouteRow, Store
+from tui.look import Span
+from tui.store import AT, RouteRow
 from tui.views.base import ListView, owner_names
 from tui.widgets.bars import measured, weight_bar, weight_letters
-from tui.widgets.line_table import Column, TableRow
+from tui.widgets.line_table import NO_MARK, Column, TableRow
 
 OTHERS = "other routes"
 BROKEN = "\0broken"
@@ -59,42 +58,43 @@ class RoutesView(ListView):
         Column("match", "MATCH", 12, keep=30, grow=1, most=40, extra=True, about="which requests"),
     )
 
-    def __init__(self, store: Store, staging: Staging, look: Look) -> None:
-        super().__init__(store, staging, look)
-        self._stale: dict[str, bool] = {}
-
     def total(self) -> int:
         return len(self.store.routes)
 
-    def _chosen(self) -> list[RouteRow]:
+    def _all(self) -> list[TableRow]:
+        """Every route as a row, in order: by risk, or by the column to sort by."""
         rows = list(self.store.routes.values())
-        if self.choice.test is not None:
-            rows = [row for row in rows if self.choice.test(row.route)]
-        if self.choice.problems:
-            rows = [row for row in rows if row.problems or row.ref in self.staging]
-        return rows
+        if self.choice.sort == "risk":
+            rows.sort(key=lambda row: (-row.risk, row.name, row.ref), reverse=self.choice.reverse)
+        else:
+            downward = self.choice.sort in ("rps", "5xx", "429", "age")
+            rows.sort(key=self._sort_key, reverse=self.choice.reverse ^ downward)
+        return [TableRow(row.ref, row.serial, row) for row in rows]
 
     def rows(self) -> list[TableRow]:
-        self._stale.clear()
-        rows = self._chosen()
-        if self.choice.sort != "risk":
-            rows.sort(
-                key=self._sort_key, reverse=self.choice.reverse ^ (self.choice.sort in ("rps", "5xx", "429", "age"))
-            )
-            return [self._table_row(row) for row in rows]
-        groups: dict[str, list[RouteRow]] = {}
+        test = self.choice.test
+        rows = self.in_order(self._all)
+        if test is not None:
+            rows = [row for row in rows if test(row.data.route)]
+        if self.choice.problems:
+            rows = [row for row in rows if row.data.problems or row.data.ref in self.staging]
+        return self._grouped(rows) if self.choice.sort == "risk" else rows
+
+    def _grouped(self, rows: list[TableRow]) -> list[TableRow]:
+        """Under the name of their service, the service of the worst row first."""
+        groups: dict[str, list[TableRow]] = {}
         for row in rows:
-            groups.setdefault(BROKEN if row.broken else row.service, []).append(row)
-        order = sorted(groups, key=lambda s: (-max(r.risk for r in groups[s]), s == "", s), reverse=self.choice.reverse)
+            groups.setdefault(BROKEN if row.data.broken else row.data.service, []).append(row)
+        reverse = self.choice.reverse
+        worst = {name: group[-1 if reverse else 0].data.risk for name, group in groups.items()}
         shown: list[TableRow] = []
-        for service in order:
-            members = sorted(groups[service], key=lambda r: (-r.risk, r.name, r.ref), reverse=self.choice.reverse)
+        for service in sorted(groups, key=lambda name: (-worst[name], name == "", name), reverse=reverse):
+            members = groups[service]
             if len(groups) > 1 or service:
                 view = self.store.services().get(service)
-                shown.append(
-                    TableRow(("service", service), self.store.batch, (service, view, len(members)), heading=True)
-                )
-            shown += [self._table_row(row) for row in members]
+                data = (service, view, len(members))
+                shown.append(TableRow(("service", service), self.store.revision, data, heading=True))
+            shown += members
         return shown
 
     def _sort_key(self, row: RouteRow) -> tuple[object, ...]:
@@ -110,34 +110,26 @@ class RoutesView(ListView):
         }.get(self.choice.sort, row.name)
         return (value, row.name, row.ref)
 
-    def _table_row(self, row: RouteRow) -> TableRow:
-        mark, role = self._mark(row)
-        return TableRow(row.ref, row.serial, row, mark, role)
-
-    def _is_stale(self, environment: str, read_at: float) -> bool:
-        """Asked once for each environment while rows are made: there are thousands of rows."""
-        found = self._stale.get(environment)
-        if found is None:
-            found = self._stale[environment] = self.store.stale(environment, read_at)
-        return found
-
-    def _mark(self, row: RouteRow) -> tuple[str, str]:
-        if row.broken:
+    def mark(self, row: TableRow) -> Span:
+        if row.heading:
+            return NO_MARK
+        data: RouteRow = row.data
+        if data.broken:
             return "!", "bad"
-        if row.ref in self.staging:
+        if data.ref in self.staging:
             return "~", "staged"
-        if self._is_stale(row.route.environment, row.route.read_at):
+        if self.store.stale(data.route.environment, data.route.read_at):
             return "?", "stale"
-        if self.store.batch - row.changed < 8:
+        if self.store.batch - data.changed < 8:
             return "*", "info"
-        return " ", "muted"
+        return NO_MARK
 
     def volatile(self, row: TableRow) -> Hashable:
         if row.heading:
             return row.data[0], row.data[2]
         data: RouteRow = row.data
         age = figures.age(self.store.age(data.route.environment, data.route.read_at))
-        return age, self.staging.version, row.mark
+        return age, self.staging.version, self.store.stale(data.route.environment, data.route.read_at)
 
     def heading(self, row: TableRow, width: int) -> list[Span]:
         service, view, count = row.data

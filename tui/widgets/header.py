@@ -34,7 +34,7 @@ def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming,
     """The dangerous things first, in words; what does not fit is left out from the right."""
     rule: Span = (f" {look.glyphs.bar} ", "faint")
     blocks: list[list[Span]] = [_where(state, store, arming), _fresh(store, look, cells)]
-    alerts = store.alerts()
+    alerts = store.alerts
     word = f"{alerts} broken" if alerts else "nothing broken"
     if store.loaded:
         blocks.append([(word, "bad" if alerts else "good")])

@@ -45,11 +45,10 @@ class TableRow:
     key: Hashable
     version: Hashable
     data: Any
-    mark: str = " "
-    mark_role: str = "muted"
     heading: bool = False
 
 
+NO_MARK: Span = (" ", "muted")
 LABELS = "asdfghjklqwertyuiopzxcvbnm"
 """The letters of rows to jump to: those under the fingers first."""
 Cells = dict[str, int]
@@ -107,6 +106,7 @@ class LineTable(Canvas):
         self.sorted_by = ""
         self._draw: Draw = lambda _row, _cells: []
         self._volatile: Callable[[TableRow], Hashable] = lambda _row: None
+        self._mark: Callable[[TableRow], Span] = lambda _row: NO_MARK
         self._key: Hashable | None = None
         self._index = 0
         self._top = 0
@@ -117,10 +117,17 @@ class LineTable(Canvas):
     # --- data
 
     def configure(
-        self, columns: Sequence[Column], draw: Draw, volatile: Callable[[TableRow], Hashable], sorted_by: str = ""
+        self,
+        columns: Sequence[Column],
+        draw: Draw,
+        volatile: Callable[[TableRow], Hashable],
+        mark: Callable[[TableRow], Span],
+        sorted_by: str = "",
     ) -> None:
-        """Change what the columns are. `volatile` is what a row shows beyond its version (ages, staged values)."""
-        self.columns, self._draw, self._volatile, self.sorted_by = columns, draw, volatile, sorted_by
+        """Change what the columns are. `volatile` is what a row shows beyond its version (ages, staged values), `mark`
+        the one character before it. Both are asked for rows in sight only."""
+        self.columns, self._draw, self._volatile, self._mark = columns, draw, volatile, mark
+        self.sorted_by = sorted_by
         self._drawn.clear()
         self._cells = layout(columns, self._inner())
         self.rows, self._key, self._index, self._top, self._chosen = (), None, 0, 0, False
@@ -301,7 +308,7 @@ class LineTable(Canvas):
         label = next((letters for letters, key in self.labels.items() if key == row.key), "")
         if label:
             return ground, ((label.ljust(self.GUTTER), "key"), *self._body(row))
-        gutter: Line = ((pointer, "accent" if self.focused_pane else "faint"), (row.mark, row.mark_role))
+        gutter: Line = ((pointer, "accent" if self.focused_pane else "faint"), self._mark(row))
         return ground, gutter + self._body(row)
 
     def _body(self, row: TableRow) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from adapters.ssh.codecs.spans import text
 from control.model import Owner, OwnerRole
@@ -28,7 +29,12 @@ _DATA_PLANE = re.compile(r"(?m)^# _(?:version|md5hash)=")
 
 def owners(data: bytes) -> tuple[Owner, ...]:
     """The owners that the first comment lines of a file name: configuration management, or HAProxy's Data Plane API."""
-    head = text(data[:_HEAD])
+    return _of_head(data[:_HEAD])
+
+
+@lru_cache(maxsize=256)
+def _of_head(data: bytes) -> tuple[Owner, ...]:
+    head = text(data)
     comments = [line for line in head.splitlines() if line.lstrip("\ufeff \t").startswith("#")]
     found: list[Owner] = []
     if _DATA_PLANE.search(head):

@@ -9,8 +9,7 @@ from adapters.ssh.codecs import nginx_limit_conn, nginx_limit_req, nginx_upstrea
 from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secret
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
 from adapters.ssh.codecs.nginx_log import logs
-from adapters.ssh.codecs.nginx_places import matches_of, places
-from adapters.ssh.codecs.nginx_tree import NginxTree, include_globs
+from adapters.ssh.codecs.nginx_tree import NginxTree, include_globs, tree_of
 from adapters.ssh.codecs.spans import FileEdit, apply_edits, text
 from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime, base_of
 from control.edit import Change
@@ -33,26 +32,21 @@ class NginxCodec:
         return include_globs(main, path, data)
 
     def read(self, tree: ConfigTree, runtime: Runtime | None, facts: HostFacts) -> tuple[list[Route], list[Limit]]:
-        parsed = NginxTree(tree)
-        found = places(parsed)
+        parsed = tree_of(tree)
         workers = len((runtime or facts).workers.serving) or None
-        routes = nginx_upstream.read(parsed, tree, facts, matches_of(found), workers)
-        names = {upstream.native_name: upstream.name for upstream in nginx_upstream.upstreams(parsed)}
-        limits = nginx_limit_req.read(parsed, tree, facts, found, names)
-        limits += nginx_limit_conn.read(parsed, tree, facts, found, names)
         extra = _notes(parsed, runtime)
-        if not logs(parsed, facts.access_log or facts.proxy.access_log):
-            unseen = "not observable: no access log with $upstream_addr in its format"
-            routes = [replace(route, notes=(*route.notes, unseen)) for route in routes]
+        named = facts.access_log or facts.proxy.access_log
+        routes = nginx_upstream.read(parsed, tree, facts, workers, _unseen(parsed, named) + extra)
+        limits = nginx_limit_req.read(parsed, tree, facts)
+        limits += nginx_limit_conn.read(parsed, tree, facts)
         if extra:
-            routes = [replace(route, notes=route.notes + extra) for route in routes]
             limits = [replace(limit, notes=limit.notes + extra) for limit in limits]
         return routes, limits
 
     def edit(
         self, tree: ConfigTree, changes: Sequence[Change], facts: HostFacts, runtime: Runtime | None
     ) -> list[NativeEdit]:
-        parsed = NginxTree(tree)
+        parsed = tree_of(tree)
         by_path: dict[str, list[FileEdit]] = {}
         for group in _groups(changes):
             for edit in _token_edits(parsed, group):
@@ -109,6 +103,10 @@ def _masked(token: Token, secret: bool) -> str:
     return mask_schemes(raw)
 
 
+def _unseen(parsed: NginxTree, named: str | None) -> tuple[str, ...]:
+    return () if logs(parsed, named) else ("not observable: no access log with $upstream_addr in its format",)
+
+
 def _notes(parsed: NginxTree, runtime: Runtime | None) -> tuple[str, ...]:
     notes = [f"{clean(path)} could not be read: what it holds is not shown" for path in parsed.unread()]
     if runtime and runtime.pending:
@@ -130,7 +128,7 @@ def _token_edits(parsed: NginxTree, changes: Sequence[Change]) -> list[FileEdit]
     if kind == nginx_upstream.KIND:
         return nginx_upstream.edits(parsed, changes)
     if kind == nginx_limit_req.KIND:
-        return nginx_limit_req.edits(parsed, places(parsed), changes)
+        return nginx_limit_req.edits(parsed, changes)
     if kind == nginx_limit_conn.KIND:
-        return nginx_limit_conn.edits(parsed, places(parsed), changes)
+        return nginx_limit_conn.edits(parsed, changes)
     raise InvalidValue(f"nginx has no kind '{kind}'", ref=str(changes[0].ref))

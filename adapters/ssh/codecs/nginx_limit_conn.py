@@ -5,9 +5,10 @@ nginx counts a connection only while a request of it is served, so the number bo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from adapters.ssh.codecs import nginx_limits
 from adapters.ssh.codecs.file_owners import owners
@@ -48,19 +49,20 @@ def zone_named(directive: Directive) -> str:
     return directive.arguments[0]
 
 
-def lines(tree: NginxTree, places: Sequence[Place]) -> list[Line]:
+@lru_cache(maxsize=64)
+def lines(tree: NginxTree) -> tuple[Line, ...]:
     """All `limit_conn` lines that hold somewhere."""
     found: list[Line] = []
     taken: set[str] = set()
     for zone in nginx_limits.zones(tree, "limit_conn_zone"):
-        held = nginx_limits.holds(places, "limit_conn", zone_named, zone.name)
+        held = nginx_limits.holds(tree, "limit_conn", zone_named).get(zone.name, ())
         for hold in held:
             name = zone.name if len(held) == 1 else f"{zone.name}@{_block(hold)}"
             while name in taken:
                 name += "~"
             taken.add(name)
             found.append(Line(name, zone, hold))
-    return found
+    return tuple(found)
 
 
 def _block(hold: Hold) -> str:
@@ -68,16 +70,12 @@ def _block(hold: Hold) -> str:
     return hold.places[0].declared.get(id(hold.directive), "http")
 
 
-def read(
-    tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
-) -> list[Limit]:
-    """All connection limits. `names` gives the route's name of each upstream."""
-    return [_limit(line, config, facts, places, names) for line in lines(tree, places)]
+def read(tree: NginxTree, config: ConfigTree, facts: HostFacts) -> list[Limit]:
+    """All connection limits."""
+    return [_limit(tree, line, config, facts) for line in lines(tree)]
 
 
-def _limit(
-    line: Line, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
-) -> Limit:
+def _limit(tree: NginxTree, line: Line, config: ConfigTree, facts: HostFacts) -> Limit:
     directive = line.hold.directive
     amount = line.amount
     return Limit(
@@ -92,12 +90,12 @@ def _limit(
         key=nginx_limits.key_words(line.zone.key),
         over=nginx_limits.first_over([line.hold], lambda _hold, place: _over(place)),
         mode=nginx_limits.modes([line.hold], "limit_conn_dry_run"),
-        bindings=tuple(nginx_limits.bindings(names, facts, line.hold, None, _over)),
+        bindings=nginx_limits.bindings(nginx_limits.bound(tree, line.hold, None, _over), facts),
         enforced=None if amount else Interval(None, None),
         amounts=GRID,
         owners=owners(config.files[directive.path]),
         editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),
-        notes=tuple(nginx_limits.notes(line.zone, [line.hold], places, "limit_conn")),
+        notes=tuple(nginx_limits.notes(tree, line.zone, [line.hold], "limit_conn")),
         location=clean(directive.location),
     )
 
@@ -110,9 +108,9 @@ def _text(directive: Directive) -> str:
     return clean(" ".join(directive.arguments[1:]) or "nothing")
 
 
-def edits(tree: NginxTree, places: Sequence[Place], changes: Sequence[Change]) -> list[FileEdit]:
+def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
     """Token edits, each with its file. Raises `InvalidValue`, `NotFound`."""
-    by_name = {line.name: line for line in lines(tree, places)}
+    by_name = {line.name: line for line in lines(tree)}
     found: list[FileEdit] = []
     for change in changes:
         ref = str(change.ref)

@@ -7,13 +7,14 @@ A rate is a whole number per second or per minute; nginx keeps it in thousandths
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from adapters.ssh.codecs import nginx_limits
 from adapters.ssh.codecs.file_owners import owners
-from adapters.ssh.codecs.nginx_limits import Hold, Zone, whole
+from adapters.ssh.codecs.nginx_limits import Bound, Hold, Zone, whole
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 from adapters.ssh.codecs.spans import FileEdit, TokenEdit
@@ -22,13 +23,13 @@ from control.edit import Change
 from control.errors import InvalidValue, NotFound
 from control.model import (
     Action,
-    Binding,
     Burst,
     Editable,
     Grid,
     Interval,
     Limit,
     Measure,
+    Mode,
     OverLimit,
     Platform,
     Window,
@@ -85,45 +86,82 @@ def burst_of(directive: Directive) -> Burst:
     return Burst(native, Fraction(native + 1))
 
 
-def read(
-    tree: NginxTree, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
-) -> list[Limit]:
-    """All request limits: one for each zone. `names` gives the route's name of each upstream."""
-    return [_limit(zone, config, facts, places, names) for zone in nginx_limits.zones(tree, "limit_req_zone")]
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a limit is made of and every host with the same files has in common."""
+
+    zone: Zone
+    amount: Fraction
+    window: Window | None
+    burst: Burst | None
+    key: tuple[str, ...]
+    over: OverLimit
+    mode: Mode
+    bound: tuple[Bound, ...]
+    enforced: Interval | None
+    fields: frozenset[str]
+    editable: Editable
+    notes: tuple[str, ...]
+    remainder: tuple[tuple[str, str], ...]
 
 
-def _limit(
-    zone: Zone, config: ConfigTree, facts: HostFacts, places: Sequence[Place], names: Mapping[str, str]
-) -> Limit:
+@lru_cache(maxsize=64)
+def _contents(tree: NginxTree) -> tuple[_Content, ...]:
+    return tuple(_content(tree, zone) for zone in nginx_limits.zones(tree, "limit_req_zone"))
+
+
+def _content(tree: NginxTree, zone: Zone) -> _Content:
     rate = rate_of(zone)
-    held = nginx_limits.holds(places, "limit_req", zone_named, zone.name)
-    path = zone.directive.path
-    window = Window(WindowKind.BUCKET, Fraction(rate.seconds)) if rate else None
-    bindings = tuple(binding for hold in held for binding in _bindings(names, facts, hold, rate))
-    return Limit(
-        ref=Ref(facts.environment, KIND, facts.host, zone.name),
-        platform=Platform.SSH,
-        name=clean(zone.name),
-        measure=Measure.REQUESTS,
+    held = nginx_limits.holds(tree, "limit_req", zone_named).get(zone.name, ())
+    alone = len(held) == 1
+    return _Content(
+        zone=zone,
         amount=Fraction(rate.amount if rate else 0),
-        object=object_name(facts, path),
-        base=base_of(config.files[path]),
-        read_at=facts.read_at,
-        window=window,
-        burst=burst_of(held[0].directive) if len(held) == 1 else None,
+        window=Window(WindowKind.BUCKET, Fraction(rate.seconds)) if rate else None,
+        burst=burst_of(held[0].directive) if alone else None,
         key=nginx_limits.key_words(zone.key),
         over=nginx_limits.first_over(held, lambda hold, place: _over(hold, place, rate)),
         mode=nginx_limits.modes(held, "limit_req_dry_run"),
-        bindings=bindings,
+        bound=tuple(one for hold in held for one in _bound(tree, hold, rate)),
         enforced=_enforced(rate),
-        fields=frozenset({"amount", "window", "burst"} if len(held) == 1 else {"amount", "window"}),
+        fields=frozenset({"amount", "window", "burst"} if alone else {"amount", "window"}),
+        editable=_editable(zone, rate),
+        notes=tuple(_notes(tree, zone, held, rate)),
+        remainder=_remainder(zone, rate),
+    )
+
+
+def read(tree: NginxTree, config: ConfigTree, facts: HostFacts) -> list[Limit]:
+    """All request limits: one for each zone."""
+    return [_limit(content, config, facts) for content in _contents(tree)]
+
+
+def _limit(content: _Content, config: ConfigTree, facts: HostFacts) -> Limit:
+    directive = content.zone.directive
+    return Limit(
+        ref=Ref(facts.environment, KIND, facts.host, content.zone.name),
+        platform=Platform.SSH,
+        name=clean(content.zone.name),
+        measure=Measure.REQUESTS,
+        amount=content.amount,
+        object=object_name(facts, directive.path),
+        base=base_of(config.files[directive.path]),
+        read_at=facts.read_at,
+        window=content.window,
+        burst=content.burst,
+        key=content.key,
+        over=content.over,
+        mode=content.mode,
+        bindings=nginx_limits.bindings(content.bound, facts),
+        enforced=content.enforced,
+        fields=content.fields,
         windows=WINDOWS,
         amounts=GRID,
-        owners=owners(config.files[path]),
-        editable=_editable(zone, rate),
-        notes=tuple(_notes(zone, held, places, rate)),
-        location=clean(zone.directive.location),
-        remainder=_remainder(zone, rate),
+        owners=owners(config.files[directive.path]),
+        editable=content.editable,
+        notes=content.notes,
+        location=clean(directive.location),
+        remainder=content.remainder,
     )
 
 
@@ -133,8 +171,8 @@ def _enforced(rate: Rate | None) -> Interval | None:
     return Interval.exactly(rate.enforced) if rate.enforced != rate.amount else None
 
 
-def _bindings(names: Mapping[str, str], facts: HostFacts, hold: Hold, rate: Rate | None) -> list[Binding]:
-    return nginx_limits.bindings(names, facts, hold, burst_of(hold.directive), lambda place: _over(hold, place, rate))
+def _bound(tree: NginxTree, hold: Hold, rate: Rate | None) -> list[Bound]:
+    return nginx_limits.bound(tree, hold, burst_of(hold.directive), lambda place: _over(hold, place, rate))
 
 
 def _over(hold: Hold, place: Place, rate: Rate | None) -> OverLimit:
@@ -154,8 +192,8 @@ def _editable(zone: Zone, rate: Rate | None) -> Editable:
     return Editable(False, f"{clean(text)} is no whole number of r/s or r/m: edit {clean(zone.directive.location)}")
 
 
-def _notes(zone: Zone, held: Sequence[Hold], places: Sequence[Place], rate: Rate | None) -> list[str]:
-    notes = nginx_limits.notes(zone, held, places, "limit_req")
+def _notes(tree: NginxTree, zone: Zone, held: Sequence[Hold], rate: Rate | None) -> list[str]:
+    notes = nginx_limits.notes(tree, zone, held, "limit_req")
     if len(held) > 1:
         lines = ", ".join(clean(hold.directive.location) for hold in held)
         notes.append(
@@ -181,7 +219,7 @@ def _remainder(zone: Zone, rate: Rate | None) -> tuple[tuple[str, str], ...]:
 # --- edits ------------------------------------------------------------------------------------------------------------
 
 
-def edits(tree: NginxTree, places: Sequence[Place], changes: Sequence[Change]) -> list[FileEdit]:
+def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
     """Token edits, each with its file. Raises `InvalidValue`, `NotFound`."""
     by_name = {zone.name: zone for zone in nginx_limits.zones(tree, "limit_req_zone")}
     found: list[FileEdit] = []
@@ -198,7 +236,7 @@ def edits(tree: NginxTree, places: Sequence[Place], changes: Sequence[Change]) -
             done = tuple(fields[field] for field in ("amount", "window") if field in fields)
             found.append(FileEdit(zone.directive.path, _rate_edit(zone, fields, ref), done))
         if "burst" in fields:
-            held = nginx_limits.holds(places, "limit_req", zone_named, name)
+            held = nginx_limits.holds(tree, "limit_req", zone_named).get(name, ())
             found.extend(_burst_edit(held, fields["burst"]))
     return found
 

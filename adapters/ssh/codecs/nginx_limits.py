@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from adapters.ssh.codecs.nginx_places import Place
+from adapters.ssh.codecs.nginx_places import Place, places
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
-from adapters.ssh.codecs.nginx_upstream import ref_of
+from adapters.ssh.codecs.nginx_upstream import ref_of, upstreams
 from adapters.ssh.seam import HostFacts
 from control.edit import Change
 from control.errors import InvalidValue
@@ -38,7 +39,8 @@ class Zone:
     directive: Directive
 
 
-def zones(tree: NginxTree, directive_name: str) -> list[Zone]:
+@lru_cache(maxsize=128)
+def zones(tree: NginxTree, directive_name: str) -> tuple[Zone, ...]:
     """The zones that the http block defines with `directive_name`, each once."""
     found: dict[str, Zone] = {}
     for directive in tree.http():
@@ -48,7 +50,7 @@ def zones(tree: NginxTree, directive_name: str) -> list[Zone]:
         name = named.removeprefix("zone=").partition(":")[0]
         if name:
             found.setdefault(name, Zone(name, directive.arguments[0], directive))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def key_words(key: str) -> tuple[str, ...]:
@@ -78,35 +80,53 @@ class Hold:
     places: tuple[Place, ...]
 
 
-def holds(found: Sequence[Place], name: str, zone_of: Callable[[Directive], str], zone: str) -> list[Hold]:
-    """The lines called `name` that use `zone`, in order, each with all its places."""
+@lru_cache(maxsize=128)
+def holds(tree: NginxTree, name: str, zone_of: Callable[[Directive], str]) -> Mapping[str, tuple[Hold, ...]]:
+    """Zone -> the lines called `name` that use it, in order, each with all its places."""
     result: dict[int, tuple[Directive, list[Place]]] = {}
-    for place in found:
+    for place in places(tree):
         for directive in place.limits.get(name, ()):
-            if zone_of(directive) == zone:
-                result.setdefault(id(directive), (directive, []))[1].append(place)
-    return [Hold(directive, tuple(inside)) for directive, inside in result.values()]
+            result.setdefault(id(directive), (directive, []))[1].append(place)
+    by_zone: dict[str, list[Hold]] = {}
+    for directive, inside in result.values():
+        by_zone.setdefault(zone_of(directive), []).append(Hold(directive, tuple(inside)))
+    return {zone: tuple(held) for zone, held in by_zone.items()}
 
 
-def bindings(
-    names: Mapping[str, str],
-    facts: HostFacts,
-    hold: Hold,
-    burst: Burst | None,
-    over: Callable[[Place], OverLimit],
-) -> list[Binding]:
-    """One binding for each route that the line's places lead to, and for each place that leads to none.
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One binding before it is known of which host: `upstream` is the route's name, "" where a place leads to none."""
 
-    `names` gives the route's name of each upstream.
-    """
-    found: dict[str, Binding] = {}
+    upstream: str
+    place: str
+    over: OverLimit
+    burst: Burst | None
+    location: str
+
+
+def bound(tree: NginxTree, hold: Hold, burst: Burst | None, over: Callable[[Place], OverLimit]) -> list[Bound]:
+    """One for each route that the line's places lead to, and for each place that leads to none."""
+    names = {upstream.native_name: upstream.name for upstream in upstreams(tree)}
+    found: dict[tuple[str, str], Bound] = {}
+    location = clean(hold.directive.location)
     for place in hold.places:
         if place.returns:
             continue
-        reached = [str(ref_of(facts, names[name])) for name in place.upstreams if name in names]
-        for on in reached or [place.name]:
-            found.setdefault(on, Binding(on, over(place), domain(facts), burst, clean(hold.directive.location)))
+        reached = [(names[name], "") for name in place.upstreams if name in names]
+        for upstream, name in reached or [("", place.name)]:
+            found.setdefault((upstream, name), Bound(upstream, name, over(place), burst, location))
     return list(found.values())
+
+
+def bindings(found: Sequence[Bound], facts: HostFacts) -> tuple[Binding, ...]:
+    """The bindings on one host."""
+    where = domain(facts)
+    return tuple(
+        Binding(
+            str(ref_of(facts, one.upstream)) if one.upstream else one.place, one.over, where, one.burst, one.location
+        )
+        for one in found
+    )
 
 
 def domain(facts: HostFacts) -> Domain:
@@ -114,7 +134,7 @@ def domain(facts: HostFacts) -> Domain:
     return Domain("instance", Interval.exactly(facts.proxies_in_environment), clean(facts.proxies_source))
 
 
-def notes(zone: Zone, held: Sequence[Hold], found: Sequence[Place], name: str) -> list[str]:
+def notes(tree: NginxTree, zone: Zone, held: Sequence[Hold], name: str) -> list[str]:
     """What a careful engineer should know of a zone's key, its places and its inheritance."""
     result = []
     if not held:
@@ -127,7 +147,7 @@ def notes(zone: Zone, held: Sequence[Hold], found: Sequence[Place], name: str) -
     lines = {id(hold.directive) for hold in held}
     result.extend(
         f"not in {place.name}: its own {name} discards the inherited ones"
-        for place in found
+        for place in places(tree)
         if any(id(d) in lines for d in place.discarded.get(name, ()))
     )
     result.extend(

@@ -35,7 +35,8 @@ class Request:
     limited: bool
 
 
-def logs(tree: NginxTree, named: str | None = None) -> list[Log]:
+@lru_cache(maxsize=64)
+def logs(tree: NginxTree, named: str | None = None) -> tuple[Log, ...]:
     """The access logs that can be counted. `named` is the deck file's own path: then only that one."""
     formats: dict[str, str] = {}
     directives = list(_everywhere(tree, tree.http()))
@@ -51,11 +52,11 @@ def logs(tree: NginxTree, named: str | None = None) -> list[Log]:
         if _names_upstream(text) and path.startswith("/") and "$" not in path:
             found.setdefault(path, Log(path, text))
     if named is None:
-        return list(found.values())
+        return tuple(found.values())
     if named in found:
-        return [found[named]]
+        return (found[named],)
     text = next((text for text in formats.values() if _names_upstream(text)), "")
-    return [Log(named, text)] if text else []
+    return (Log(named, text),) if text else ()
 
 
 def _everywhere(tree: NginxTree, directives: Iterator[Directive]) -> Iterator[Directive]:

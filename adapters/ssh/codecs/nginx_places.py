@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 from control.text import clean
@@ -19,7 +20,7 @@ LISTS = ("limit_req", "limit_conn")
 SIMPLE = ("limit_req_status", "limit_req_dry_run", "limit_conn_status", "limit_conn_dry_run")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """One location (or a server without any), with what holds there."""
 
@@ -42,7 +43,8 @@ class Place:
     """The server has a `server_name` that is not empty."""
 
 
-def places(tree: NginxTree) -> list[Place]:
+@lru_cache(maxsize=64)
+def places(tree: NginxTree) -> tuple[Place, ...]:
     """All places of all servers, in the order of the files."""
     http = list(tree.http())
     variables = _variables(tree, http)
@@ -60,7 +62,7 @@ def places(tree: NginxTree) -> list[Place]:
         known = variables | _set(inside)
         inner = list(_locations(tree, inside, here, known))
         found.extend(inner or [here])
-    return found
+    return tuple(found)
 
 
 def _listen(inside: Sequence[Directive]) -> str:
@@ -136,10 +138,10 @@ def _set(inside: Sequence[Directive]) -> dict[str, tuple[str, ...]]:
     return {d.arguments[0].lstrip("$"): (d.arguments[1],) for d in inside if d.name == "set" and len(d.words) == 3}
 
 
-def matches_of(found: Sequence[Place]) -> dict[str, tuple[str, ...]]:
+def matches_of(tree: NginxTree) -> dict[str, tuple[str, ...]]:
     """Upstream name -> what leads to it."""
     result: dict[str, list[str]] = {}
-    for place in found:
+    for place in places(tree):
         for name in place.upstreams:
             result.setdefault(name, []).append(place.match or place.name)
     return {name: tuple(dict.fromkeys(texts)) for name, texts in result.items()}

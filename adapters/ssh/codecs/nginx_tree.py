@@ -109,6 +109,24 @@ def absolute(main: str, pattern: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(main), pattern))
 
 
+def tree_of(config: ConfigTree) -> NginxTree:
+    """The tree of these files. Hosts with the same files share one, and all that is worked out of it.
+
+    Raises `NginxSyntaxError`.
+    """
+    return _tree(config.main, *(tuple(part.items()) for part in (config.files, config.expanded, config.unreadable)))
+
+
+@lru_cache(maxsize=64)
+def _tree(
+    main: tuple[str, ...],
+    files: tuple[tuple[str, bytes], ...],
+    expanded: tuple[tuple[str, tuple[str, ...]], ...],
+    unreadable: tuple[tuple[str, str], ...],
+) -> NginxTree:
+    return NginxTree(ConfigTree(main, dict(files), dict(expanded), unreadable=dict(unreadable)))
+
+
 class NginxTree:
     """A configuration as nginx sees it: `children` gives directives with every include replaced by what it holds."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from adapters.ssh.codecs.file_owners import owners
+from adapters.ssh.codecs.nginx_places import matches_of
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 from adapters.ssh.codecs.spans import FileEdit, TokenEdit
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
@@ -66,7 +68,8 @@ class Upstream:
         return self.servers[0].directive.path if self.servers else self.directive.path
 
 
-def upstreams(tree: NginxTree) -> list[Upstream]:
+@lru_cache(maxsize=64)
+def upstreams(tree: NginxTree) -> tuple[Upstream, ...]:
     """All upstreams of the http block. Those that share a name are told apart by their file."""
     found: list[Upstream] = []
     taken: set[str] = set()
@@ -82,7 +85,7 @@ def upstreams(tree: NginxTree) -> list[Upstream]:
         policy = " ".join(next(([d.name, *d.arguments] for d in inside if d.name in _POLICIES), []))
         zone = any(d.name == "zone" for d in inside)
         found.append(Upstream(name, native, block, _servers(inside), policy, zone, name != native))
-    return found
+    return tuple(found)
 
 
 def _servers(inside: Sequence[Directive]) -> tuple[Server, ...]:
@@ -101,35 +104,62 @@ def _servers(inside: Sequence[Directive]) -> tuple[Server, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a route is made of and every host with the same files has in common."""
+
+    upstream: Upstream
+    targets: tuple[Target, ...]
+    matches: tuple[str, ...]
+    status: Status
+    editable: Editable
+    notes: tuple[str, ...]
+
+
+@lru_cache(maxsize=64)
+def _contents(tree: NginxTree, workers: int | None) -> tuple[_Content, ...]:
+    matches = matches_of(tree)
+    twice = Status(StatusState.ERROR, "another upstream has the same name")
+    return tuple(
+        _Content(
+            upstream,
+            _targets(upstream),
+            matches.get(upstream.native_name, ()),
+            twice if upstream.duplicate else Status(),
+            _editable(upstream),
+            tuple(_notes(upstream, workers)),
+        )
+        for upstream in upstreams(tree)
+    )
+
+
 def read(
-    tree: NginxTree, config: ConfigTree, facts: HostFacts, matches: dict[str, tuple[str, ...]], workers: int | None
+    tree: NginxTree, config: ConfigTree, facts: HostFacts, workers: int | None, notes: tuple[str, ...]
 ) -> list[Route]:
-    """The routes. `matches` says which locations lead to each upstream, `workers` how many workers run."""
-    return [_route(upstream, config, facts, matches, workers) for upstream in upstreams(tree)]
+    """The routes. `workers` says how many workers run, `notes` what is to be known of each of them."""
+    return [_route(content, config, facts, notes) for content in _contents(tree, workers)]
 
 
-def _route(
-    upstream: Upstream, config: ConfigTree, facts: HostFacts, matches: dict[str, tuple[str, ...]], workers: int | None
-) -> Route:
+def _route(content: _Content, config: ConfigTree, facts: HostFacts, notes: tuple[str, ...]) -> Route:
+    upstream = content.upstream
     path = upstream.path
-    status = Status(StatusState.ERROR, "another upstream has the same name") if upstream.duplicate else Status()
     return Route(
         ref=ref_of(facts, upstream.name),
         platform=Platform.SSH,
         name=clean(upstream.name),
         semantics=Semantics.PROPORTIONAL,
         grid=GRID,
-        targets=_targets(upstream),
+        targets=content.targets,
         object=object_name(facts, path),
         base=base_of(config.files[path]),
         read_at=facts.read_at,
-        matches=matches.get(upstream.native_name, ()),
+        matches=content.matches,
         states=_STATES,
         sticky=clean(upstream.policy) if upstream.policy.split(" ")[0] in ("ip_hash", "hash", "sticky") else "",
         owners=owners(config.files[path]),
-        status=status,
-        editable=_editable(upstream),
-        notes=tuple(_notes(upstream, workers)),
+        status=content.status,
+        editable=content.editable,
+        notes=content.notes + notes,
         location=clean(upstream.directive.location),
     )
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.codecs.nginx_log import Log, Request, logs, requests
-from adapters.ssh.codecs.nginx_tree import NginxTree
+from adapters.ssh.codecs.nginx_tree import tree_of
 from adapters.ssh.seam import (
     ConfigTree,
     FileChange,
@@ -130,7 +130,7 @@ class NginxDriver:
         key = (facts.environment, facts.host, facts.proxy.config)
         known = self._logs.get(key)
         if known is None or known[0] is not tree:
-            known = self._logs[key] = (tree, logs(NginxTree(tree), facts.access_log or facts.proxy.access_log))
+            known = self._logs[key] = (tree, logs(tree_of(tree), facts.access_log or facts.proxy.access_log))
         return known[1]
 
     async def _counted(self, host: HostReader, facts: HostFacts, log: Log) -> _LogCount:
