@@ -19,6 +19,7 @@ from typing import Any
 from control import model
 from control.model import Reach, ReachState, Snapshot
 from control.ref import Ref
+from control.views import REMEMBERED
 
 _VERSION = 1
 _FRACTION, _SET, _FIRST_CLASS = 1, 2, 10
@@ -121,5 +122,5 @@ def load(path: Path) -> Snapshot | None:
         snapshot = decode(path.read_bytes())
     except (OSError, ValueError):
         return None
-    reach = Reach(ReachState.DEGRADED, "from the last session, not read yet")
+    reach = Reach(ReachState.DEGRADED, REMEMBERED)
     return dataclasses.replace(snapshot, environment=dataclasses.replace(snapshot.environment, reach=reach))

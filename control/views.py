@@ -11,6 +11,8 @@ from control.ref import Ref
 
 NOT_READ = "not read yet"
 """Why an environment is not reached whose first read has not come back."""
+REMEMBERED = "from the last session, not read yet"
+"""Why an environment whose rows are those of the last session is not wholly reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,10 @@ class EnvironmentView:
 
     @property
     def is_awaited(self) -> bool:
-        """Its first read is still on the way: nothing is known of it, and nothing is wrong with it."""
-        return self.read_at is None and self.environment.reach.why == NOT_READ
+        """Its first read is still on the way, and nothing is wrong with it: nothing is known of it, or what the last
+        session knew."""
+        why = self.environment.reach.why
+        return (self.read_at is None and why == NOT_READ) or why == REMEMBERED
 
 
 @dataclass(frozen=True, slots=True)

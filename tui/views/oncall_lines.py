@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from control.model import ReachState, Special
+from control.views import EnvironmentView
 from tui import figures
 from tui.cells import clip, fit, wrap
+from tui.cells import width as cell_len
 from tui.look import Line, Look, Span
 from tui.risk import used_ratio
 from tui.store import ChangeRow, LimitRow, RouteRow, Store
@@ -17,6 +20,8 @@ from tui.views.routes import set_and_seen
 from tui.widgets.bars import limit_bar, percent, sparkline
 
 HOUR = 3600.0
+FEW = 3
+"""More environments than this with the same trouble are told in one answer."""
 
 
 def _head(look: Look, section: Section, shown: int, width: int) -> Line:
@@ -47,17 +52,18 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
         (r for r in store.limits.values() if (used_ratio(r.limit) or 0) * 10 >= 8),
         key=lambda r: -(used_ratio(r.limit) or 0),
     )
-    down = _unreachable(store, width)
+    untrusted, environments = _reach(store, width)
     recent = [change for change in store.changes if time.time() - change.at < HOUR]
     views = store.inventory.environments.values() if store.inventory else ()
-    waiting = int(any(view.is_awaited for view in views))
+    waiting = any(view.is_awaited for view in views)
+    troubles = [*(_broken(row, width, store) for row in broken), *untrusted]
     sections = [
-        Section("broken", "bad", [*(_broken(row, width, store) for row in broken), *down], waiting),
-        Section("traffic not where it was meant", "bad", [[_gap(row, look, width, store)] for row in gaps]),
-        Section("throttled", "bad", [[_limit(row, look, width, store, rejects=True)] for row in biting]),
-        Section("nearly full", "warn", [[_limit(row, look, width, store, rejects=False)] for row in full]),
-        Section("changed in the last hour", "info", [[_change(change, width)] for change in recent]),
-        Section("services now", "muted", [[line] for line in _services(store, look, width)]),
+        Section("broken", "bad", troubles, len(broken) + environments, waiting),
+        _section("traffic not where it was meant", "bad", [_gap(row, look, width, store) for row in gaps]),
+        _section("throttled", "bad", [_limit(row, look, width, store, rejects=True) for row in biting]),
+        _section("nearly full", "warn", [_limit(row, look, width, store, rejects=False) for row in full]),
+        Section("changed in the last hour", "info", _changes(recent, width), len(recent)),
+        _section("services now", "muted", _services(store, look, width)),
     ]
     return _share_out(sections, look, width, height)
 
@@ -69,12 +75,15 @@ class Section:
     title: str
     role: str
     answers: list[list[Line]]
-    waiting: int = 0
-    """So many of the answers only say what is not known yet."""
+    count: int
+    """How many things it is about; an answer may be about several, or only say what is not known yet."""
+    waiting: bool = False
+    """One of the answers only says what is not known yet."""
 
-    @property
-    def count(self) -> int:
-        return len(self.answers) - self.waiting
+
+def _section(title: str, role: str, lines: list[Line]) -> Section:
+    """A section whose answers are one line each."""
+    return Section(title, role, [[line] for line in lines], len(lines))
 
 
 def _share_out(sections: list[Section], look: Look, width: int, height: int) -> list[Line]:
@@ -93,29 +102,60 @@ def _share_out(sections: list[Section], look: Look, width: int, height: int) -> 
     return drawn
 
 
-def _unreachable(store: Store, width: int) -> list[list[Line]]:
-    """Environments that do not answer, answer in part, or were last read long ago."""
+class _Trouble(NamedTuple):
+    """What can be the matter with environments: its role, and its words for one and for many."""
+
+    role: str
+    one: str
+    many: str
+
+
+_DOWN = _Trouble("bad", "does not answer", "do not answer")
+_IN_PART = _Trouble("warn", "answers in part", "answer in part")
+_OLD = _Trouble("warn", "was read long ago", "were read long ago")
+
+
+def _routes(view: EnvironmentView) -> str:
+    return f"{view.routes} route{'s' if view.routes != 1 else ''}"
+
+
+def _trouble(view: EnvironmentView, store: Store) -> tuple[_Trouble, str] | None:
+    """What is the matter with an environment, and why; None where its figures can be trusted."""
+    reach, age = view.environment.reach, figures.age(store.age(view.environment.name))
+    if reach.state is ReachState.UNREACHABLE:
+        return _DOWN, f"{reach.why}; {_routes(view)} as of {age} ago"
+    if reach.state is ReachState.DEGRADED:
+        return _IN_PART, reach.why
+    return (_OLD, f"its {_routes(view)} may be otherwise") if store.stale(view.environment.name) else None
+
+
+def _reach(store: Store, width: int) -> tuple[list[list[Line]], int]:
+    """What cannot be trusted, and of how many environments; many with the same trouble are one answer: a network."""
+    views = store.inventory.environments.values() if store.inventory else ()
+    found: dict[_Trouble, list[tuple[str, str]]] = {}
+    for view in views:
+        trouble = None if view.is_awaited else _trouble(view, store)
+        if trouble is not None:
+            found.setdefault(trouble[0], []).append((view.environment.name, trouble[1]))
     told: list[list[Line]] = []
-    awaited: list[str] = []
-    for view in store.inventory.environments.values() if store.inventory else ():
-        name, reach = view.environment.name, view.environment.reach
-        if view.is_awaited:
-            awaited.append(name)
-            continue
-        age = figures.age(store.age(name))
-        if reach.state is ReachState.UNREACHABLE:
-            role, text = "bad", f"does not answer: {reach.why}; {view.routes} routes as of {age} ago"
-        elif reach.state is ReachState.DEGRADED:
-            role, text = "warn", f"answers in part: {reach.why}"
-        elif store.stale(name):
-            role, text = "warn", f"last read {age} ago: its {view.routes} routes may be otherwise"
+    for kind, places in found.items():
+        names = [name for name, _ in places]
+        if len(places) > FEW:
+            text = f"{kind.many}: {', '.join(names[:FEW])} and {len(names) - FEW} more; {names[0]}: {places[0][1]}"
+            told.append(_told("?", f"{len(names)} environments", text, kind.role, width, _oldest(store, names)))
         else:
-            continue
-        told.append(_told("?", name, text, role, width, (f"{age:>5} ", "stale")))
+            told += [_told("?", n, f"{kind.one}: {why}", kind.role, width, _oldest(store, [n])) for n, why in places]
+    awaited = [view.environment.name for view in views if view.is_awaited]
     if awaited:
         first = "still being read" if told else "being read"
-        told.append(_told(" ", first, ", ".join(awaited), "info", width, ("", "stale")))
-    return told
+        told.append(_told(" ", first, ", ".join(awaited), "info", width, _oldest(store, awaited)))
+    return told, sum(map(len, found.values()))
+
+
+def _oldest(store: Store, names: list[str]) -> Span:
+    """The greatest age of these environments' figures, for the right edge."""
+    oldest = max((age for name in names if (age := store.age(name)) is not None), default=None)
+    return f"{figures.age(oldest):>5} ", "stale"
 
 
 def _told(mark: str, name: str, text: str, role: str, width: int, tail: Span) -> list[Line]:
@@ -201,11 +241,37 @@ def _limit(row: LimitRow, look: Look, width: int, store: Store, rejects: bool) -
     )
 
 
-def _change(change: ChangeRow, width: int) -> Line:
+def _runs(recent: list[ChangeRow]) -> list[list[ChangeRow]]:
+    """Each change alone, and all that the same hand did to many things in the same minute together: a deployment."""
+    runs: list[list[ChangeRow]] = []
+    for change in recent:
+        if runs and change.outside and _same_hand(runs[-1][0], change):
+            runs[-1].append(change)
+        else:
+            runs.append([change])
+    return runs
+
+
+def _changes(recent: list[ChangeRow], width: int) -> list[list[Line]]:
+    who = max((min(cell_len(change.who), 18) for change in recent), default=0)
+    return [[_change(run, who, width)] for run in _runs(recent)]
+
+
+def _same_hand(one: ChangeRow, other: ChangeRow) -> bool:
+    return one.outside is not None and (one.who, figures.clock(one.at)) == (other.who, figures.clock(other.at))
+
+
+def _what(run: list[ChangeRow]) -> str:
+    more = f" and {len(run) - 1} more" if len(run) > 1 else ""
+    return f"{run[0].what}{more} ({run[0].outcome})"
+
+
+def _change(run: list[ChangeRow], who: int, width: int) -> Line:
+    change = run[0]
     return (
         (f"   {figures.clock(change.at)} ", "muted"),
-        (fit(change.who, 10) + " ", "info" if change.outside else "accent"),
-        (clip(f"{change.what} ({change.outcome})", max(width - 22, 20)).rstrip(), "text"),
+        (fit(change.who, who) + "  ", "info" if change.outside else "accent"),
+        (clip(_what(run), max(width - who - 12, 20)).rstrip(), "text"),
     )
 
 
@@ -226,7 +292,7 @@ def summary(store: Store) -> str:
             for r in biting
         ]
     views = store.inventory.environments.values() if store.inventory else ()
-    down = [v for v in views if v.environment.reach.state is not ReachState.OK]
+    down = [v for v in views if v.environment.reach.state is not ReachState.OK and not v.is_awaited]
     if down:
         lines += ["", "### Out of reach, whole or in part"]
         lines += [f"- {v.environment.name}: {v.environment.reach.why}" for v in down]
@@ -235,6 +301,6 @@ def summary(store: Store) -> str:
         lines += [
             "",
             "### Changed in the last hour",
-            *(f"- {figures.clock(c.at)} {c.who}: {c.what} ({c.outcome})" for c in recent),
+            *(f"- {figures.clock(run[0].at)} {run[0].who}: {_what(run)}" for run in _runs(recent)),
         ]
     return "\n".join(lines) + "\n"

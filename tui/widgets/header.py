@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control.model import Platform, ReachState
+from control.plane import EnvironmentView
 from tui import figures
 from tui.arming import Arming
 from tui.cells import fit, line_width
@@ -33,11 +34,12 @@ class HeaderState:
 def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming, look: Look, cells: int) -> Line:
     """The dangerous things first, in words; what does not fit is left out from the right."""
     rule: Span = (f" {look.glyphs.bar} ", "faint")
-    blocks: list[list[Span]] = [_where(state, store, arming), _fresh(store, look, cells)]
-    alerts = store.alerts
-    word = f"{alerts} broken" if alerts else "nothing broken"
+    where, fresh = _where(state, store, arming), _fresh(store, look, cells)
+    blocks = [where, fresh]
     if store.loaded:
-        blocks.append([(word, "bad" if alerts else "good")])
+        blocks.append([_broken(store)])
+        if line_width(tuple(span for block in blocks for span in block)) + 6 > cells:
+            blocks[1] = _trusted(store, _views(store))  # what is broken is never what finds no room
     staged = len(staging)
     if staged:
         blocks.append([(f"staged {staged}", "staged")])
@@ -54,6 +56,21 @@ def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming,
         if line_width(tuple(block)) <= room:
             parts += [rule, *block] if parts else block
     return tuple(parts)
+
+
+def _views(store: Store) -> list[EnvironmentView]:
+    return list(store.inventory.environments.values()) if store.inventory else []
+
+
+def _broken(store: Store) -> Span:
+    """What is broken is known only of what answers."""
+    views = _views(store)
+    down = sum(map(is_down, views))
+    if store.alerts:
+        return f"{store.alerts} broken", "bad"
+    if down:
+        return ("nothing else broken", "text") if down < len(views) else ("nothing answers", "bad")
+    return "nothing broken", "good"
 
 
 def _where(state: HeaderState, store: Store, arming: Arming) -> list[Span]:
@@ -79,26 +96,32 @@ def _where(state: HeaderState, store: Store, arming: Arming) -> list[Span]:
 
 
 def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
+    """How old what is shown is, and what is not to be had, by platform."""
     if store.inventory is None or not store.loaded:
         return [("reading…" if not look.ascii else "reading...", "info")]
     spans: list[Span] = [("fresh", "muted")] if cells >= 100 else []
     for platform in Platform:
         views = [v for v in store.inventory.environments.values() if v.environment.platform is platform]
-        if not views:
-            continue
-        awaited = sum(v.is_awaited for v in views)
-        down = sum(v.environment.reach.state is ReachState.UNREACHABLE for v in views) - awaited
-        ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
-        fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
-        stale = len(ages) - len(fresh)
-        spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), (figures.age(max(fresh, default=None)), "text")]
-        if awaited:
-            spans.append((f" {awaited} reading", "info"))
-        if stale:
-            spans.append((f" {stale} stale", "warn"))
-        if down:
-            spans.append((f" {down} down", "bad"))
+        if views:
+            spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), *_trusted(store, views)]
     return spans
+
+
+def _trusted(store: Store, views: Sequence[EnvironmentView]) -> list[Span]:
+    """The age of the oldest figures that are not called old, then how many environments have others: `7s 4 down`."""
+    awaited = sum(v.is_awaited for v in views)
+    down = sum(map(is_down, views))
+    ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
+    fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
+    stale = len(ages) - len(fresh)
+    others = ((awaited, "reading", "info"), (stale, "stale", "warn"), (down, "down", "bad"))
+    age: Span = (figures.age(max(fresh, default=None)), "text")
+    return [age, *((f" {number} {word}", role) for number, word, role in others if number)]
+
+
+def is_down(view: EnvironmentView) -> bool:
+    """Whether an environment does not answer; one whose first read is on the way may yet."""
+    return view.environment.reach.state is ReachState.UNREACHABLE and not view.is_awaited
 
 
 def _identity(store: Store) -> str:
