@@ -104,7 +104,12 @@ def headroom_line(name: str, headroom: Headroom) -> str:
     """One line on a service's demand limit, for the plan."""
     if headroom.demand_max is None:
         return f"{name}: D* unknown ({headroom.why})" if headroom.why else f"{name}: D* unknown"
-    low, high = headroom.demand_max.low, headroom.demand_max.high
-    ends = " to ".join("?" if end is None else f"{float(end):.4g}" for end in dict.fromkeys((low, high)))
+    low, high = (
+        None if end is None else f"{float(end):.4g}" for end in (headroom.demand_max.low, headroom.demand_max.high)
+    )
+    if low is None or high is None:
+        ends = f"at most {high}" if low is None else f"at least {low}"
+    else:
+        ends = low if low == high else f"{low} to {high}"
     first = f", {headroom.first_to_saturate} saturates first" if headroom.first_to_saturate else ""
     return f"{name}: D* {ends} rps{first}"

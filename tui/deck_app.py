@@ -103,13 +103,11 @@ class DeckApp(App[int], inherit_bindings=False):
             self.keymap = Keymap(session.deck.keys)
             self.store.configured = {environment.name: environment for environment in session.deck.environments}
         except ControlError as error:
-            self.failure = error
-            self._redraw()
+            self._fail(error)
             return
         except Exception as error:
             self.log_failure(error)
-            self.failure = ControlError(f"could not start: {type(error).__name__}", hint=f"see {self._crash}")
-            self._redraw()
+            self._fail(ControlError(f"could not start: {type(error).__name__}", hint=f"see {self._crash}"))
             return
         self.session = session
         self.head.demo = session.deck.path is None
@@ -121,6 +119,10 @@ class DeckApp(App[int], inherit_bindings=False):
             if drafts.load_draft(self.staging.draft_file, self.staging):
                 self.say(f"{len(self.staging)} staged edits restored from the draft", "staged")
         await self._follow(session.reader_plane)
+
+    def _fail(self, error: ControlError) -> None:
+        self.failure, self.head.failed = error, True
+        self._redraw()
 
     def _restore(self, session: Session) -> None:
         """Bring back view, filters and order of the last time, and keep what they become."""

@@ -54,9 +54,12 @@ class Commands(DeckParts):
         return sorted(verb for verb in verbs if verb.startswith(text))
 
     def _about(self, text: str) -> tuple[str, str]:
+        if not text:
+            return "a command; tab completes, ? lists them all", "faint"
         action = COMMANDS.get(text.split(" ")[0])
         if action is None:
-            return "", "muted"
+            options = self._completions(text)
+            return " ".join(options) if len(options) > 1 else "", "faint"
         why = action.unavailable(self.situation())
         return (why or action.title), ("warn" if why else "faint")
 

@@ -26,8 +26,8 @@ class ChangesView(ListView):
     sorts = ("when",)
     columns = (
         Column("when", "WHEN", 11, keep=100),
-        Column("who", "WHO", 10, keep=90, grow=1, most=24),
-        Column("what", "WHAT", 30, keep=95, grow=6),
+        Column("who", "WHO", 12, keep=90, grow=1, most=24),
+        Column("what", "WHAT", 28, keep=95, grow=6),
         Column("outcome", "OUTCOME", 16, keep=85, grow=1, most=24),
         Column("reason", "WHY", 16, keep=40, grow=3, most=60),
     )

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from control.model import Health, Owner, Route, Target, TargetState
 from tui import figures
-from tui.cells import fit, safe, wrap
+from tui.cells import clip, fit, safe, width, wrap
 from tui.look import Line, Look, Span
 from tui.risk import Problem
 from tui.staging import RouteDraft, Staging
@@ -44,6 +44,10 @@ class Page:
 
     def fit(self, text: str, cells: int, right: bool = False) -> str:
         return fit(text, cells, right=right, ellipsis=self.look.glyphs.ellipsis)
+
+    def clip(self, text: str, cells: int) -> str:
+        """A sentence, cut at its end."""
+        return clip(text, cells, ellipsis=self.look.glyphs.ellipsis)
 
 
 def banner_line(page: Page, store: Store, environment: str) -> None:
@@ -121,10 +125,14 @@ def grid_words(route: Route) -> str:
 
 def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) -> None:
     draft = staging.routes.get(row.ref)
-    name_width = max(page.width - 34, 8)
+    healths = [_health_words(target, draft) for target in row.route.targets]
+    spare = max(page.width - 34, 8)  # what the figures leave, and twelve cells of health
+    longest = max((width(target.name) for target in row.route.targets), default=0)
+    name_width = min(max(longest + 2, 12), spare)
+    health_width = 12 + spare - name_width
     head = f"{fit('TARGET', name_width)}  SET  NEW  SEEN  HEALTH"
     page.add(("    " + head, "muted"))
-    for index, target in enumerate(row.route.targets):
+    for index, (target, health) in enumerate(zip(row.route.targets, healths, strict=True)):
         page.targets.append(len(page.lines))
         ground = "cursor" if index == cursor else "ground"
         pointer = page.look.glyphs.pointer if index == cursor else " "
@@ -139,7 +147,7 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
             (fit(percent(target.share), 5, right=True), "text"),
             (fit(_new_words(draft, target), 5, right=True), "staged"),
             (fit(measured(seen) + ("!" if off else ""), 6, right=True), "bad" if off else "text"),
-            ("  " + page.fit(*_health_words(target, draft)), _health_role(target)),
+            ("  " + page.clip(health, health_width), _health_role(target)),
             ground=ground,
         )
     _bars(page, row, staging)
@@ -169,7 +177,7 @@ def _new_words(draft: RouteDraft | None, target: Target) -> str:
     return percent(after) if after != target.share else ""
 
 
-def _health_words(target: Target, draft: RouteDraft | None) -> tuple[str, int]:
+def _health_words(target: Target, draft: RouteDraft | None) -> str:
     staged = draft.states.get(target.name) if draft else None
     state = staged or target.state
     words = {TargetState.DRAINING: "drain", TargetState.MAINTENANCE: "maint"}.get(state, target.health.value)
@@ -177,7 +185,7 @@ def _health_words(target: Target, draft: RouteDraft | None) -> tuple[str, int]:
         words = target.health_detail if target.health is Health.UP else f"{words} {target.health_detail}"
     if state is TargetState.ACTIVE and target.health is Health.UNKNOWN and not target.health_detail:
         words = figures.UNKNOWN
-    return ("→" if staged else "") + words, 12
+    return ("→" if staged else "") + words
 
 
 def _health_role(target: Target) -> str:
@@ -189,24 +197,26 @@ def _health_role(target: Target) -> str:
 def _limits(page: Page, row: RouteRow, store: Store, staging: Staging) -> None:
     inventory = store.inventory
     refs = inventory.limits_of.get(row.ref, ()) if inventory else ()
-    for ref in refs:
-        found = store.limits.get(ref)
-        if found is None:
-            continue
-        limit = found.limit
+    known = [found for ref in refs if (found := store.limits.get(ref)) is not None]
+    spare = page.width - 26  # what the amount and something staged leave
+    names = min(max((width(found.name) for found in known), default=0), max(spare, 9))
+    bars = names + 34 <= page.width  # a name is worth more than a bar
+    for found in known:
+        ref, limit = found.ref, found.limit
         edit = staging.limits.get(ref)
         amount = limit.amount if isinstance(limit.amount, Fraction) else None
         burst = limit.burst.at_once if limit.burst and not limit.measure.is_level else None
-        bar = limit_bar(limit.use.current, amount, burst, 9, page.look.glyphs) if limit.use.current is not None else []
+        used = limit.use.current
+        bar = limit_bar(used, amount, burst, 9, page.look.glyphs) if bars and used is not None else []
         rejected = limit.use.rejected_per_second
         page.add(
-            (page.fit(found.name, max(min(page.width - 37, 20), 9)) + " ", "text"),
+            (page.fit(found.name, names) + " ", "text"),
             (page.fit(amount_text(limit), 9, True) + " ", "text"),
             *bar,
             (f" {page.look.glyphs.arrow} {staged_text(limit, edit)}" if edit else "", "staged"),
             (f" rejects {figures.count(rejected)}/s" if rejected else "", "bad"),
         )
-    if refs:
+    if known:
         page.blank()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from control.model import Binding, Limit
+from control.capacity import ALL_CALLERS
+from control.edit import split_field
+from control.fields import show
+from control.model import Binding, Limit, Measure
 from control.plan import HistoryItem
 from control.plane import EnvironmentView, ServiceView
 from tui import figures
@@ -51,7 +54,8 @@ def limit_page(row: LimitRow, store: Store, staging: Staging, look: Look, width:
 def _definition(page: Page, limit: Limit) -> None:
     if limit.burst is not None and limit.burst.native is not None:
         page.text("burst", f"{limit.burst.native}, lets {figures.count(limit.burst.at_once)} pass at once from idle")
-    page.text("counts", f"{limit.measure.value.replace('_', ' ')} {limit.match}".rstrip())
+    measure = "requests in flight" if limit.measure is Measure.INFLIGHT else limit.measure.value.replace("_", " ")
+    page.text("counts", f"{measure}: {limit.match}" if limit.match else measure)
     page.text("per", ", ".join(limit.key) or "all callers share one")
     page.text("over it", str(limit.over))
     words = [limit.mode.value, limit.strength.value.replace("_", " "), limit.life.value.replace("_", " ")]
@@ -74,15 +78,12 @@ def _binding(page: Page, binding: Binding) -> None:
     page.text("bound to", binding.on, "info")
     effective = binding.effective
     if effective is not None:
-        page.text("gets", f"{interval_text(effective, effective.seconds)} per {effective.per}", "strong")
+        whose = "for all callers together" if effective.per == ALL_CALLERS else f"per {effective.per}"
+        page.text("gets", f"{interval_text(effective, effective.seconds)} {whose}", "strong")
         at_once = interval_text(effective.at_once)
         if at_once != figures.UNKNOWN:
             page.text("at once", at_once)
         page.text("because", effective.why, "muted")
-    count = interval_text(binding.domain.count)
-    page.text(
-        "counted", f"in each of {count} {binding.domain.kind}  ({binding.domain.source or 'unknown source'})", "muted"
-    )
     page.blank()
 
 
@@ -107,14 +108,16 @@ def _item(page: Page, item: HistoryItem) -> None:
         page.blank()
         page.add((page.fit(object_words(step.object), page.width), "info"))
         for change in step.changes:
+            target, what = split_field(change.field)
+            name = what if target is None else target if what == "weight" else f"{target} {what}"
             page.add(
-                ("  " + page.fit(change.field, max(page.width - 26, 10)), "muted"),
-                (f" {change.before}", "removed"),
+                ("  " + page.fit(name, max(page.width - 26, 10)), "muted"),
+                (f" {show(change.before)}", "removed"),
                 (f" {page.look.glyphs.arrow} ", "muted"),
-                (f"{change.after}", "added"),
+                (show(change.after), "added"),
             )
     page.blank()
-    page.add(("u", "key"), (" plans the way back, refused where somebody changed it since", "muted"))
+    page.text("u", "plans the way back; where somebody changed it since, you are asked", "muted")
 
 
 def service_page(view: ServiceView, store: Store, look: Look, width: int) -> Page:

@@ -19,7 +19,12 @@ def rail_lines(store: Store, staging: Staging, look: Look, width: int) -> list[L
     lines += _broken(store, look, width) or [(("nothing", "good"),)]
     lines += [(), (("changes", "title"),)]
     for row in store.changes[:14]:
-        lines.append(((f"{figures.clock(row.at)} ", "muted"), (fit(row.who, 8), "info" if row.outside else "accent")))
+        lines.append(
+            (
+                (f"{figures.clock(row.at)} ", "muted"),
+                (fit(row.who, max(width - 6, 8)), "info" if row.outside else "accent"),
+            )
+        )
         lines.append((("  ", "text"), (clip(row.what, width - 2, ellipsis=look.glyphs.ellipsis), "text")))
     return lines
 

@@ -26,6 +26,8 @@ class HeaderState:
     paused: bool = False
     job: str = ""
     loading: bool = True
+    failed: bool = False
+    """The start did not come to a fleet: the screen says why."""
     tabs: Sequence[tuple[str, bool]] = ()
     words: str = ""
     position: str = ""
@@ -35,7 +37,7 @@ def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming,
     """The dangerous things first, in words; what does not fit is left out from the right."""
     rule: Span = (f" {look.glyphs.bar} ", "faint")
     where, fresh = _where(state, store, arming), _fresh(store, look, cells)
-    blocks = [where, fresh]
+    blocks = [where] if state.failed else [where, fresh]
     if store.loaded:
         blocks.append([_broken(store)])
         if line_width(tuple(span for block in blocks for span in block)) + 6 > cells:
