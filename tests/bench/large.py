@@ -22,13 +22,14 @@ METHOD = (
     "derived and drawn all the time. k9s stands in the benchmark of rows."
 )
 REASON = (
-    "Each letter of a filter tests, groups, sorts and draws 2,000 rows anew on the loop that the servers of 729 "
-    "places run on as well: what comes between is in its tail. The median holds the goal. The idle processor pays for "
-    "both ends of every look and watch, the server's too. The program on a real cluster stands under memory and idle."
+    "A letter shares its loop with the servers of 729 places: what they do in between is in its tail. The idle "
+    "processor pays for both ends of every look and watch, the server's too. The program on a real cluster stands "
+    "under memory and idle."
 )
 KEYS = 40
-SETTLE_SECONDS = 30.0
-"""Reading 500 hosts and 25 clusters for the first time, and their watches' first looks."""
+ALL_READ = r"/2000 by risk"
+SETTLE_SECONDS = 12.0
+"""The watches' first looks at 500 hosts and 25 clusters."""
 IDLE_SECONDS = 20.0
 
 
@@ -38,6 +39,8 @@ def run(context: Context) -> Section:
     with Terminal(command, 120, 35, context.state("large")) as terminal:
         rows = terminal.wait_for(READY, 30)
         section.rows.append(Row("first rows, nothing kept of an earlier start", milliseconds(rows), "", "", "", None))
+        every = terminal.wait_for(ALL_READ, 120)
+        section.rows.append(Row("every row of the fleet", milliseconds(every), "", "", "", None))
         let_pass(terminal, SETTLE_SECONDS)
         section.rows.append(tail("cursor on its new row, idle", moves(terminal, KEYS, 0.1), 0.02))
         section.rows.append(tail("a letter of a filter", _letters(terminal), 0.03))
@@ -50,7 +53,7 @@ def run(context: Context) -> Section:
     section.rows.append(Row("memory", f"{memory / 1e6:.0f} MB", "", "", "under 300 MB", memory < 300e6))
     section.rows.append(Row("idle processor, servers included", f"{used:.1%}", "", "", "under 5%", used < 0.05))
     with Terminal([*command, "moving"], 120, 35, context.state("large-moving")) as terminal:
-        terminal.wait_for(READY, 30)
+        terminal.wait_for(ALL_READ, 120)
         let_pass(terminal, SETTLE_SECONDS)
         section.rows.append(tail("cursor on its new row, while all moves", moves(terminal, KEYS, 0.1), 0.05))
     if not all(row.met for row in section.rows if row.goal):
@@ -64,7 +67,7 @@ def _profile(context: Context) -> list[str]:
     out = context.folder / "large.profile"
     command = [sys.executable, "-m", "cProfile", "-o", str(out), "-m", "tests.bench.fleet"]
     with Terminal(command, 120, 35, context.state("large-profile")) as terminal:
-        terminal.wait_for(READY, 60)
+        terminal.wait_for(ALL_READ, 240)
         let_pass(terminal, SETTLE_SECONDS)
         _letters(terminal)
         terminal.key(b":quit\r", quiet=0.5)
