@@ -55,6 +55,9 @@ class SearchMemory:
         self._kept: dict[int, tuple[Row, SearchedTexts]] = {}
         """By `id`, which is the row's own for as long as the row is kept here."""
 
+    def knows(self, row: Row) -> bool:
+        return id(row) in self._kept
+
     def __call__(self, row: Row, inventory: Inventory) -> SearchedTexts:
         found = self._kept.get(id(row))
         if found is not None:

@@ -134,7 +134,7 @@ class Keeper:
             state.take(prepared_snapshot(merged, self.deck.environment(name)), from_cache=state.from_cache)
 
     async def count(self, name: str) -> bool:
-        """Take one sample of the counters of one environment. True where something is counted."""
+        """Take one sample of the counters of one environment. False where they could not be asked."""
         state = self.state(name)
         if not state.was_read:
             return False
@@ -142,9 +142,8 @@ class Keeper:
             samples = await ask(self.readers[name].count(None), COUNT_SECONDS, f"counting in {name}")
         except ControlError:
             return False
-        if not samples and not state.seen:
-            return False
-        await calculate(self._take, state, samples)
+        if samples or state.seen:
+            await calculate(self._take, state, samples)
         return True
 
     def _take(self, state: EnvironmentState, samples: Sequence[Counted]) -> None:

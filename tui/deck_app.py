@@ -21,6 +21,7 @@ from tui import staging as drafts
 from tui.actions import Keymap, Situation
 from tui.app import DeckMode
 from tui.arming import Arming
+from tui.collecting import Collecting
 from tui.look import ASCII, UNICODE, Look, ThemeColors
 from tui.screens.base import BaseScreen
 from tui.session import MakeSession, Session
@@ -63,6 +64,7 @@ class DeckApp(App[int], inherit_bindings=False):
         self.look = Look(load_theme("mono" if self.no_color else self._first_theme(theme)), ASCII if ascii else UNICODE)
         self.store, self.staging, self.arming = Store(), Staging(), Arming()
         self.keymap = Keymap()
+        self.collecting = Collecting()
         self.head = HeaderState(mode=mode, read_only=read_only or mode == "oncall")
         self.session: Session | None = None
         self.failure: ControlError | None = None
@@ -110,6 +112,7 @@ class DeckApp(App[int], inherit_bindings=False):
             self._fail(ControlError(f"could not start: {type(error).__name__}", hint=f"see {self._crash}"))
             return
         self.session = session
+        self.collecting.start()
         self.head.demo = session.deck.path is None
         self.arming.start(session)
         self._choose_theme(self._chosen_theme or session.deck.theme)
@@ -192,6 +195,9 @@ class DeckApp(App[int], inherit_bindings=False):
             self.read_history()
             self._follow_theme_file()
         self.remember()
+        self.collecting.tick()
+        if self.mode == "deck":
+            self.store.search_ahead()
         self.head.loading = not self.store.loaded
         if isinstance(self.screen, BaseScreen):
             try:
@@ -310,6 +316,9 @@ class DeckApp(App[int], inherit_bindings=False):
         self.say(f"theme {self.look.theme.name}")
 
     # --- leaving
+
+    def on_unmount(self) -> None:
+        self.collecting.stop()
 
     async def action_quit(self) -> None:
         self.exit(0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, islice
 
 from control.deckfile import EnvironmentConfig
 from control.edit import Change, split_field
@@ -103,6 +104,8 @@ class Store:
         """The environments of the deck file, by name: their colours and banners."""
         self.searched = SearchMemory()
         """What the filter looks for words in."""
+        self._ahead: Iterator[Route | Limit] = iter(())
+        self._ahead_of = -1
         self._sampled = 0.0
 
     def update(self, inventory: Inventory) -> bool:
@@ -240,6 +243,17 @@ class Store:
         """Whether a route's requests are the service's own: where there is a front, all of them pass it."""
         view = self.inventory.services.get(service) if self.inventory else None
         return view is None or view.front is None or view.front == ref or view.front not in self.routes
+
+    def search_ahead(self, number: int = 50) -> None:
+        """Make the searched texts of so many more rows, so that the first letter of a filter need not make all."""
+        if self.inventory is None:
+            return
+        if self._ahead_of != self.revision:
+            self._ahead_of = self.revision
+            self._ahead = chain(self.inventory.routes.values(), self.inventory.limits.values())
+        new = (row for row in self._ahead if not self.searched.knows(row))
+        for row in islice(new, number):
+            self.searched(row, self.inventory)
 
     # --- questions
 

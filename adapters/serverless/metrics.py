@@ -52,7 +52,8 @@ class Metrics:
         self._cloud = cloud
         self._keep = keep_seconds
         self._clock = clock
-        self._kept: dict[Ref, tuple[float, str, Counted]] = {}
+        self._kept: dict[Ref, tuple[float, str, Counted | None]] = {}
+        """When each was asked last, with which versions, and what came: None where nothing was counted."""
         self._percentiles = True
         self.uses: dict[str, Use] = {}
 
@@ -65,7 +66,8 @@ class Metrics:
                 await self._ask(due, now)
             except (ServiceError, ControlError):
                 return []
-        return [self._kept[ref][2] for ref, _, _ in items if ref in self._kept]
+        kept = [self._kept[ref][2] for ref, _, _ in items if ref in self._kept]
+        return [counted for counted in kept if counted is not None]
 
     def _fresh(self, item: Item, now: float) -> bool:
         kept = self._kept.get(item[0])
@@ -81,12 +83,12 @@ class Metrics:
             batch = asked[first : first + QUERIES]
             sums.update(await self._batch(batch, start, end))
         sums.update(await self._durations(items, start, end))
+        by_ref: dict[Ref | None, dict[_Asked, Fraction]] = {}
+        for query, value in sums.items():
+            by_ref.setdefault(query.ref, {})[query] = value
         for ref, _, alias in items:
-            counted = _counted(ref, alias, sums, float(end), float(end - start))
-            if counted is None:
-                self._kept.pop(ref, None)
-            else:
-                self._kept[ref] = (now, _shape(alias), counted)
+            counted = _counted(ref, alias, by_ref.get(ref, {}), float(end), float(end - start))
+            self._kept[ref] = (now, _shape(alias), counted)
         self._keep_uses(sums, end, end - start)
 
     async def _durations(self, items: Sequence[Item], start: int, end: int) -> dict[_Asked, Fraction]:
@@ -168,7 +170,7 @@ def _native(index: int, query: _Asked) -> dict[str, Any]:
 
 
 def _counted(ref: Ref, alias: Alias, sums: dict[_Asked, Fraction], end: float, seconds: float) -> Counted | None:
-    own = {(query.metric, query.version): value for query, value in sums.items() if query.ref == ref}
+    own = {(query.metric, query.version): value for query, value in sums.items()}
     if not own:
         return None
     zero = Fraction(0)

@@ -120,6 +120,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
     # --- keys
 
     def on_key(self, event: events.Key) -> None:
+        self.deck.collecting.key()
         event.stop()
         event.prevent_default()
         if self.too_small():

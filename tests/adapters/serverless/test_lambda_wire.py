@@ -253,6 +253,19 @@ async def test_wire_format_a_percentile_is_in_milliseconds() -> None:
     await stubbed.cloud.close()
 
 
+async def test_a_quiet_alias_is_asked_for_no_more_often_than_a_busy_one() -> None:
+    stubbed, now = Stubbed(), [1000.0]
+    function = Function("quiet", ARN, (Alias("live", "1"),), None, 0.0)
+    item = (Ref("fn", "LambdaAlias", REGION, "quiet:live"), function, function.aliases[0])
+    for _ in range(2):
+        stubbed.answer("cloudwatch", "get_metric_data", {"MetricDataResults": []})
+    metrics = Metrics(stubbed.cloud, clock=lambda: now[0])
+    assert await metrics.count([item]) == []
+    now[0] += 30
+    assert await metrics.count([item]) == [], "every metric asked for costs: a third answer is not there"
+    await stubbed.cloud.close()
+
+
 async def test_an_unreachable_cloudwatch_is_absent_and_no_error(ministack: str) -> None:
     make_function(client("lambda", ministack), "uncounted", versions=1)
     client("lambda", ministack).create_alias(FunctionName="uncounted", Name="live", FunctionVersion="1")
