@@ -64,8 +64,8 @@ class Keeper:
                 views = {one.name: environment_view(one, states.get(one.name)) for one in self.deck.environments}
                 self.inventory = replace(self.inventory, version=version, environments=views)
                 return self.inventory
-            self._told = told
             self.inventory = await calculate(build_inventory, self.deck, states, version, self._structures)
+            self._told = told
             return self.inventory
 
     def _confirmed(self, name: str) -> float | None:
