@@ -1,8 +1,8 @@
-"""25 clusters, 500 VMs and 200 functions behind the platforms' own readers: `python -m tests.bench.fleet [moving]`.
+"""25 clusters, 500 VMs and 200 functions behind the platforms' own readers, `python -m tests.bench.fleet`.
 
 The deck opens on them as on anything else: readers, watches, reads, the inventory and the screen are the product's.
-Only the servers are in memory, in the same process, so what they cost is counted too. `moving`: in every cluster
-somebody changes one route every 2.5 seconds, one cluster after the other.
+Only the servers are in memory, in the same process, so what they cost is counted too. With `moving`, in every cluster
+somebody changes one route every 2.5 seconds, one cluster after the other. `oncall`: the on-call view instead.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Fleet:
             number += 1
 
 
-def main(moving: bool) -> int:
+def main(moving: bool, oncall: bool) -> int:
     kept: list[asyncio.Task[None]] = []
 
     async def make_session() -> Any:
@@ -168,8 +168,8 @@ def main(moving: bool) -> int:
             kept.append(asyncio.create_task(fleet.move()))
         return Session(ControlPlane(deck, fleet.readers, None, "bench@here"), deck, folder, folder)
 
-    return run(make_session)
+    return run(make_session, mode="oncall" if oncall else "deck")
 
 
 if __name__ == "__main__":
-    sys.exit(main("moving" in sys.argv))
+    sys.exit(main("moving" in sys.argv, "oncall" in sys.argv))

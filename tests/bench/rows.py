@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,14 +58,17 @@ def _ours(context: Context, deck: Any, number: int) -> Shown:
     return _shown(command, context.state(f"rows-{number}"))
 
 
-def _theirs(context: Context, binary: str, servers: Any, number: int) -> Shown:
-    home = context.folder / f"k9s-{number}"
+def k9s_start(context: Context, binary: str, servers: Any, name: str) -> tuple[list[str], dict[str, str]]:
+    """(command, environment) of k9s on all HTTPRoutes of a cluster, with a home of its own."""
+    home = context.folder / f"k9s-{name}"
     names = ("K9S_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
     kubeconfig = servers.kubeconfig(kube_servers.ADMIN)
     command = [binary, "--kubeconfig", str(kubeconfig), "-A", "-c", "httproutes", "--readonly", "--splashless"]
-    shown = _shown(command, dict.fromkeys(names, str(home)))
-    shutil.rmtree(home, ignore_errors=True)
-    return shown
+    return command, dict.fromkeys(names, str(home))
+
+
+def _theirs(context: Context, binary: str, servers: Any, number: int) -> Shown:
+    return _shown(*k9s_start(context, binary, servers, str(number)))
 
 
 def _shown(command: list[str], env: dict[str, str]) -> Shown:

@@ -12,7 +12,11 @@ from driver import until
 from control.model import Environment, Outside, Platform, Reach, ReachState
 from control.views import REMEMBERED, EnvironmentView
 from tui.deck_app import DeckApp
-from tui.views.oncall_lines import summary
+from tui.look import UNICODE, Look
+from tui.store import Store
+from tui.themes import load_theme
+from tui.views.oncall_lines import MOST, oncall_lines, summary
+from tui.worst import worst_of
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
 SIZE = (80, 24)
@@ -61,6 +65,28 @@ async def test_what_is_broken_is_said_only_of_what_answers(make_app: Make) -> No
         app, _ = make_app(replace(quiet, environments=views), mode="oncall")
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot, app, words)
+
+
+def test_thousands_of_rows_are_counted_and_only_what_has_room_is_drawn() -> None:
+    fleet, store, look = fake_plane.large(), Store(), Look(load_theme("dusk"), UNICODE)
+    store.update(fleet)
+    worst = worst_of(store)
+    assert len(worst.full) > MOST and worst.full == sorted(worst.full, key=lambda row: -row.used)
+    lines = ["".join(text for text, _ in line) for line in oncall_lines(store, look, 80, 22)]
+    assert len(lines) <= 22
+    assert any(f"nearly full {len(worst.full)} more below" in line for line in lines)
+    assert len(oncall_lines(store, look, 80, 10_000)) < 6 * (MOST + 1), "scrolled to the end, it is an end"
+
+
+def test_the_worst_follow_the_rows() -> None:
+    fleet, store = fake_plane.small(), Store()
+    store.update(fleet)
+    assert [row.name for row in worst_of(store).biting] == ["per-client"]
+    calm = {
+        ref: replace(limit, use=replace(limit.use, rejected_per_second=None)) for ref, limit in fleet.limits.items()
+    }
+    store.update(replace(fleet, limits=calm))
+    assert not worst_of(store).biting
 
 
 async def test_a_deployment_is_one_line_of_the_last_hour(make_app: Make) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from control.model import ReachState, Special
-from control.views import EnvironmentView
+from control.views import EnvironmentView, ServiceView
 from tui import figures
 from tui.cells import clip, fit, wrap
 from tui.cells import width as cell_len
@@ -18,8 +19,12 @@ from tui.store import ChangeRow, LimitRow, RouteRow, Store
 from tui.views.limits import amount_text
 from tui.views.routes import set_and_seen
 from tui.widgets.bars import limit_bar, percent, sparkline
+from tui.worst import worst_of
 
+_Row = TypeVar("_Row")
 HOUR = 3600.0
+MOST = 200
+"""Answers of one question that are drawn, however far one scrolls."""
 FEW = 3
 """More environments than this with the same trouble are told in one answer."""
 
@@ -29,7 +34,7 @@ def _head(look: Look, section: Section, shown: int, width: int) -> Line:
     text, count = f" {section.title} ", section.count
     none = "none yet " if section.waiting else "none "
     number = f"{count} " if count else none
-    more = "more below " if shown < sum(map(len, section.answers)) else ""
+    more = "more below " if section.cut or shown < sum(map(len, section.answers)) else ""
     rest = max(width - len(text) - len(number) - len(more), 0)
     return (
         (text, "title"),
@@ -41,29 +46,20 @@ def _head(look: Look, section: Section, shown: int, width: int) -> Line:
 
 def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line]:
     """Five answers in `height` lines; each section takes what it needs, the first ones first."""
-    broken = sorted((r for r in store.routes.values() if r.broken), key=lambda r: -r.risk)
-    gaps = [r for r in store.routes.values() if r.seen and any(r.seen.significant.values())]
-    gaps.sort(key=lambda r: -r.risk)
-    biting = sorted(
-        (r for r in store.limits.values() if r.limit.use.rejected_per_second),
-        key=lambda r: -(r.limit.use.rejected_per_second or 0),
-    )
-    full = sorted(
-        (r for r in store.limits.values() if (used_ratio(r.limit) or 0) * 10 >= 8),
-        key=lambda r: -(used_ratio(r.limit) or 0),
-    )
+    worst, most = worst_of(store), min(height, MOST)
+    services = list(store.services().values())
     untrusted, environments = _reach(store, width)
     recent = [change for change in store.changes if time.time() - change.at < HOUR]
     views = store.inventory.environments.values() if store.inventory else ()
     waiting = any(view.is_awaited for view in views)
-    troubles = [*(_broken(row, width, store) for row in broken), *untrusted]
+    troubles = [*(_broken(row, width, store) for row in worst.broken[:most]), *untrusted]
     sections = [
-        Section("broken", "bad", troubles, len(broken) + environments, waiting),
-        _section("traffic not where it was meant", "bad", [_gap(row, look, width, store) for row in gaps]),
-        _section("throttled", "bad", [_limit(row, look, width, store, rejects=True) for row in biting]),
-        _section("nearly full", "warn", [_limit(row, look, width, store, rejects=False) for row in full]),
+        Section("broken", "bad", troubles, len(worst.broken) + environments, len(worst.broken) > most, waiting),
+        _section("traffic not where it was meant", "bad", worst.gaps, most, lambda row: _gap(row, look, width, store)),
+        _section("throttled", "bad", worst.biting, most, lambda row: _limit(row, look, width, store, rejects=True)),
+        _section("nearly full", "warn", worst.full, most, lambda row: _limit(row, look, width, store, rejects=False)),
         Section("changed in the last hour", "info", _changes(recent, width), len(recent)),
-        _section("services now", "muted", _services(store, look, width)),
+        _section("services now", "muted", services, most, lambda view: _service(view, store, look, width)),
     ]
     return _share_out(sections, look, width, height)
 
@@ -77,13 +73,15 @@ class Section:
     answers: list[list[Line]]
     count: int
     """How many things it is about; an answer may be about several, or only say what is not known yet."""
+    cut: bool = False
+    """There are more answers than were drawn."""
     waiting: bool = False
     """One of the answers only says what is not known yet."""
 
 
-def _section(title: str, role: str, lines: list[Line]) -> Section:
-    """A section whose answers are one line each."""
-    return Section(title, role, [[line] for line in lines], len(lines))
+def _section(title: str, role: str, rows: Sequence[_Row], most: int, draw: Callable[[_Row], Line]) -> Section:
+    """A section whose answers are one line each. Only so many are drawn as there can be room for."""
+    return Section(title, role, [[draw(row)] for row in rows[:most]], len(rows), len(rows) > most)
 
 
 def _share_out(sections: list[Section], look: Look, width: int, height: int) -> list[Line]:
@@ -173,27 +171,19 @@ def _told(mark: str, name: str, text: str, role: str, width: int, tail: Span) ->
     return [first, *(((" " * 29, "text"), (part, role)) for part in parts[1:])]
 
 
-def _services(store: Store, look: Look, width: int) -> list[Line]:
-    """How big: what each service gets now, its last five minutes, and where it goes."""
-    lines: list[Line] = []
-    for view in store.services().values():
-        samples = list(store.samples.get(view.name, ()))
-        rps = Fraction(samples[-1][0], 10) if samples and samples[-1][0] >= 0 else None
-        trend = sparkline([Fraction(s[0]) if s[0] >= 0 else None for s in samples], 12, look.glyphs)
-        largest = sorted(((name, share) for name, share, _ in view.shares if share), key=lambda item: -item[1])
-        shares = " ".join(f"{name} {figures.ratio(share)}" for name, share in largest)
-        lines.append(
-            (
-                (f"   {fit(view.name, 16)} ", "strong"),
-                (fit(f"{figures.count(rps)} rps", 10, right=True) + " ", "text"),
-                (trend + "  ", "series_b"),
-                (
-                    clip(shares or "where it goes is unknown", max(width - 46, 10), ellipsis=look.glyphs.ellipsis),
-                    "muted",
-                ),
-            )
-        )
-    return lines
+def _service(view: ServiceView, store: Store, look: Look, width: int) -> Line:
+    """How big: what a service gets now, its last five minutes, and where it goes."""
+    samples = list(store.samples.get(view.name, ()))
+    rps = Fraction(samples[-1][0], 10) if samples and samples[-1][0] >= 0 else None
+    trend = sparkline([Fraction(s[0]) if s[0] >= 0 else None for s in samples], 12, look.glyphs)
+    largest = sorted(((name, share) for name, share, _ in view.shares if share), key=lambda item: -item[1])
+    shares = " ".join(f"{name} {figures.ratio(share)}" for name, share in largest)
+    return (
+        (f"   {fit(view.name, 16)} ", "strong"),
+        (fit(f"{figures.count(rps)} rps", 10, right=True) + " ", "text"),
+        (trend + "  ", "series_b"),
+        (clip(shares or "where it goes is unknown", max(width - 46, 10), ellipsis=look.glyphs.ellipsis), "muted"),
+    )
 
 
 def _broken(row: RouteRow, width: int, store: Store) -> list[Line]:
@@ -278,18 +268,17 @@ def _change(run: list[ChangeRow], who: int, width: int) -> Line:
 def summary(store: Store) -> str:
     """The hand-over in Markdown."""
     lines = [f"## Traffic at {time.strftime('%F %H:%M %Z')}", ""]
-    broken = sorted((r for r in store.routes.values() if r.broken), key=lambda r: -r.risk)
+    worst = worst_of(store)
     lines += (
-        ["### Broken", *(f"- `{r.ref}`: {'; '.join(p.text for p in r.problems)}" for r in broken)]
-        if broken
+        ["### Broken", *(f"- `{r.ref}`: {'; '.join(p.text for p in r.problems)}" for r in worst.broken)]
+        if worst.broken
         else ["Nothing is broken."]
     )
-    biting = [r for r in store.limits.values() if r.limit.use.rejected_per_second]
-    if biting:
+    if worst.biting:
         lines += ["", "### Throttled"]
         lines += [
             f"- `{r.ref}` ({amount_text(r.limit)}) rejects {figures.count(r.limit.use.rejected_per_second)}/s"
-            for r in biting
+            for r in worst.biting
         ]
     views = store.inventory.environments.values() if store.inventory else ()
     down = [v for v in views if v.environment.reach.state is not ReachState.OK and not v.is_awaited]
