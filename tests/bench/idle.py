@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from tests.bench.context import PROGRAM, Context
 from tests.bench.listing import environment
@@ -33,10 +32,7 @@ def _measure(section: Section, what: str, command: list[str], env: dict[str, str
     with Terminal(command, 120, 35, env) as terminal:
         terminal.wait_for(r"model-\d", 30)
         terminal.settle(2.0, 6)
-        before, begin = terminal.cpu_seconds(), time.perf_counter()
-        while time.perf_counter() - begin < SECONDS:
-            terminal._read(0.5)
-        used = (terminal.cpu_seconds() - before) / (time.perf_counter() - begin)
+        used = terminal.processor_share(SECONDS)
         memory = terminal.memory_bytes()
     told = f"{memory / 1e6:.0f} MB"
     section.rows.append(Row(f"{what}: memory", told, "", "", f"under {MEMORY / 1e6:.0f} MB", memory < MEMORY))

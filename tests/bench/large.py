@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from tests.bench import rivals
 from tests.bench.context import Context, top_lines
 from tests.bench.fleet import READY
 from tests.bench.keys import let_pass, moves
-from tests.bench.measure import Row, Section, milliseconds, percentile, tail
+from tests.bench.measure import Row, Section, milliseconds, percentile, spread, tail
 from tests.bench.rows import k9s_start
 from tests.bench.terminal import Terminal, TerminalTimeout
 
@@ -73,7 +72,7 @@ def run(context: Context) -> Section:
     with Terminal([*command, "oncall"], 120, 35, context.state("large-oncall")) as terminal:
         terminal.wait_for("nothing broken", 120)
         let_pass(terminal, 2 * SETTLE_SECONDS)
-        idle = _idle(terminal)
+        idle = terminal.processor_share(IDLE_SECONDS)
     section.rows.append(Row("the on-call view: idle processor", f"{idle:.1%}", "", "", "under 5%", idle < 0.05))
     if not all(row.met for row in section.rows if row.goal):
         section.notes += [REASON, "Profile of filtering for some seconds, most expensive functions first:"]
@@ -85,15 +84,8 @@ def _figures(terminal: Terminal, keys: list[float], filters: Sequence[bytes], pa
     letters = _letters(terminal, filters)
     resizes = _resizes(terminal, painted)
     let_pass(terminal, 3.0)
-    used = _idle(terminal)
+    used = terminal.processor_share(IDLE_SECONDS)
     return Figures(keys, letters, resizes, terminal.memory_bytes(), used)
-
-
-def _idle(terminal: Terminal) -> float:
-    """The share of a core that it takes while nobody does anything."""
-    before, begin = terminal.cpu_seconds(), time.perf_counter()
-    let_pass(terminal, IDLE_SECONDS)
-    return (terminal.cpu_seconds() - before) / (time.perf_counter() - begin)
 
 
 def _theirs(context: Context) -> Figures | None:
@@ -132,9 +124,7 @@ def _beside(row: Row, ours: list[float], theirs: list[float] | None) -> Row:
     """The row with k9s's figure: its 95th percentile against ours."""
     if not theirs:
         return row
-    worst = percentile(theirs, 95)
-    told = f"{milliseconds(statistics.median(theirs))} median, {milliseconds(worst)} p95"
-    return replace(row, theirs=told, ratio=f"{worst / percentile(ours, 95):.1f}x")
+    return replace(row, theirs=spread(theirs), ratio=f"{percentile(theirs, 95) / percentile(ours, 95):.1f}x")
 
 
 def _profile(context: Context) -> list[str]:

@@ -25,9 +25,12 @@ class Row:
 
 def tail(what: str, times: Sequence[float], goal: float) -> Row:
     """Median and 95th percentile of something that was timed often, held against a goal in seconds."""
-    worst = percentile(times, 95)
-    told = f"{milliseconds(statistics.median(times))} median, {milliseconds(worst)} p95"
-    return Row(what, told, "", "", f"p95 under {goal * 1000:.0f} ms", worst < goal)
+    return Row(what, spread(times), "", "", f"p95 under {goal * 1000:.0f} ms", percentile(times, 95) < goal)
+
+
+def spread(times: Sequence[float]) -> str:
+    """Median and 95th percentile in words."""
+    return f"{milliseconds(statistics.median(times))} median, {milliseconds(percentile(times, 95))} p95"
 
 
 @dataclass(slots=True)

@@ -124,6 +124,13 @@ class Terminal:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def processor_share(self, seconds: float) -> float:
+        """The share of a core that the child takes while nobody does anything, over so many seconds at least."""
+        before, begin = self.cpu_seconds(), time.perf_counter()
+        while time.perf_counter() - begin < seconds:
+            self._read(0.5)
+        return (self.cpu_seconds() - before) / (time.perf_counter() - begin)
+
     def close(self) -> None:
         for kill in (signal.SIGTERM, signal.SIGKILL):
             try:
