@@ -104,7 +104,7 @@ def build_inventory(
             routes.update((route.ref, route) for route in state.snapshot.routes)
             limits.update((limit.ref, limit) for limit in state.snapshot.limits)
             outside.extend(state.snapshot.outside)
-    views = {config.name: environment_view(config, states.get(config.name)) for config in deck.environments}
+    views = environment_views(deck, states)
     structure = cache.structure(deck, states, routes, limits) if cache is not None else None
     inventory = assemble(deck, routes, limits, seen, views, structure)
     return replace(
@@ -165,6 +165,11 @@ def with_rows(deck: DeckConfig, inventory: Inventory, rows: Rows) -> Inventory:
 def _platform(config: EnvironmentConfig) -> Platform:
     sections = {"ssh": Platform.SSH, "aws": Platform.SERVERLESS}
     return sections.get(config.section, Platform.KUBERNETES)
+
+
+def environment_views(deck: DeckConfig, states: Mapping[str, EnvironmentState]) -> dict[str, EnvironmentView]:
+    """Every environment of the deck file, those that were never read too."""
+    return {config.name: environment_view(config, states.get(config.name)) for config in deck.environments}
 
 
 def environment_view(config: EnvironmentConfig, state: EnvironmentState | None) -> EnvironmentView:

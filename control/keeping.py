@@ -18,7 +18,7 @@ from control.inventory import (
     StructureCache,
     build_inventory,
     empty_inventory,
-    environment_view,
+    environment_views,
     prepared_snapshot,
 )
 from control.measuring import Meter
@@ -61,7 +61,7 @@ class Keeper:
             version = self.inventory.version + 1
             told = [(state.snapshot, state.seen, state.unreached, state.from_cache) for state in states.values()]
             if _are_same(told, self._told):  # only how old they are is news
-                views = {one.name: environment_view(one, states.get(one.name)) for one in self.deck.environments}
+                views = environment_views(self.deck, states)
                 self.inventory = replace(self.inventory, version=version, environments=views)
                 return self.inventory
             self.inventory = await calculate(build_inventory, self.deck, states, version, self._structures)

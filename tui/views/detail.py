@@ -125,14 +125,13 @@ def grid_words(route: Route) -> str:
 
 def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) -> None:
     draft = staging.routes.get(row.ref)
-    healths = [_health_words(target, draft) for target in row.route.targets]
     spare = max(page.width - 34, 8)  # what the figures leave, and twelve cells of health
     longest = max((width(target.name) for target in row.route.targets), default=0)
     name_width = min(max(longest + 2, 12), spare)
     health_width = 12 + spare - name_width
     head = f"{fit('TARGET', name_width)}  SET  NEW  SEEN  HEALTH"
     page.add(("    " + head, "muted"))
-    for index, (target, health) in enumerate(zip(row.route.targets, healths, strict=True)):
+    for index, target in enumerate(row.route.targets):
         page.targets.append(len(page.lines))
         ground = "cursor" if index == cursor else "ground"
         pointer = page.look.glyphs.pointer if index == cursor else " "
@@ -147,7 +146,7 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
             (fit(percent(target.share), 5, right=True), "text"),
             (fit(_new_words(draft, target), 5, right=True), "staged"),
             (fit(measured(seen) + ("!" if off else ""), 6, right=True), "bad" if off else "text"),
-            ("  " + page.clip(health, health_width), _health_role(target)),
+            ("  " + page.clip(_health_words(target, draft), health_width), _health_role(target)),
             ground=ground,
         )
     _bars(page, row, staging)

@@ -111,12 +111,12 @@ class LineInput:
             self.text[self.cursor + 1 :],
         )
         ghost = next((o[len(self.text) :] for o in self.complete(self.text) if o != self.text), "")
-        room = max(cells // 2 if self.check(self.text)[0] else cells - width(label[0][0]) - 2, 8)
+        remark, role = self.check(self.text)
+        room = max(cells // 2 if remark else cells - width(label[0][0]) - 2, 8)
         before = before[-room:]
         parts = [*label, (safe(before), "strong"), (safe(at) or " ", "readonly"), (safe(after), "strong")]
         if ghost and not after and not at:
             parts.append((safe(ghost), "faint"))
-        remark, role = self.check(self.text)
         return tuple([*parts, ("  " + safe(remark), role)] if remark else parts)
 
 

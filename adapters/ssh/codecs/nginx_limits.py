@@ -104,9 +104,15 @@ class Bound:
     location: str
 
 
+@lru_cache(maxsize=64)
+def _route_names(tree: NginxTree) -> Mapping[str, str]:
+    """What an upstream is called in the configuration -> its route's name."""
+    return {upstream.native_name: upstream.name for upstream in upstreams(tree)}
+
+
 def bound(tree: NginxTree, hold: Hold, burst: Burst | None, over: Callable[[Place], OverLimit]) -> list[Bound]:
     """One for each route that the line's places lead to, and for each place that leads to none."""
-    names = {upstream.native_name: upstream.name for upstream in upstreams(tree)}
+    names = _route_names(tree)
     found: dict[tuple[str, str], Bound] = {}
     location = clean(hold.directive.location)
     for place in hold.places:
