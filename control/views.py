@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from control.model import Environment, Interval, Limit, Outside, Route, Traffic
+from control.model import Environment, Interval, Limit, Outside, ReachState, Route, Traffic
 from control.ref import Ref
 
 NOT_READ = "not read yet"
@@ -72,6 +72,11 @@ class EnvironmentView:
         session knew."""
         why = self.environment.reach.why
         return (self.read_at is None and why == NOT_READ) or why == REMEMBERED
+
+    @property
+    def is_down(self) -> bool:
+        """It does not answer; one whose first read is on the way may yet."""
+        return self.environment.reach.state is ReachState.UNREACHABLE and not self.is_awaited
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,12 @@ class Action:
     unavailable: Why = field(default=_always)
     short: str = ""
     """One word for the footer; empty where it is not shown there."""
+    over: str = ""
+    """What that word becomes where there is nothing left to stop; empty where it stays."""
+
+    def word(self, now: Situation) -> str:
+        """What it does here, in a word for the footer."""
+        return self.over if self.over and (now.scope == SHEET or now.phase == "done") else self.short
 
 
 DECK, ONCALL, PLAN, SHEET = "deck", "oncall", "plan", "sheet"
@@ -267,7 +273,11 @@ def _sheets() -> list[Action]:
         Action("carry.down", "Move the line down", "menu", (SHEET,), ("J", "shift+down")),
         Action("carry.up", "Move the line up", "menu", (SHEET,), ("K", "shift+up")),
     ]
-    return [Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel"), *actions, *chooser]
+    return [
+        Action("plan.cancel", "Cancel", "plan", (PLAN, SHEET), ("n",), short="cancel", over="close"),
+        *actions,
+        *chooser,
+    ]
 
 
 ACTIONS: tuple[Action, ...] = (*_moves(), *_look(), *_edit(), *_what_if(), *_sheets())

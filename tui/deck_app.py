@@ -67,7 +67,6 @@ class DeckApp(App[int], inherit_bindings=False):
         self.collecting = Collecting()
         self.head = HeaderState(mode=mode, read_only=read_only or mode == "oncall")
         self.session: Session | None = None
-        self.failure: ControlError | None = None
         self.in_flight = 0
         self._dirty = False
         self._focused = True
@@ -123,8 +122,13 @@ class DeckApp(App[int], inherit_bindings=False):
                 self.say(f"{len(self.staging)} staged edits restored from the draft", "staged")
         await self._follow(session.reader_plane)
 
+    @property
+    def failure(self) -> ControlError | None:
+        """Why the start did not come to a fleet; None where it did."""
+        return self.head.failure
+
     def _fail(self, error: ControlError) -> None:
-        self.failure, self.head.failed = error, True
+        self.head.failure = error
         self._redraw()
 
     def _restore(self, session: Session) -> None:
@@ -198,7 +202,6 @@ class DeckApp(App[int], inherit_bindings=False):
         self.collecting.tick()
         if self.mode == "deck":
             self.store.search_ahead()
-        self.head.loading = not self.store.loaded
         if isinstance(self.screen, BaseScreen):
             try:
                 self.screen.tick(changed)

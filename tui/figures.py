@@ -20,6 +20,11 @@ def age(seconds: float | None) -> str:
     return f"{whole // 3600}h" if whole < 48 * 3600 else f"{whole // 86400}d"
 
 
+def plural(number: int, word: str) -> str:
+    """`1 route`, `2 routes`."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def count(value: Fraction | int | None) -> str:
     """A count or a rate in at most five characters: `0`, `0.3`, `88`, `1.2k`, `3.4M`."""
     if value is None:

@@ -46,6 +46,10 @@ class RouteRow:
     def ref(self) -> Ref:
         return self.route.ref
 
+    @property
+    def subject(self) -> Route:
+        return self.route
+
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
@@ -62,6 +66,10 @@ class LimitRow:
     @property
     def ref(self) -> Ref:
         return self.limit.ref
+
+    @property
+    def subject(self) -> Limit:
+        return self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,7 @@ class Store:
         return changed
 
     def _all_read(self) -> bool:
-        views = self.inventory.environments.values() if self.inventory else ()
+        views = self.environments()
         return bool(views) and all(view.read_at is not None for view in views)
 
     def _route(self, ref: Ref, route: Route, inventory: Inventory, moved: frozenset[str]) -> RouteRow:
@@ -256,6 +264,9 @@ class Store:
             self.searched(row, self.inventory)
 
     # --- questions
+
+    def environments(self) -> list[EnvironmentView]:
+        return list(self.inventory.environments.values()) if self.inventory else []
 
     def environment(self, name: str) -> EnvironmentView | None:
         return self.inventory.environments.get(name) if self.inventory else None

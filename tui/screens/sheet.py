@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 
 from control.errors import ControlError
 from control.ref import Ref
+from tui import figures
 from tui.cells import clip, safe
 from tui.look import Line
 from tui.screens.base import BaseScreen
@@ -70,7 +71,7 @@ class SheetScreen(BaseScreen):
         shown = lines[self.top : self.top + height]
         below = len(lines) - self.top - len(shown)
         if pinned and len(lines) > height:
-            more = f" {below} more line{'s' * (below != 1)} below: j" if below else " the end; k goes up"
+            more = f" {figures.plural(below, 'more line')} below: j" if below else " the end; k goes up"
             shown.append(((more, "faint"),))
         self.body.paint(
             [("cursor" if at == place else "ground", line) for place, line in enumerate([*shown, *pinned], self.top)]

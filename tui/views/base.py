@@ -49,7 +49,6 @@ class ListView(ABC):
         self.staging = staging
         self.look = look
         self.choice = Choice(sort=self.sorts[0])
-        self._ordered: tuple[Hashable, list[TableRow]] = (None, [])
 
     def version(self) -> Hashable:
         """What the rows come from: they are another list only where this is another. Ages and measures move with each
@@ -58,14 +57,6 @@ class ListView(ABC):
         moment = store.batch if choice.test is not None or choice.sort == "age" else 0
         what = (self.name, store.revision, self.staging.version, moment)
         return what, choice.words, choice.sort, choice.reverse, choice.problems
-
-    def in_order(self, make: Callable[[], list[TableRow]]) -> list[TableRow]:
-        """All rows in their order, made anew only where a row has changed, and not at each letter of a filter."""
-        moment = self.store.batch if self.choice.sort == "age" else 0  # ages grow apart without any change
-        version = (self.store.revision, moment, self.choice.sort, self.choice.reverse)
-        if self._ordered[0] != version:
-            self._ordered = version, make()
-        return self._ordered[1]
 
     def shown_columns(self) -> Sequence[Column]:
         """The columns as the user wants them. Where it is too narrow, those chosen last go first."""

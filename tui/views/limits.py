@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import Any
 
 from control.edit import LimitEdit
 from control.fields import burst_of
 from control.model import Effective, Interval, Limit, Measure, Special
+from control.ref import Ref
 from tui import figures
 from tui.look import Span
 from tui.risk import used_ratio
 from tui.store import LimitRow
-from tui.views.base import ListView, owner_names
+from tui.views.base import owner_names
+from tui.views.row_list import RowList
 from tui.widgets.bars import limit_bar
-from tui.widgets.line_table import NO_MARK, Column, TableRow
+from tui.widgets.line_table import Column
 
 _PER = {Fraction(1): "/s", Fraction(60): "/min", Fraction(3600): "/h", Fraction(86400): "/d"}
 
@@ -79,10 +82,11 @@ def interval_text(interval: Interval | Effective | None, seconds: Fraction | Non
     return text + per(seconds)
 
 
-class LimitsView(ListView):
+class LimitsView(RowList[LimitRow]):
     name = "limits"
     title = "Limits"
     sorts = ("risk", "name", "at", "used", "rejected", "age")
+    downward = frozenset({"used", "rejected", "age"})
     columns = (
         Column("name", "LIMIT", 15, keep=100, grow=3, most=40),
         Column("at", "AT", 8, keep=90, grow=1, most=16, about="environment"),
@@ -101,25 +105,10 @@ class LimitsView(ListView):
         Column("mode", "MODE", 8, keep=10, extra=True, about="enforced or not"),
     )
 
-    def total(self) -> int:
-        return len(self.store.limits)
+    def source(self) -> Mapping[Ref, LimitRow]:
+        return self.store.limits
 
-    def _all(self) -> list[TableRow]:
-        rows = list(self.store.limits.values())
-        downward = self.choice.sort in ("used", "rejected", "age")
-        rows.sort(key=self._sort_key, reverse=self.choice.reverse ^ downward)
-        return [TableRow(row.ref, row.serial, row) for row in rows]
-
-    def rows(self) -> list[TableRow]:
-        test = self.choice.test
-        rows = self.in_order(self._all)
-        if test is not None:
-            rows = [row for row in rows if test(row.data.limit)]
-        if self.choice.problems:
-            rows = [row for row in rows if row.data.problems or row.data.ref in self.staging]
-        return rows
-
-    def _sort_key(self, row: LimitRow) -> tuple[object, ...]:
+    def sort_key(self, row: LimitRow) -> tuple[Any, ...]:
         if self.choice.sort == "risk":
             return (-row.risk, -row.used, row.name, row.ref)
         value: object = {
@@ -131,27 +120,7 @@ class LimitsView(ListView):
         }.get(self.choice.sort, row.name)
         return (value, row.name, row.ref)
 
-    def mark(self, row: TableRow) -> Span:
-        data: LimitRow = row.data
-        if data.broken:
-            return "!", "bad"
-        if data.ref in self.staging:
-            return "~", "staged"
-        return ("?", "stale") if self.store.stale(data.limit.environment, data.limit.read_at) else NO_MARK
-
-    def volatile(self, row: TableRow) -> Hashable:
-        data: LimitRow = row.data
-        age = figures.age(self.store.age(data.limit.environment, data.limit.read_at))
-        return age, self.staging.version, self.store.stale(data.limit.environment, data.limit.read_at)
-
-    def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
-        data: LimitRow = row.data
-        spans = self._cell(data, key, width)
-        if self.store.stale(data.limit.environment, data.limit.read_at):
-            return [(text, "stale" if role in ("text", "strong", "muted") else role) for text, role in spans]
-        return spans
-
-    def _cell(self, row: LimitRow, key: str, width: int) -> list[Span]:
+    def cell(self, row: LimitRow, key: str, width: int) -> list[Span]:
         limit = row.limit
         if key == "name":
             return [(self.fit(row.name, width), "strong" if row.broken else "text")]

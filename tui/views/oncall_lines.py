@@ -22,7 +22,7 @@ from tui.widgets.bars import limit_bar, percent, sparkline
 from tui.worst import worst_of
 
 _Row = TypeVar("_Row")
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
 MOST = 200
 """Answers of one question that are drawn, however far one scrolls."""
 FEW = 3
@@ -49,16 +49,16 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
     worst, most = worst_of(store), min(height, MOST)
     services = list(store.services().values())
     untrusted, environments = _reach(store, width)
-    recent = [change for change in store.changes if time.time() - change.at < HOUR]
-    views = store.inventory.environments.values() if store.inventory else ()
-    waiting = any(view.is_awaited for view in views)
+    recent = _recent(store)
+    runs = _runs(recent)
+    waiting = any(view.is_awaited for view in store.environments())
     troubles = [*(_broken(row, width, store) for row in worst.broken[:most]), *untrusted]
     sections = [
         Section("broken", "bad", troubles, len(worst.broken) + environments, len(worst.broken) > most, waiting),
         _section("traffic not where it was meant", "bad", worst.gaps, most, lambda row: _gap(row, look, width, store)),
         _section("throttled", "bad", worst.biting, most, lambda row: _limit(row, look, width, store, rejects=True)),
         _section("nearly full", "warn", worst.full, most, lambda row: _limit(row, look, width, store, rejects=False)),
-        Section("changed in the last hour", "info", _changes(recent, width), len(recent)),
+        Section("changed in the last hour", "info", _changes(runs[:most], width), len(recent), len(runs) > most),
         _section("services now", "muted", services, most, lambda view: _service(view, store, look, width)),
     ]
     return _share_out(sections, look, width, height)
@@ -113,23 +113,20 @@ _IN_PART = _Trouble("warn", "answers in part", "answer in part")
 _OLD = _Trouble("warn", "was read long ago", "were read long ago")
 
 
-def _routes(view: EnvironmentView) -> str:
-    return f"{view.routes} route{'s' if view.routes != 1 else ''}"
-
-
 def _trouble(view: EnvironmentView, store: Store) -> tuple[_Trouble, str] | None:
     """What is the matter with an environment, and why; None where its figures can be trusted."""
     reach, age = view.environment.reach, figures.age(store.age(view.environment.name))
+    routes = figures.plural(view.routes, "route")
     if reach.state is ReachState.UNREACHABLE:
-        return _DOWN, f"{reach.why}; {_routes(view)} as of {age} ago"
+        return _DOWN, f"{reach.why}; {routes} as of {age} ago"
     if reach.state is ReachState.DEGRADED:
         return _IN_PART, reach.why
-    return (_OLD, f"its {_routes(view)} may be otherwise") if store.stale(view.environment.name) else None
+    return (_OLD, f"its {routes} may be otherwise") if store.stale(view.environment.name) else None
 
 
 def _reach(store: Store, width: int) -> tuple[list[list[Line]], int]:
     """What cannot be trusted, and of how many environments; many with the same trouble are one answer: a network."""
-    views = store.inventory.environments.values() if store.inventory else ()
+    views = store.environments()
     found: dict[_Trouble, list[tuple[str, str]]] = {}
     for view in views:
         trouble = None if view.is_awaited else _trouble(view, store)
@@ -242,13 +239,18 @@ def _runs(recent: list[ChangeRow]) -> list[list[ChangeRow]]:
     return runs
 
 
-def _changes(recent: list[ChangeRow], width: int) -> list[list[Line]]:
-    who = max((min(cell_len(change.who), 18) for change in recent), default=0)
-    return [[_change(run, who, width)] for run in _runs(recent)]
+def _recent(store: Store) -> list[ChangeRow]:
+    since = time.time() - HOUR
+    return [change for change in store.changes if change.at > since]
+
+
+def _changes(runs: list[list[ChangeRow]], width: int) -> list[list[Line]]:
+    who = max((min(cell_len(run[0].who), 18) for run in runs), default=0)
+    return [[_change(run, who, width)] for run in runs]
 
 
 def _same_hand(one: ChangeRow, other: ChangeRow) -> bool:
-    return one.outside is not None and (one.who, figures.clock(one.at)) == (other.who, figures.clock(other.at))
+    return one.outside is not None and (one.who, one.at // MINUTE) == (other.who, other.at // MINUTE)
 
 
 def _what(run: list[ChangeRow]) -> str:
@@ -280,16 +282,15 @@ def summary(store: Store) -> str:
             f"- `{r.ref}` ({amount_text(r.limit)}) rejects {figures.count(r.limit.use.rejected_per_second)}/s"
             for r in worst.biting
         ]
-    views = store.inventory.environments.values() if store.inventory else ()
-    down = [v for v in views if v.environment.reach.state is not ReachState.OK and not v.is_awaited]
+    down = [v for v in store.environments() if v.environment.reach.state is not ReachState.OK and not v.is_awaited]
     if down:
         lines += ["", "### Out of reach, whole or in part"]
         lines += [f"- {v.environment.name}: {v.environment.reach.why}" for v in down]
-    recent = [c for c in store.changes if time.time() - c.at < HOUR]
-    if recent:
+    runs = _runs(_recent(store))
+    if runs:
         lines += [
             "",
             "### Changed in the last hour",
-            *(f"- {figures.clock(run[0].at)} {run[0].who}: {_what(run)}" for run in _runs(recent)),
+            *(f"- {figures.clock(run[0].at)} {run[0].who}: {_what(run)}" for run in runs),
         ]
     return "\n".join(lines) + "\n"

@@ -38,7 +38,7 @@ def plan_title(plan: Plan, store: Store, what: str, cells: int) -> Line:
     views = [inventory.environments.get(step.environment) for step in plan.steps] if inventory else []
     production = sorted({v.environment.code or v.environment.name for v in views if v and v.environment.production})
     objects = len(plan.steps)
-    words = f"  {changes} change{'s' * (changes != 1)} · {objects} object{'s' * (objects != 1)}  "
+    words = f"  {figures.plural(changes, 'change')} · {figures.plural(objects, 'object')}  "
     head: list[Span] = [(f" {'UNDO' if plan.undo_of else 'APPLY'} ", "strong"), (words, "text")]
     head.append((f" PROD {' '.join(production)} ", "production") if production else (" not production ", "safe"))
     used = sum(len(text) for text, _ in head)

@@ -28,7 +28,7 @@ class PulseView(ListView):
 
     def rows(self) -> list[TableRow]:
         services = [TableRow(("service", v.name), v, v) for v in self.store.services().values() if self._wanted(v.name)]
-        environments = self.store.inventory.environments.values() if self.store.inventory else ()
+        environments = self.store.environments()
         reach = sorted(environments, key=lambda v: (v.environment.reach.state is ReachState.OK, v.environment.name))
         rows: list[TableRow] = []
         if services:

@@ -53,9 +53,8 @@ def _staged(store: Store, staging: Staging, look: Look, width: int) -> list[Line
 
 def _broken(store: Store, look: Look, width: int) -> list[Line]:
     rows: list[RouteRow | LimitRow] = [*store.routes.values(), *store.limits.values()]
-    rows.sort(key=lambda row: -row.risk)
     lines: list[Line] = []
-    for row in [row for row in rows if row.broken][:8]:
+    for row in sorted((row for row in rows if row.broken), key=lambda row: -row.risk)[:8]:
         lines.append((("! ", "bad"), (fit(row.name, width - 2, ellipsis=look.glyphs.ellipsis), "strong")))
         lines.append((("  ", "text"), (clip(row.problems[0].text, width - 2, ellipsis=look.glyphs.ellipsis), "muted")))
     return lines

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
+from typing import Any
 
 from control.plane import ServiceView
+from control.ref import Ref
 from tui import figures
 from tui.look import Span
 from tui.store import AT, RouteRow
-from tui.views.base import ListView, owner_names
+from tui.views.base import owner_names
+from tui.views.row_list import RowList
 from tui.widgets.bars import measured, weight_bar, weight_letters
 from tui.widgets.line_table import NO_MARK, Column, TableRow
 
@@ -37,10 +40,11 @@ def set_and_seen(row: RouteRow) -> tuple[str, str]:
     return "/".join(texts) + (" !" if off else ""), "bad" if off else "text"
 
 
-class RoutesView(ListView):
+class RoutesView(RowList[RouteRow]):
     name = "routes"
     title = "Routes"
     sorts = ("risk", "name", "at", "rps", "5xx", "429", "age")
+    downward = frozenset({"rps", "5xx", "429", "age"})
     columns = (
         Column("name", "ROUTE", 12, keep=100, grow=3, most=40),
         Column("at", "AT", 8, keep=90, grow=1, most=16, about="environment"),
@@ -58,26 +62,11 @@ class RoutesView(ListView):
         Column("match", "MATCH", 12, keep=30, grow=1, most=40, extra=True, about="which requests"),
     )
 
-    def total(self) -> int:
-        return len(self.store.routes)
-
-    def _all(self) -> list[TableRow]:
-        """Every route as a row, in order: by risk, or by the column to sort by."""
-        rows = list(self.store.routes.values())
-        if self.choice.sort == "risk":
-            rows.sort(key=lambda row: (-row.risk, row.name, row.ref), reverse=self.choice.reverse)
-        else:
-            downward = self.choice.sort in ("rps", "5xx", "429", "age")
-            rows.sort(key=self._sort_key, reverse=self.choice.reverse ^ downward)
-        return [TableRow(row.ref, row.serial, row) for row in rows]
+    def source(self) -> Mapping[Ref, RouteRow]:
+        return self.store.routes
 
     def rows(self) -> list[TableRow]:
-        test = self.choice.test
-        rows = self.in_order(self._all)
-        if test is not None:
-            rows = [row for row in rows if test(row.data.route)]
-        if self.choice.problems:
-            rows = [row for row in rows if row.data.problems or row.data.ref in self.staging]
+        rows = super().rows()
         return self._grouped(rows) if self.choice.sort == "risk" else rows
 
     def _grouped(self, rows: list[TableRow]) -> list[TableRow]:
@@ -97,7 +86,9 @@ class RoutesView(ListView):
             shown += members
         return shown
 
-    def _sort_key(self, row: RouteRow) -> tuple[object, ...]:
+    def sort_key(self, row: RouteRow) -> tuple[Any, ...]:
+        if self.choice.sort == "risk":
+            return (-row.risk, row.name, row.ref)
         traffic = row.seen.traffic if row.seen else None
         unknown = Fraction(-1)
         value: object = {
@@ -111,45 +102,24 @@ class RoutesView(ListView):
         return (value, row.name, row.ref)
 
     def mark(self, row: TableRow) -> Span:
-        if row.heading:
-            return NO_MARK
-        data: RouteRow = row.data
-        if data.broken:
-            return "!", "bad"
-        if data.ref in self.staging:
-            return "~", "staged"
-        if self.store.stale(data.route.environment, data.route.read_at):
-            return "?", "stale"
-        if self.store.batch - data.changed < 8:
-            return "*", "info"
-        return NO_MARK
+        found = super().mark(row)
+        recent = not row.heading and self.store.batch - row.data.changed < 8
+        return ("*", "info") if recent and found == NO_MARK else found
 
     def volatile(self, row: TableRow) -> Hashable:
-        if row.heading:
-            return row.data[0], row.data[2]
-        data: RouteRow = row.data
-        age = figures.age(self.store.age(data.route.environment, data.route.read_at))
-        return age, self.staging.version, self.store.stale(data.route.environment, data.route.read_at)
+        return (row.data[0], row.data[2]) if row.heading else super().volatile(row)
 
     def heading(self, row: TableRow, width: int) -> list[Span]:
         service, view, count = row.data
         if service == BROKEN:
-            return [("broken ", "bad"), (self.clip(f"{count} route{'s' if count != 1 else ''}", width - 7), "muted")]
+            return [("broken ", "bad"), (self.clip(figures.plural(count, "route"), width - 7), "muted")]
         head = f"{service or OTHERS} "
-        tail = f"{count} route{'s' if count != 1 else ''}"
+        tail = figures.plural(count, "route")
         if isinstance(view, ServiceView):
             tail += headroom_words(view)
         return [(head, "title"), (self.clip(tail, max(width - len(head), 0)), "muted")]
 
-    def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
-        data: RouteRow = row.data
-        dim = self.store.stale(data.route.environment, data.route.read_at)
-        spans = self._cell(data, key, width)
-        return (
-            [(text, "stale" if role in ("text", "strong", "muted") else role) for text, role in spans] if dim else spans
-        )
-
-    def _cell(self, row: RouteRow, key: str, width: int) -> list[Span]:
+    def cell(self, row: RouteRow, key: str, width: int) -> list[Span]:
         traffic = row.seen.traffic if row.seen else None
         if key == "name":
             return [(self.fit(row.name, width), "strong" if row.broken else "text")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tui import figures
-from tui.actions import BY_ID, Action, Keymap, Situation, in_scope
+from tui.actions import Keymap, Situation, in_scope
 from tui.cells import clip, line_width
 from tui.look import Line, Look, Span
 from tui.store import Store
@@ -41,12 +41,6 @@ def change_line(store: Store, look: Look, cells: int) -> Line:
     return tuple(parts[:-1])
 
 
-def _word(action: Action, now: Situation) -> str:
-    """What the key does here in a word; where there is nothing to cancel, it closes."""
-    over = now.scope == "sheet" or not BY_ID["apply.undo"].unavailable(now)
-    return "close" if action.id == "plan.cancel" and over else action.short
-
-
 def hint_line(keymap: Keymap, now: Situation, cells: int, note: Note | None = None) -> Line:
     """The keys that matter here; greyed where they do nothing now. A note takes their place."""
     if note is not None:
@@ -61,7 +55,7 @@ def hint_line(keymap: Keymap, now: Situation, cells: int, note: Note | None = No
         off = bool(action.unavailable(now))
         if off and now.scope == "plan":
             continue
-        key, word = f" {keymap.shown(action)} ", _word(action, now)
+        key, word = f" {keymap.shown(action)} ", action.word(now)
         if line_width(tuple(parts)) + len(key) + len(word) + 1 > cells:
             break
         parts += [(key, "faint" if off else "key"), (word + " ", "faint" if off else "muted")]

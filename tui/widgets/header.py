@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from control.errors import ControlError
 from control.model import Platform, ReachState
 from control.plane import EnvironmentView
 from tui import figures
@@ -25,9 +26,8 @@ class HeaderState:
     demo: bool = False
     paused: bool = False
     job: str = ""
-    loading: bool = True
-    failed: bool = False
-    """The start did not come to a fleet: the screen says why."""
+    failure: ControlError | None = None
+    """Why the start did not come to a fleet."""
     tabs: Sequence[tuple[str, bool]] = ()
     words: str = ""
     position: str = ""
@@ -37,11 +37,11 @@ def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming,
     """The dangerous things first, in words; what does not fit is left out from the right."""
     rule: Span = (f" {look.glyphs.bar} ", "faint")
     where, fresh = _where(state, store, arming), _fresh(store, look, cells)
-    blocks = [where] if state.failed else [where, fresh]
+    blocks = [where] if state.failure is not None else [where, fresh]
     if store.loaded:
         blocks.append([_broken(store)])
         if line_width(tuple(span for block in blocks for span in block)) + 6 > cells:
-            blocks[1] = _trusted(store, _views(store))  # what is broken is never what finds no room
+            blocks[1] = _trusted(store, store.environments())  # what is broken is never what finds no room
     staged = len(staging)
     if staged:
         blocks.append([(f"staged {staged}", "staged")])
@@ -60,14 +60,10 @@ def top_line(state: HeaderState, store: Store, staging: Staging, arming: Arming,
     return tuple(parts)
 
 
-def _views(store: Store) -> list[EnvironmentView]:
-    return list(store.inventory.environments.values()) if store.inventory else []
-
-
 def _broken(store: Store) -> Span:
     """What is broken is known only of what answers."""
-    views = _views(store)
-    down = sum(map(is_down, views))
+    views = store.environments()
+    down = sum(view.is_down for view in views)
     if store.alerts:
         return f"{store.alerts} broken", "bad"
     if down:
@@ -76,8 +72,7 @@ def _broken(store: Store) -> Span:
 
 
 def _where(state: HeaderState, store: Store, arming: Arming) -> list[Span]:
-    environments = store.inventory.environments.values() if store.inventory else ()
-    codes = [v.environment.code or v.environment.name for v in environments if v.environment.production]
+    codes = [v.environment.code or v.environment.name for v in store.environments() if v.environment.production]
     spans: list[Span] = []
     if codes:
         shown = " ".join(codes[:3]) + (f" +{len(codes) - 3}" if len(codes) > 3 else "")
@@ -102,8 +97,9 @@ def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
     if store.inventory is None or not store.loaded:
         return [("reading…" if not look.ascii else "reading...", "info")]
     spans: list[Span] = [("fresh", "muted")] if cells >= 100 else []
+    everywhere = store.environments()
     for platform in Platform:
-        views = [v for v in store.inventory.environments.values() if v.environment.platform is platform]
+        views = [v for v in everywhere if v.environment.platform is platform]
         if views:
             spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), *_trusted(store, views)]
     return spans
@@ -112,18 +108,13 @@ def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
 def _trusted(store: Store, views: Sequence[EnvironmentView]) -> list[Span]:
     """The age of the oldest figures that are not called old, then how many environments have others: `7s 4 down`."""
     awaited = sum(v.is_awaited for v in views)
-    down = sum(map(is_down, views))
+    down = sum(view.is_down for view in views)
     ages = [store.age(v.environment.name) for v in views if v.environment.reach.state is not ReachState.UNREACHABLE]
     fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
     stale = len(ages) - len(fresh)
     others = ((awaited, "reading", "info"), (stale, "stale", "warn"), (down, "down", "bad"))
     age: Span = (figures.age(max(fresh, default=None)), "text")
     return [age, *((f" {number} {word}", role) for number, word, role in others if number)]
-
-
-def is_down(view: EnvironmentView) -> bool:
-    """Whether an environment does not answer; one whose first read is on the way may yet."""
-    return view.environment.reach.state is ReachState.UNREACHABLE and not view.is_awaited
 
 
 def _identity(store: Store) -> str:

@@ -1,0 +1,85 @@
+"""What the lists of routes and of limits have in common: order, choice, marks, and how old values look."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from control.ref import Ref
+from tui import figures
+from tui.look import Look, Span
+from tui.staging import Staging
+from tui.store import LimitRow, RouteRow, Store
+from tui.views.base import ListView
+from tui.widgets.line_table import NO_MARK, TableRow
+
+RowT = TypeVar("RowT", RouteRow, LimitRow)
+_DIMMED = ("text", "strong", "muted")
+
+
+class RowList(ListView, Generic[RowT]):
+    """A list of routes or of limits. `data` of its rows is a `RouteRow` or a `LimitRow`."""
+
+    downward: ClassVar[frozenset[str]]
+    """The orders that begin with the greatest."""
+
+    def __init__(self, store: Store, staging: Staging, look: Look) -> None:
+        super().__init__(store, staging, look)
+        self._ordered: tuple[Hashable, list[TableRow]] = (None, [])
+
+    @abstractmethod
+    def source(self) -> Mapping[Ref, RowT]:
+        """All rows there are."""
+
+    @abstractmethod
+    def sort_key(self, row: RowT) -> tuple[Any, ...]:
+        """Where a row stands in the chosen order."""
+
+    @abstractmethod
+    def cell(self, row: RowT, key: str, width: int) -> list[Span]:
+        """One cell as it looks while the row is fresh."""
+
+    def total(self) -> int:
+        return len(self.source())
+
+    def _in_order(self) -> list[TableRow]:
+        """All rows in their order, made anew only where a row has changed, and not at each letter of a filter."""
+        sort, reverse = self.choice.sort, self.choice.reverse
+        moment = self.store.batch if sort == "age" else 0  # ages grow apart without any change
+        version = (self.store.revision, moment, sort, reverse)
+        if self._ordered[0] != version:
+            rows = sorted(self.source().values(), key=self.sort_key, reverse=reverse ^ (sort in self.downward))
+            self._ordered = version, [TableRow(row.ref, row.serial, row) for row in rows]
+        return self._ordered[1]
+
+    def rows(self) -> list[TableRow]:
+        test, rows = self.choice.test, self._in_order()
+        if test is not None:
+            rows = [row for row in rows if test(row.data.subject)]
+        if self.choice.problems:
+            rows = [row for row in rows if row.data.problems or row.data.ref in self.staging]
+        return rows
+
+    def _stale(self, row: RowT) -> bool:
+        return self.store.stale(row.subject.environment, row.subject.read_at)
+
+    def mark(self, row: TableRow) -> Span:
+        if row.heading:
+            return NO_MARK
+        if row.data.broken:
+            return "!", "bad"
+        if row.data.ref in self.staging:
+            return "~", "staged"
+        return ("?", "stale") if self._stale(row.data) else NO_MARK
+
+    def volatile(self, row: TableRow) -> Hashable:
+        subject = row.data.subject
+        age = figures.age(self.store.age(subject.environment, subject.read_at))
+        return age, self.staging.version, self._stale(row.data)
+
+    def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
+        spans = self.cell(row.data, key, width)
+        if not self._stale(row.data):
+            return spans
+        return [(text, "stale" if role in _DIMMED else role) for text, role in spans]
