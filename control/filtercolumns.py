@@ -192,8 +192,9 @@ def _gap(row: Row, inventory: Inventory) -> Fraction | None:
     return _percent(max((abs(share - measured) for share, measured in pairs if share is not None), default=None))
 
 
-def _age(row: Row, _: Inventory) -> Fraction | None:
-    return Fraction(max(0.0, time.time() - row.read_at)) if row.read_at else None
+def _age(row: Row, inventory: Inventory) -> Fraction | None:
+    at = inventory.as_of(row) if isinstance(row, Route | Limit) else row.read_at
+    return Fraction(max(0.0, time.time() - at)) if at else None
 
 
 NUMBERS: Mapping[str, Callable[[Row, Inventory], Fraction | None]] = {

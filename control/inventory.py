@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from control import capacity
@@ -20,9 +20,10 @@ from control.model import (
     Snapshot,
 )
 from control.ref import GROUP_SCOPE, Ref
+from control.remembering import Remembering
 from control.services import Known, service_view
 from control.structure import Structure, shape_key, structure_of
-from control.views import NOT_READ, EnvironmentView, Inventory, Seen, Unreached
+from control.views import NOT_READ, EnvironmentView, Inventory, Part, Seen, Unreached
 
 
 @dataclass(slots=True)
@@ -36,15 +37,22 @@ class EnvironmentState:
     seen: Mapping[Ref, Seen] = field(default_factory=dict)
     shape: Hashable = None
     """`structure.shape_key` of the snapshot."""
+    routes: Mapping[Ref, Route] = field(default_factory=dict)
+    limits: Mapping[Ref, Limit] = field(default_factory=dict)
+    """The snapshot's rows by their names."""
 
     confirmed_at: float | None = None
     """When its reader last saw that the snapshot still holds; None where it cannot say."""
     from_cache: bool = False
     """The snapshot is of an earlier session: to be shown, not to be planned on."""
+    filled: Remembering[Limit, Limit] = field(default_factory=lambda: Remembering(filled_limit))
+    """Limits that a reader gives again stay the rows that they were."""
 
     def take(self, snapshot: Snapshot, from_cache: bool = False) -> None:
         """Keep a prepared snapshot."""
         self.shape = shape_key(snapshot)
+        self.routes = {route.ref: route for route in snapshot.routes}
+        self.limits = {limit.ref: limit for limit in snapshot.limits}
         self.snapshot = snapshot
         self.from_cache = from_cache
 
@@ -54,15 +62,21 @@ class EnvironmentState:
         return self.snapshot is not None and not self.from_cache
 
 
-def prepared_snapshot(snapshot: Snapshot, config: EnvironmentConfig | None) -> Snapshot:
-    """A read with its group rows and with every binding's effective limit filled; for `EnvironmentState`."""
-    limits = tuple(limit if _is_filled(limit) else capacity.with_effective(limit) for limit in snapshot.limits)
-    filled = Snapshot(snapshot.environment, snapshot.routes, limits, snapshot.read_at, snapshot.outside)
-    return with_group_rows(filled, config)
+def prepared_snapshot(
+    snapshot: Snapshot, config: EnvironmentConfig | None, filled: Callable[[Sequence[Limit]], list[Limit]]
+) -> Snapshot:
+    """A read with its group rows and with every binding's effective limit `filled`; for `EnvironmentState`."""
+    limits = tuple(filled(snapshot.limits))
+    whole = Snapshot(snapshot.environment, snapshot.routes, limits, snapshot.read_at, snapshot.outside)
+    return with_group_rows(whole, config)
 
 
-def _is_filled(limit: Limit) -> bool:
-    return all(binding.effective is not None for one in (limit, *limit.members) for binding in one.bindings)
+def filled_limit(limit: Limit) -> Limit:
+    """The limit with the effective limit of every binding; the same one where there is nothing to fill in."""
+    members = (limit, *limit.members)
+    if all(binding.effective is not None for one in members for binding in one.bindings):
+        return limit
+    return capacity.with_effective(limit)
 
 
 def empty_inventory(deck: DeckConfig) -> Inventory:
@@ -100,9 +114,9 @@ def build_inventory(
     outside: list[Outside] = []
     for state in states.values():
         seen.update(state.seen)
+        routes.update(state.routes)
+        limits.update(state.limits)
         if state.snapshot is not None:
-            routes.update((route.ref, route) for route in state.snapshot.routes)
-            limits.update((limit.ref, limit) for limit in state.snapshot.limits)
             outside.extend(state.snapshot.outside)
     views = environment_views(deck, states)
     structure = cache.structure(deck, states, routes, limits) if cache is not None else None
@@ -112,6 +126,7 @@ def build_inventory(
         version=version,
         unreached=tuple(state.unreached for state in states.values() if state.unreached is not None),
         outside=tuple(sorted(outside, key=lambda one: one.at, reverse=True)),
+        parts={name: Part(state.routes, state.limits, state.seen) for name, state in states.items()},
     )
 
 

@@ -19,6 +19,7 @@ from control.inventory import (
     build_inventory,
     empty_inventory,
     environment_views,
+    filled_limit,
     prepared_snapshot,
 )
 from control.measuring import Meter
@@ -82,8 +83,8 @@ class Keeper:
         except ControlError as error:
             self.state(name).unreached = Unreached(name, str(error), error.kind.value)
             return error
-        filled = await calculate(prepared_snapshot, snapshot, self.deck.environment(name))
         state = self.state(name)
+        filled = await calculate(prepared_snapshot, snapshot, self.deck.environment(name), state.filled)
         await calculate(self._take_newer, state, filled)
         state.unreached = None
         return None
@@ -131,7 +132,8 @@ class Keeper:
                 limits=_merged(known.limits, part.limits, object),
                 read_at=known.read_at or part.read_at,
             )
-            state.take(prepared_snapshot(merged, self.deck.environment(name)), from_cache=state.from_cache)
+            prepared = prepared_snapshot(merged, self.deck.environment(name), lambda rows: [*map(filled_limit, rows)])
+            state.take(prepared, from_cache=state.from_cache)
 
     async def count(self, name: str) -> bool:
         """Take one sample of the counters of one environment. False where they could not be asked."""

@@ -80,6 +80,15 @@ class EnvironmentView:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one environment gave of an inventory. Where it gave nothing new, the mappings are the very same ones."""
+
+    routes: Mapping[Ref, Route]
+    limits: Mapping[Ref, Limit]
+    seen: Mapping[Ref, Seen]
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """Everything known at one time, from the last read of each environment. Immutable; `version` grows."""
 
@@ -95,3 +104,12 @@ class Inventory:
     """Route -> the limits on it, for the JSON field `limits` and the detail view."""
     unreached: tuple[Unreached, ...] = ()
     outside: tuple[Outside, ...] = ()
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """The rows again, by environment, so that whoever derives something of them can leave out what is the same. Empty
+    in an inventory that was made for a plan."""
+
+    def as_of(self, row: Route | Limit) -> float:
+        """When a row was true: it is read anew only where it may have changed, and its environment says since when
+        nothing has."""
+        view = self.environments.get(row.environment)
+        return max(row.read_at, view.read_at or 0.0) if view is not None else row.read_at

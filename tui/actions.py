@@ -34,7 +34,6 @@ class Situation:
     staged_here: bool = False
     marks: int = 0
     in_flight: bool = False
-    depth: int = 0
     newer: bool = False
     """An undo that newer values of somebody else stand in the way of."""
     phase: str = ""

@@ -16,7 +16,7 @@ QUIET_SECONDS = 20.0
 EVERY_SECONDS = 300.0
 AT_LEAST_SECONDS = 3600.0
 """It comes at the latest after this, keys or not: memory must not grow over a night of typing."""
-_YOUNG, _MIDDLE, _NEVER = 2_000, 10, 1_000_000
+_YOUNG, _MIDDLE, _NEVER = 1_000, 5, 1_000_000
 
 
 class Collecting:

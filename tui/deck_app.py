@@ -11,7 +11,6 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
 from textual.app import App
 from textual.theme import Theme
 
@@ -71,6 +70,9 @@ class DeckApp(App[int], inherit_bindings=False):
         self._dirty = False
         self._focused = True
         self._ticks = 0
+        self._second = 0
+        self.new_second = False
+        """Whether this tick is the first of its second: ages grow then, all of them together."""
         self._theme_saved = 0.0
         self._crash: Path | None = None
         self._kept: dict[str, Any] | None = None
@@ -81,13 +83,18 @@ class DeckApp(App[int], inherit_bindings=False):
 
     # --- start
 
+    def get_default_screen(self) -> BaseScreen:
+        """The screen at the bottom: the on-call view or the deck, with no empty one below it to be laid out too."""
+        if self.mode == "oncall":
+            from tui.screens.oncall import OncallScreen
+
+            return OncallScreen()
+        from tui.screens.deck import DeckScreen
+
+        return DeckScreen()
+
     def on_mount(self) -> None:
         self._apply_look()
-        if self.mode == "oncall":
-            from tui.screens.oncall import OncallScreen as First
-        else:
-            from tui.screens.deck import DeckScreen as First  # type: ignore[assignment]
-        self.push_screen(First())
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -182,6 +189,8 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def _tick(self) -> None:
         self._ticks += 1
+        second = int(time.monotonic())
+        self.new_second, self._second = second != self._second, second
         if not self._running or not self._screen_stack:
             return
         if not self._focused and self._ticks % 4:
@@ -247,7 +256,6 @@ class DeckApp(App[int], inherit_bindings=False):
             armed=bool(self.arming.timed),
             staged=len(self.staging),
             in_flight=self.in_flight > 0,
-            depth=len(self.screen_stack),
         )
 
     def say(self, text: str, role: str = "info") -> None:
@@ -339,9 +347,6 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def do_cancel(self) -> None:
         self.say("q leaves a screen, and the deck at its root; :q quits", "info")
-
-    def on_resize(self, event: events.Resize) -> None:
-        self.call_after_refresh(self._redraw)
 
     # --- failures
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ def screen_text(app: App[int]) -> str:
 
 def _item(row: object, inventory: Inventory, now: float) -> dict[str, Any] | None:
     if isinstance(row, RouteRow):
-        return route_to_json(row.route, inventory, now)
+        return route_to_json(replace(row.route, read_at=inventory.as_of(row.route)), inventory, now)
     if isinstance(row, LimitRow):
-        return limit_to_json(row.limit, now)
+        return limit_to_json(replace(row.limit, read_at=inventory.as_of(row.limit)), now)
     if isinstance(row, ServiceView):
         return service_to_json(row, now)
     if isinstance(row, EnvironmentView):

@@ -16,6 +16,7 @@ from control.model import Limit, Outside, Platform, Route
 from control.plan import HistoryItem
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
 from control.ref import Ref
+from control.views import Part
 from tui.cells import safe
 from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, used_ratio
 
@@ -115,6 +116,8 @@ class Store:
         self._ahead: Iterator[Route | Limit] = iter(())
         self._ahead_of = -1
         self._sampled = 0.0
+        self._parts: dict[str, tuple[dict[Ref, RouteRow], dict[Ref, LimitRow]]] = {}
+        """The rows of each environment."""
 
     def update(self, inventory: Inventory) -> bool:
         """Take a new inventory. Returns whether any row changed."""
@@ -124,8 +127,7 @@ class Store:
         if before is not None and not moved and _same_rows(before, inventory):
             self._sample()
             return False
-        routes = {ref: self._route(ref, route, inventory, moved) for ref, route in inventory.routes.items()}
-        limits = {ref: self._limit(ref, limit, inventory, moved) for ref, limit in inventory.limits.items()}
+        routes, limits = self._derived(before, inventory, moved)
         rows: tuple[RouteRow | LimitRow, ...] = (*routes.values(), *limits.values())
         before_count = len(self.routes) + len(self.limits)
         changed = bool(moved) or len(rows) != before_count or any(row.serial == self.batch for row in rows)
@@ -135,6 +137,27 @@ class Store:
         self.loaded = self.loaded or bool(routes or limits or inventory.unreached) or self._all_read()
         self._sample()
         return changed
+
+    def _derived(
+        self, before: Inventory | None, inventory: Inventory, moved: frozenset[str]
+    ) -> tuple[dict[Ref, RouteRow], dict[Ref, LimitRow]]:
+        """All rows; those of an environment that gave nothing new are taken over unseen."""
+        regrouped = before is None or before.service_of is not inventory.service_of
+        old = before.parts if before is not None and not regrouped else {}
+        parts, self._parts = self._parts, {}
+        for name, part in _parts(inventory).items():
+            if name in parts and name in old and name not in moved and _is_same(part, old[name]):
+                self._parts[name] = parts[name]
+                continue
+            routes = {ref: self._route(ref, route, inventory, moved) for ref, route in part.routes.items()}
+            limits = {ref: self._limit(ref, limit, inventory, moved, regrouped) for ref, limit in part.limits.items()}
+            self._parts[name] = routes, limits
+        all_routes: dict[Ref, RouteRow] = {}
+        all_limits: dict[Ref, LimitRow] = {}
+        for some_routes, some_limits in self._parts.values():
+            all_routes.update(some_routes)
+            all_limits.update(some_limits)
+        return all_routes, all_limits
 
     def _all_read(self) -> bool:
         views = self.environments()
@@ -165,9 +188,10 @@ class Store:
             self.batch,
         )
 
-    def _limit(self, ref: Ref, limit: Limit, inventory: Inventory, moved: frozenset[str]) -> LimitRow:
+    def _limit(self, ref: Ref, limit: Limit, inventory: Inventory, moved: frozenset[str], regrouped: bool) -> LimitRow:
         old = self.limits.get(ref)
-        if old is not None and ref.environment not in moved and old.limit is limit:
+        same = old is not None and old.limit is limit and ref.environment not in moved
+        if old is not None and same and (not regrouped or old.service == self._service_of(limit, inventory)):
             return old
         if old is not None and (old.limit.amount, old.limit.window, old.limit.burst) != (
             limit.amount,
@@ -176,7 +200,7 @@ class Store:
         ):
             self.was[ref] = old.limit
         problems = limit_problems(limit, inventory.environments.get(ref.environment))
-        service = next((inventory.service_of[r] for r in self._bound(limit) if r in inventory.service_of), "")
+        service = self._service_of(limit, inventory)
         name = safe(limit.name)
         used = _scaled(used_ratio(limit), 1000)
         return LimitRow(
@@ -189,6 +213,12 @@ class Store:
             used,
             self.batch,
         )
+
+    def _service_of(self, limit: Limit, inventory: Inventory) -> str:
+        """The service of the first route that has one and that the limit is bound to."""
+        if not inventory.service_of:
+            return ""
+        return next((inventory.service_of[r] for r in self._bound(limit) if r in inventory.service_of), "")
 
     @staticmethod
     def _production(ref: Ref, inventory: Inventory) -> bool:
@@ -310,9 +340,19 @@ def _moved(before: Inventory | None, now: Inventory) -> frozenset[str]:
     )
 
 
+def _parts(inventory: Inventory) -> Mapping[str, Part]:
+    """The rows by environment; all under one name where nobody has divided them."""
+    return inventory.parts or {"": Part(inventory.routes, inventory.limits, inventory.seen)}
+
+
+def _is_same(part: Part, before: Part) -> bool:
+    return part.routes is before.routes and part.limits is before.limits and part.seen is before.seen
+
+
 def _same_rows(before: Inventory, now: Inventory) -> bool:
     """Whether the plane gave the very same rows and measures again: only how old they are is news then."""
-    return before.routes is now.routes and before.limits is now.limits and before.seen is now.seen
+    rows = before.routes is now.routes and before.limits is now.limits and before.seen is now.seen
+    return rows and before.service_of is now.service_of
 
 
 def _weights(route: Route) -> tuple[object, ...]:

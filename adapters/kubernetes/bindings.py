@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 from adapters.kubernetes.codecs import httproute, ingressroute
 from adapters.kubernetes.codecs.common import object_ref, rule_parts
@@ -38,12 +39,12 @@ class Instances:
     source: str
 
 
+Named = list[tuple[Key, Use]]
+"""Each Middleware that a route names, and how it is used there."""
+
+
 def uses(
-    routes: Iterable[HTTPRoute],
-    ingresses: Iterable[IngressRoute],
-    middlewares: Iterable[Middleware],
-    gateways: Mapping[Key, Gateway],
-    environment: str,
+    routes: Iterable[Named], ingresses: Iterable[Named], middlewares: Iterable[Middleware]
 ) -> dict[Key, list[Use]]:
     """Middleware (namespace, name) -> the routes that it applies to, through chains too."""
     chains = {
@@ -54,9 +55,7 @@ def uses(
         if m.spec.chain is not None
     }
     found: dict[Key, list[Use]] = {}
-    for named, use in _of_routes(routes, gateways, environment):
-        _spread(named, use, chains, found)
-    for named, use in _of_ingresses(ingresses, environment):
+    for named, use in chain.from_iterable((*routes, *ingresses)):
         _spread(named, use, chains, found)
     return found
 
@@ -68,21 +67,21 @@ def _spread(named: Key, use: Use, chains: Mapping[Key, list[Key]], found: dict[K
             _spread(link, use, chains, found, depth + 1)
 
 
-def _of_routes(
-    routes: Iterable[HTTPRoute], gateways: Mapping[Key, Gateway], environment: str
-) -> Iterable[tuple[Key, Use]]:
-    for route in routes:
-        rules = route.spec.rules or []
-        if not any(rule.filters for rule in rules):
-            continue
-        whole = object_ref(environment, httproute.RESOURCE.kind, route.metadata)
-        for index, (rule, part) in enumerate(zip(rules, rule_parts([r.name for r in rules]), strict=True)):
-            for position, filter_ in enumerate(rule.filters or []):
-                ref = filter_.extension_ref
-                if ref is not None and ref.group == "traefik.io" and ref.kind == "Middleware":
-                    on = str(Ref(whole.environment, whole.kind, whole.scope, whole.name, part))
-                    location = f"spec.rules[{index}].filters[{position}]"
-                    yield (whole.scope, ref.name), Use(on, _routers(rule, route, gateways), location)
+def named_by_route(route: HTTPRoute, gateways: Mapping[Key, Gateway], environment: str) -> Named:
+    """The Middlewares that an HTTPRoute's rules name."""
+    rules = route.spec.rules or []
+    if not any(rule.filters for rule in rules):
+        return []
+    whole = object_ref(environment, httproute.RESOURCE.kind, route.metadata)
+    found: Named = []
+    for index, (rule, part) in enumerate(zip(rules, rule_parts([r.name for r in rules]), strict=True)):
+        for position, filter_ in enumerate(rule.filters or []):
+            ref = filter_.extension_ref
+            if ref is not None and ref.group == "traefik.io" and ref.kind == "Middleware":
+                on = str(Ref(whole.environment, whole.kind, whole.scope, whole.name, part))
+                location = f"spec.rules[{index}].filters[{position}]"
+                found.append(((whole.scope, ref.name), Use(on, _routers(rule, route, gateways), location)))
+    return found
 
 
 def _routers(rule: HTTPRouteRule, route: HTTPRoute, gateways: Mapping[Key, Gateway]) -> int | None:
@@ -105,14 +104,16 @@ def _listeners(parent: ParentRef, gateway: Gateway | None) -> int | None:
     return sum(1 for one in listeners if one.protocol in _WEB and parent.port in (None, one.port))
 
 
-def _of_ingresses(ingresses: Iterable[IngressRoute], environment: str) -> Iterable[tuple[Key, Use]]:
-    for ingress in ingresses:
-        whole = object_ref(environment, ingressroute.RESOURCE.kind, ingress.metadata)
-        for index, rule in enumerate(ingress.spec.routes or []):
-            on = str(Ref(whole.environment, whole.kind, whole.scope, whole.name, f"rule={index}"))
-            for position, ref in enumerate(rule.middlewares or []):
-                location = f"spec.routes[{index}].middlewares[{position}]"
-                yield (ref.namespace or whole.scope, ref.name), Use(on, 1, location)
+def named_by_ingress(ingress: IngressRoute, environment: str) -> Named:
+    """The Middlewares that an IngressRoute's rules name."""
+    whole = object_ref(environment, ingressroute.RESOURCE.kind, ingress.metadata)
+    found: Named = []
+    for index, rule in enumerate(ingress.spec.routes or []):
+        on = str(Ref(whole.environment, whole.kind, whole.scope, whole.name, f"rule={index}"))
+        for position, ref in enumerate(rule.middlewares or []):
+            location = f"spec.routes[{index}].middlewares[{position}]"
+            found.append(((ref.namespace or whole.scope, ref.name), Use(on, 1, location)))
+    return found
 
 
 def bound(limit: Limit, used: list[Use], instances: Instances, shared: bool) -> Limit:

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from adapters.kubernetes.bindings import Instances, Key, Use, bound, uses
+from adapters.kubernetes.bindings import Instances, Key, Named, Use, bound, named_by_ingress, named_by_route, uses
 from adapters.kubernetes.codecs import httproute, ingressroute, middleware
 from adapters.kubernetes.codecs.common import Codec, Read
+from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.owners import NO_SOURCES, Sources, owners_of
-from adapters.kubernetes.wire import Gateway, Metadata
+from adapters.kubernetes.wire import Gateway, HTTPRoute, Metadata
 from control.model import Editable, Limit, Outside, Route
+from control.remembering import Remembering
 from control.text import clean
 
-BREATHE_EVERY = 100
+BREATHE_EVERY = 50
 OUTSIDE_SECONDS = 24 * 3600.0
 OUR_MANAGER = "trafficdeck"
+
+
+@dataclass(frozen=True, slots=True)
+class Dressed:
+    """The rows of one object as they are shown, and everything that they were made of."""
+
+    made_of: tuple[object, ...]
+    routes: list[Route]
+    limits: list[Limit]
 
 
 @dataclass(slots=True)
@@ -35,19 +46,30 @@ class Held:
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     """(kind, namespace) -> why we may not patch there."""
     read_cache: dict[tuple[str, str], tuple[str, Read]] = field(default_factory=dict)
+    dressed: dict[tuple[str, Key], Dressed] = field(default_factory=dict)
+    """(kind, namespace and name) -> its rows when they were last asked for."""
+    _named: tuple[Mapping[Key, Gateway], Remembering[HTTPRoute, Named]] | None = None
 
     def of(self, kind: str) -> Iterable[Any]:
         """The held objects of one kind."""
         return self.objects.get(kind, {}).values()
 
+    def surround(self, around: Around) -> None:
+        """Take what was read around the objects. What is equal to what is held stays the same object."""
+        self.sources = _same_if_equal(self.sources, around.sources)
+        self.endpoints = _same_if_equal(self.endpoints, around.endpoints)
+        self.gateways = _same_if_equal(self.gateways, around.gateways)
+
     def uses(self, environment: str) -> dict[Key, list[Use]]:
         """Where each Middleware applies."""
+        gateways = self.gateways
+        if self._named is None or self._named[0] is not gateways:
+            remembering = Remembering[HTTPRoute, Named](lambda route: named_by_route(route, gateways, environment))
+            self._named = gateways, remembering
         return uses(
-            self.of(httproute.RESOURCE.kind),
-            self.of(ingressroute.RESOURCE.kind),
+            self._named[1](list(self.of(httproute.RESOURCE.kind))),
+            (named_by_ingress(ingress, environment) for ingress in self.of(ingressroute.RESOURCE.kind)),
             self.of(middleware.RESOURCE.kind),
-            self.gateways,
-            environment,
         )
 
     def read(self, codec: Codec, native: Any, environment: str, at: float) -> Read:
@@ -65,6 +87,16 @@ class Held:
         """Drop cached reads of objects that are no more."""
         alive = {(kind, native.metadata.uid) for kind, natives in self.objects.items() for native in natives.values()}
         self.read_cache = {key: value for key, value in self.read_cache.items() if key in alive}
+        self.dressed = {
+            (kind, key): one for (kind, key), one in self.dressed.items() if key in self.objects.get(kind, {})
+        }
+
+
+_Kept = TypeVar("_Kept")
+
+
+def _same_if_equal(before: _Kept, now: _Kept) -> _Kept:
+    return before if before == now else now
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +134,37 @@ class Dress:
             made.append(replace(dressed, owners=owners, editable=editable, read_at=self.at))
         return made
 
+    def kept(self, codec: Codec, native: Any, read: Read) -> Dressed:
+        """The rows of a held object: the very same ones as before where nothing that they are made of has changed, so
+        that nobody above need look at them again. Their `read_at` stays too; the environment's own says how fresh they
+        are."""
+        metadata: Metadata = native.metadata
+        name = (metadata.namespace, metadata.name)
+        used = self.used.get(name) if read.limits else None
+        why = self._refused(codec, metadata)
+        made_of = (read, used, why, self.instances, self.held.sources, self.held.endpoints)
+        found = self.held.dressed.get((codec.kind, name))
+        if found is None or found.made_of != made_of:
+            routes, limits = self.routes(codec, native, read.routes), self.limits(codec, native, read.limits)
+            if found is not None:
+                routes, limits = _unless_equal(found.routes, routes), _unless_equal(found.limits, limits)
+            found = self.held.dressed[(codec.kind, name)] = Dressed(made_of, routes, limits)
+        return found
+
     def _refused(self, codec: Codec, metadata: Metadata) -> str:
         refused = self.held.refused
         return refused.get((codec.kind, metadata.namespace)) or refused.get((codec.kind, ""), "")
+
+
+_Row = TypeVar("_Row", Route, Limit)
+
+
+def _unless_equal(before: list[_Row], now: list[_Row]) -> list[_Row]:
+    """The rows as they are now; those that differ in the time of the read only stay the ones they were."""
+    if len(before) != len(now):
+        return now
+    pairs = zip(before, now, strict=True)
+    return [old if replace(new, read_at=old.read_at) == old else new for old, new in pairs]
 
 
 async def snapshot_parts(held: Held, dress: Dress, environment: str) -> tuple[list[Route], list[Limit], list[Outside]]:
@@ -116,11 +176,10 @@ async def snapshot_parts(held: Held, dress: Dress, environment: str) -> tuple[li
     for codec in CODECS.values():
         for native in held.of(codec.kind):
             read = held.read(codec, native, environment, dress.at)
-            if read.routes:
-                routes += dress.routes(codec, native, read.routes)
-            if read.limits:
-                limits += dress.limits(codec, native, read.limits)
             if read.routes or read.limits:
+                dressed = dress.kept(codec, native, read)
+                routes += dressed.routes
+                limits += dressed.limits
                 outside += outside_of(native.metadata, codec, environment)
             count += 1
             if count % BREATHE_EVERY == 0:

@@ -139,7 +139,7 @@ class KubernetesReader:
             self.rights.identity(),
         )
         if around is not None:
-            held.sources, held.endpoints, held.gateways = around.sources, around.endpoints, around.gateways
+            held.surround(around)
         dress = Dress(held, held.uses(self.name), self.instances(), at)
         routes, limits, outside = await snapshot_parts(held, dress, self.name)
         environment = self._environment(identity, access)
@@ -159,7 +159,7 @@ class KubernetesReader:
         held = Held({kind: {_key(o): o for o in objects} for kind, objects in collected.objects.items()})
         if before is not None:
             held.sources, held.endpoints, held.gateways = before.sources, before.endpoints, before.gateways
-            held.read_cache = before.read_cache
+            held.read_cache, held.dressed = before.read_cache, before.dressed
             held.forget_gone()
         self._missing = collected.missing
         self._held = held

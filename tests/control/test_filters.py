@@ -48,7 +48,7 @@ EAST = EnvironmentView(
     ),
     1,
     1,
-    time.time(),
+    time.time() - 400,
 )
 FN = EnvironmentView(Environment("fn", Platform.SERVERLESS), 1, 0, None)
 SERVICE = ServiceView(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
+from textual.geometry import Size
 from textual.screen import Screen
 
 from control.errors import ControlError
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 BURST_KEYS = 3
 BURST_SECONDS = 0.015
 QUIET_SECONDS = 0.12
+LONGEST_RESIZE_SECONDS = 0.2
+WIDGETS_TURNS = 5
+"""Turns of the loop in which widgets hear of their new size and ask to be painted: all of it is then one frame."""
 
 
 class Burst:
@@ -55,6 +60,8 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         self.note: Note | None = None
         self._note_until = 0.0
         self._burst = Burst()
+        self._laid_out: Size | None = None
+        self._redrawing = False
 
     @property
     def deck(self) -> DeckApp:
@@ -83,6 +90,40 @@ class BaseScreen(Screen[None], inherit_bindings=False):
             self.render_foot()
         if changed:
             self.render_all()
+
+    # --- another size
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay out and draw in one frame. Textual tells a screen of a size twice, the second time as its own layout's
+        news, and paints the old lines at the new size before the widgets have heard of it."""
+        if event.size == self._laid_out:
+            event.prevent_default()
+            return
+        self._laid_out = event.size
+        held = contextlib.ExitStack()
+        held.enter_context(self.app.batch_update())
+        self.app.set_timer(LONGEST_RESIZE_SECONDS, held.close)  # where this screen goes before it is drawn
+        self.call_next(self._fill, held)
+
+    async def _fill(self, held: contextlib.ExitStack) -> None:
+        try:
+            self.render_all()
+            self.render_foot()
+            for _ in range(WIDGETS_TURNS):
+                await asyncio.sleep(0)
+        finally:
+            self.call_later(held.close)
+
+    def on_canvas_resized(self) -> None:
+        """A part of the screen came, went or has another size: draw once, however many did."""
+        if not self._redrawing:
+            self._redrawing = True
+            self.call_later(self._redraw)
+
+    def _redraw(self) -> None:
+        self._redrawing = False
+        self.render_all()
+        self.render_foot()
 
     # --- notes
 

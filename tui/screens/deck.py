@@ -120,7 +120,6 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             staged_here=here,
             marks=len(self.table.marked),
             in_flight=now.in_flight,
-            depth=now.depth,
         )
 
     # --- drawing
@@ -129,7 +128,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         super().tick(False)
         if changed:
             self.render_all()
-        else:
+        elif self.deck.new_second:
             self.table.compose_lines()
             self.render_head()
 
@@ -239,11 +238,6 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         self.foot.show(lines)
 
     # --- moving
-
-    def on_canvas_resized(self) -> None:
-        self.render_head()
-        self.render_side()
-        self.render_foot()
 
     def on_line_table_selected(self) -> None:
         self.cursor, self.scroll = 0, 0

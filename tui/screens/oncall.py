@@ -94,7 +94,7 @@ class OncallScreen(BaseScreen):
         return oncall_lines(self.deck.store, self.deck.look, cells, height)
 
     def tick(self, changed: bool) -> None:
-        super().tick(True)
+        super().tick(changed or self.deck.new_second)
 
     def render_foot(self) -> None:
         if not self.is_mounted or self.too_small():

@@ -110,7 +110,7 @@ class LimitsView(RowList[LimitRow]):
 
     def sort_key(self, row: LimitRow) -> tuple[Any, ...]:
         if self.choice.sort == "risk":
-            return (-row.risk, -row.used, row.name, row.ref)
+            return -row.risk, -row.used
         value: object = {
             "name": row.name.lower(),
             "at": row.limit.environment,
@@ -118,7 +118,7 @@ class LimitsView(RowList[LimitRow]):
             "rejected": row.limit.use.rejected_per_second or Fraction(-1),
             "age": self.store.age(row.limit.environment, row.limit.read_at) or 0.0,
         }.get(self.choice.sort, row.name)
-        return (value, row.name, row.ref)
+        return (value,)
 
     def cell(self, row: LimitRow, key: str, width: int) -> list[Span]:
         limit = row.limit

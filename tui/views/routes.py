@@ -88,7 +88,7 @@ class RoutesView(RowList[RouteRow]):
 
     def sort_key(self, row: RouteRow) -> tuple[Any, ...]:
         if self.choice.sort == "risk":
-            return (-row.risk, row.name, row.ref)
+            return (-row.risk,)
         traffic = row.seen.traffic if row.seen else None
         unknown = Fraction(-1)
         value: object = {
@@ -99,7 +99,7 @@ class RoutesView(RowList[RouteRow]):
             "429": (traffic.throttled_ratio if traffic else None) or unknown,
             "age": self.store.age(row.route.environment, row.route.read_at) or 0.0,
         }.get(self.choice.sort, row.name)
-        return (value, row.name, row.ref)
+        return (value,)
 
     def mark(self, row: TableRow) -> Span:
         found = super().mark(row)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from control.ref import Ref
+from control.remembering import Remembering
 from tui import figures
 from tui.look import Look, Span
 from tui.staging import Staging
@@ -15,6 +17,8 @@ from tui.views.base import ListView
 from tui.widgets.line_table import NO_MARK, TableRow
 
 RowT = TypeVar("RowT", RouteRow, LimitRow)
+_Placed = tuple[tuple[Any, ...], TableRow]
+"""Where a row stands, and the row as the table takes it."""
 _DIMMED = ("text", "strong", "muted")
 
 
@@ -27,6 +31,7 @@ class RowList(ListView, Generic[RowT]):
     def __init__(self, store: Store, staging: Staging, look: Look) -> None:
         super().__init__(store, staging, look)
         self._ordered: tuple[Hashable, list[TableRow]] = (None, [])
+        self._placed: tuple[str, Remembering[RowT, _Placed]] = ("", Remembering(self._place))
 
     @abstractmethod
     def source(self) -> Mapping[Ref, RowT]:
@@ -34,7 +39,7 @@ class RowList(ListView, Generic[RowT]):
 
     @abstractmethod
     def sort_key(self, row: RowT) -> tuple[Any, ...]:
-        """Where a row stands in the chosen order."""
+        """Where a row stands in the chosen order, before its name."""
 
     @abstractmethod
     def cell(self, row: RowT, key: str, width: int) -> list[Span]:
@@ -49,9 +54,18 @@ class RowList(ListView, Generic[RowT]):
         moment = self.store.batch if sort == "age" else 0  # ages grow apart without any change
         version = (self.store.revision, moment, sort, reverse)
         if self._ordered[0] != version:
-            rows = sorted(self.source().values(), key=self.sort_key, reverse=reverse ^ (sort in self.downward))
-            self._ordered = version, [TableRow(row.ref, row.serial, row) for row in rows]
+            if self._placed[0] != sort or sort == "age":
+                self._placed = sort, Remembering(self._place)
+            placed = self._placed[1](list(self.source().values()))
+            placed.sort(key=itemgetter(0), reverse=reverse ^ (sort in self.downward))
+            self._ordered = version, [row for _, row in placed]
         return self._ordered[1]
+
+    def _place(self, row: RowT) -> _Placed:
+        ref = row.ref
+        # Of the ref its texts: rows of the same name are many, and comparing texts is quick.
+        key = (*self.sort_key(row), row.name, ref.environment, ref.kind, ref.scope, ref.name, ref.part or "")
+        return key, TableRow(ref, row.serial, row)
 
     def rows(self) -> list[TableRow]:
         test, rows = self.choice.test, self._in_order()

@@ -62,7 +62,6 @@ class Canvas(Widget):
         """The canvas has another size, and its owner may have other lines for it."""
 
     def on_resize(self) -> None:
-        self._strips.clear()
         self.post_message(self.Resized())
 
     def render_line(self, y: int) -> Strip:

@@ -6,6 +6,7 @@ stock DataTable measures every cell and takes seconds at 10,000 rows.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,9 +111,13 @@ class LineTable(Canvas):
         self._key: Hashable | None = None
         self._index = 0
         self._top = 0
+        self._headings: list[int] = []
+        """The places of the headings among the rows."""
         self._chosen = False
         self._drawn: dict[Hashable, tuple[Hashable, Line]] = {}
         self._cells: Cells = {}
+        self._drawn_in = 0
+        """The width that the rows were drawn for; 0 where the columns are others."""
 
     # --- data
 
@@ -128,15 +133,13 @@ class LineTable(Canvas):
         the one character before it. Both are asked for rows in sight only."""
         self.columns, self._draw, self._volatile, self._mark = columns, draw, volatile, mark
         self.sorted_by = sorted_by
-        self._drawn.clear()
-        self._cells = layout(columns, self._inner())
-        self.rows, self._key, self._index, self._top, self._chosen = (), None, 0, 0, False
+        self._drawn_in = 0
+        self.rows, self._headings, self._key, self._index, self._top, self._chosen = (), [], None, 0, 0, False
 
     def use_columns(self, columns: Sequence[Column]) -> None:
         """Show these columns of the same rows; cursor and marks stay."""
         self.columns = columns
-        self._drawn.clear()
-        self._cells = layout(columns, self._inner())
+        self._drawn_in = 0
         self.compose_lines()
 
     def set_rows(self, rows: Sequence[TableRow]) -> None:
@@ -145,10 +148,11 @@ class LineTable(Canvas):
         Until the user chose a row, the first one is selected: that is the worst.
         """
         self.rows = rows
+        self._headings = [index for index, row in enumerate(rows) if row.heading]
         before = self._key
         if not self._chosen:
             self._key, self._index, self._top = None, 0, 0
-        index = next((i for i, row in enumerate(rows) if row.key == self._key), None) if self._key is not None else None
+        index = self._place_of(self._key, rows)
         if index is None:
             index = self._selectable(min(self._index, len(rows) - 1), 1)
         moved = index - self._index
@@ -160,6 +164,14 @@ class LineTable(Canvas):
         if self._key != before:
             self.post_message(self.Selected())
 
+    def _place_of(self, key: Hashable | None, rows: Sequence[TableRow]) -> int | None:
+        """Where a row is now. Most often where it was, and then nothing is searched."""
+        if key is None:
+            return None
+        if 0 <= self._index < len(rows) and rows[self._index].key == key:
+            return self._index
+        return next((index for index, row in enumerate(rows) if row.key == key), None)
+
     @property
     def selected(self) -> TableRow | None:
         """The row under the cursor."""
@@ -170,9 +182,8 @@ class LineTable(Canvas):
     @property
     def position(self) -> tuple[int, int]:
         """(place of the cursor from 1, number of rows), headings not counted."""
-        total = sum(1 for row in self.rows if not row.heading)
-        before = sum(1 for row in self.rows[: self._index + 1] if not row.heading)
-        return (before if self.selected else 0), total
+        above = bisect_right(self._headings, self._index)
+        return (self._index + 1 - above if self.selected else 0), len(self.rows) - len(self._headings)
 
     # --- moving
 
@@ -264,16 +275,14 @@ class LineTable(Canvas):
     def _height(self) -> int:
         return max(self.size.height - 1, 1)
 
-    def on_resize(self) -> None:
-        super().on_resize()
-        self._drawn.clear()
-        self._cells = layout(self.columns, self._inner())
-        self.compose_lines()
-
     def compose_lines(self) -> None:
         """Bring the visible lines up to date; only those that differ are painted."""
         if not self.size.width:
             return
+        if self._drawn_in != self.size.width:
+            self._drawn_in = self.size.width
+            self._drawn.clear()
+            self._cells = layout(self.columns, self._inner())
         height = self._height()
         if self._index < self._top:
             self._top = self._index

@@ -112,3 +112,51 @@ async def test_a_watch_tells_of_a_change() -> None:
                 break
             await anext(watch)
     await reader.close()
+
+
+def middleware(name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "ml", "uid": name, "generation": 1, "resourceVersion": "1"}
+    spec = {"rateLimit": {"average": 10, "burst": 20}}
+    return {"apiVersion": "traefik.io/v1alpha1", "kind": "Middleware", "metadata": metadata, "spec": spec}
+
+
+def named_route(name: str, limited_by: str = "") -> dict[str, Any]:
+    made = route()
+    made["metadata"] |= {"name": name, "uid": name}
+    if limited_by:
+        ref = {"group": "traefik.io", "kind": "Middleware", "name": limited_by}
+        made["spec"]["rules"][0]["filters"] = [{"type": "ExtensionRef", "extensionRef": ref}]
+    return made
+
+
+async def test_rows_that_nothing_has_happened_to_stay_the_same_rows() -> None:
+    api = MemoryApi([named_route("one"), named_route("two"), middleware("slow"), middleware("fast")])
+    reader, _ = opened(api)
+    before = await reader.read()
+    routes = {row.name: row for row in before.routes}
+    limits = {row.name: row for row in before.limits}
+    again = await reader.read()
+    assert all(new is routes[new.name] for new in again.routes)
+    assert all(new is limits[new.name] for new in again.limits)
+    assert again.read_at > before.read_at, "how fresh they are is said by the read"
+
+    api.replace(("httproutes", "ml", "one"), named_route("one", "slow"), "somebody")
+    after = await reader.read()
+    same = {row.name: row is (routes | limits)[row.name] for row in (*after.routes, *after.limits)}
+    assert same == {"one chat": False, "two chat": True, "slow": False, "fast": True}, "it is bound to a route"
+    assert len(next(row for row in after.limits if row.name == "slow").bindings) == 1
+
+    touched = named_route("two")
+    touched["metadata"]["annotations"] = {"touched": "by somebody"}
+    api.replace(("httproutes", "ml", "two"), touched, "somebody")
+    (two,) = [row for row in (await reader.read()).routes if row.name == "two chat"]
+    assert two is not routes["two chat"] and two.base != routes["two chat"].base, "its resource version guards a write"
+
+
+async def test_a_planned_edit_leaves_the_rows_alone() -> None:
+    api = MemoryApi([route()])
+    reader, _ = opened(api)
+    (before,) = (await reader.read()).routes
+    await reader.prepare(weights(4))
+    (after,) = (await reader.read()).routes
+    assert after is before
