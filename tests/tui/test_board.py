@@ -138,6 +138,11 @@ async def test_resize_changes_the_layout_live_and_too_small_keeps_running(make_a
         await until(pilot, app, "TARGET")
         await pilot.resize_terminal(200, 60)
         await until(pilot, app, "nothing waits to be sent")
+        await pilot.resize_terminal(160, 40)
+        text = await until(pilot, app, "nothing waits to be sent")
+        assert all(title in text for title in ("RPS", "5xx", "429", "AGE")), (
+            "the third pane takes no column of the list"
+        )
         await pilot.resize_terminal(60, 15)
         await until(pilot, app, "need 72x16")
         await pilot.press("q")
