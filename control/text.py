@@ -6,10 +6,12 @@ Adapters call `clean` once, at ingress. Raw values stay inside codecs and are us
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ZERO_WIDTH = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
 MAXIMUM_LENGTH = 4096
+_SHORT = 256
 
 
 def _visible(character: str) -> str:
@@ -39,6 +41,12 @@ def clean(text: str, limit: int = MAXIMUM_LENGTH) -> str:
         text = text[: limit - 1] + "…"
     if text.isascii() and text.isprintable():
         return text
+    return _clean_short(text) if len(text) <= _SHORT else "".join(map(_visible, text))
+
+
+@lru_cache(maxsize=8192)
+def _clean_short(text: str) -> str:
+    """What is drawn, as bars and arrows, passes here for each frame again."""
     return "".join(map(_visible, text))
 
 

@@ -21,7 +21,8 @@ METHOD = (
     "25 clusters, 500 VMs and 200 functions (2,000 routes, 3,000 limits) in memory behind the platforms' own readers, "
     "watches and reads, in a pseudo-terminal of 120x35; servers and deck share one process and one event loop, so what "
     "the servers cost is in every figure. `j` and `k` in turn to the read that brings the cursor on its new row; each "
-    "letter of a filter, and a resize between 120x35 and 110x33, to the last byte that it paints. While all moves: "
+    "letter of a filter to the last byte of the frame that shows it (k9s marks no frames: to the last byte that it "
+    "paints), and a resize between 120x35 and 110x33 to the last byte. While all moves: "
     "somebody changes a route of every cluster each 2.5 s, one cluster after the other, so that something is read, "
     "derived and drawn all the time. Theirs is k9s on 2,000 routes of one cluster, a key to the first byte that it "
     "paints; what it cannot show (limits, other platforms) it need not read."
@@ -150,7 +151,8 @@ def _letters(terminal: Terminal, filters: Sequence[bytes] = FILTERS) -> list[flo
         terminal.key(b"/", quiet=0.1)
         for at in range(len(words)):
             let_pass(terminal, 0.15)
-            times.append(terminal.key(words[at : at + 1], quiet=0.06).last_seconds)
+            frame = terminal.key(words[at : at + 1], quiet=0.06)
+            times.append(frame.shown_seconds(b"/" + words[: at + 1]))
         terminal.key(b"\r", quiet=0.1)
         terminal.key(b"\x1b", quiet=0.3)
     return times

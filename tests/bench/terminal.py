@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+SYNC_ASKED, SYNC_KNOWN, SYNC_END = b"\x1b[?2026$p", b"\x1b[?2026;2$y", b"\x1b[?2026l"
+"""Synchronised output, as most terminals of today have it: a program asks whether, and then marks each frame's end."""
 _ESCAPES = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_]|[()][A-Z0-9])")
 
 
@@ -29,6 +31,16 @@ class Frame:
     data: bytes
     first_seconds: float
     last_seconds: float
+    reads: tuple[tuple[float, int], ...] = ()
+    """(seconds, bytes so far) of each read."""
+
+    def shown_seconds(self, text: bytes) -> float:
+        """Seconds to the end of the frame that shows `text`: what else was painted after it, as a clock, is another
+        frame. To the last byte where the program marks no frames."""
+        end = self.data.find(SYNC_END, max(self.data.find(text), 0))
+        if end < 0:
+            return self.last_seconds
+        return next(at for at, length in self.reads if length >= end + len(SYNC_END))
 
 
 class Terminal:
@@ -64,6 +76,8 @@ class Terminal:
         except OSError as error:
             raise TerminalTimeout(f"the program ended; its last output: {self.text()[-500:]!r}") from error
         self.output += data
+        if SYNC_ASKED in data:
+            os.write(self.fd, SYNC_KNOWN)
         return data
 
     def text(self) -> str:
@@ -106,12 +120,14 @@ class Terminal:
         if not collected:
             raise TerminalTimeout(f"key {data!r} painted nothing within {timeout} s")
         first = last = time.perf_counter() - begin
+        reads = [(first, len(collected))]
         while more := self._read(quiet):
             collected += more
             last = time.perf_counter() - begin
+            reads.append((last, len(collected)))
             if last > timeout:
                 break
-        return Frame(collected, first, last)
+        return Frame(collected, first, last, tuple(reads))
 
     def memory_bytes(self) -> int:
         """Resident memory of the child itself."""

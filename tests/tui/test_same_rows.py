@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import fake_plane
 from driver import ready, screen_text, until
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.style import Style
 
 from control.plane import Inventory
 from control.views import Part
@@ -17,6 +20,7 @@ from tui.staging import Staging
 from tui.store import Store
 from tui.themes import load_theme
 from tui.views.routes import RoutesView
+from tui.widgets.canvas import merged
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
 
@@ -165,3 +169,33 @@ async def test_a_menu_is_drawn_when_it_opens_and_not_with_the_next_news(make_app
         await pilot.press("s")
         await pilot.pause(0.1)
         assert "risk: the worst first" in screen_text(app)
+
+
+_STYLES = [
+    Style.parse(words)
+    for words in ("red on black", "green on black", "bold red on black", "red on blue", "underline red on black",
+                  "reverse red on black", "red", "strike green on blue")
+]  # fmt: skip
+_PARTS = st.lists(st.tuples(st.text("a █", max_size=4), st.sampled_from(_STYLES)), max_size=12)
+
+
+def _cells(segments: Iterable[tuple[str, Style]]) -> list[tuple[str, Style]]:
+    return [(character, style) for text, style in segments for character in text]
+
+
+@given(_PARTS)
+def test_fewer_segments_look_the_same(parts: list[tuple[str, Style]]) -> None:
+    segments = merged(parts)
+    before, after = _cells(parts), _cells((s.text, s.style or Style()) for s in segments)
+    assert [character for character, _ in before] == [character for character, _ in after]
+    for (character, style), (_, now) in zip(before, after, strict=True):
+        blank = character == " "
+        assert style.bgcolor == now.bgcolor and (blank or style == now)
+        marks = [(one.underline, one.reverse, one.strike) for one in (style, now)]
+        assert marks[0] == marks[1], "a line through or under blanks is seen"
+    assert len(segments) <= len([text for text, _ in parts if text])
+
+
+def test_a_row_of_a_list_is_half_as_many_segments() -> None:
+    words = [("model-001   ", _STYLES[0]), (" ", _STYLES[1]), ("k8s ", _STYLES[1]), (" ", _STYLES[0]), ("", _STYLES[3])]
+    assert [segment.text for segment in merged(words)] == ["model-001    ", "k8s  "]

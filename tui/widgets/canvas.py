@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -74,6 +76,33 @@ class Canvas(Widget):
         ground, line = self._painted[y] if y < len(self._painted) else (self.ground, ())
         look, cells = self.look, self.size.width
         door = ascii_only if look.ascii else safe
-        segments = [Segment(door(text), look.style(role, ground)) for text, role in line]
-        strip = Strip(segments)
+        strip = Strip(merged([(door(text), look.style(role, ground)) for text, role in line]))
         return strip.adjust_cell_length(cells, look.style("text", ground))
+
+
+def merged(parts: list[tuple[str, Style]]) -> list[Segment]:
+    """As few segments as look the same: half of a list's cells are blanks, and the terminal reads every colour."""
+    segments: list[Segment] = []
+    text, style = "", Style.null()
+    for more, its in parts:
+        if its is style or (not more.strip(" ") and _same_blank(its, style)):
+            text += more
+        elif not text.strip(" ") and _same_blank(its, style):
+            text, style = text + more, its
+        else:
+            if text:
+                segments.append(Segment(text, style))
+            text, style = more, its
+    if text:
+        segments.append(Segment(text, style))
+    return segments
+
+
+@lru_cache(maxsize=4096)
+def _same_blank(one: Style, other: Style) -> bool:
+    """Whether a blank looks the same in both."""
+    return one.bgcolor == other.bgcolor and not (_marks_blanks(one) or _marks_blanks(other))
+
+
+def _marks_blanks(style: Style) -> bool:
+    return bool(style.underline or style.reverse or style.strike or style.overline or style.underline2)
