@@ -28,6 +28,7 @@ from control.model import Counted, Limit, Route, Snapshot
 from control.places import cache_folder
 from control.ports import Reader
 from control.ref import Ref
+from control.remembering import Remembering
 from control.snapshotcache import cache_file, load, save
 from control.views import Inventory, Unreached
 
@@ -132,7 +133,7 @@ class Keeper:
                 limits=_merged(known.limits, part.limits, object),
                 read_at=known.read_at or part.read_at,
             )
-            prepared = prepared_snapshot(merged, self.deck.environment(name), lambda rows: [*map(filled_limit, rows)])
+            prepared = prepared_snapshot(merged, self.deck.environment(name), Remembering(filled_limit))
             state.take(prepared, from_cache=state.from_cache)
 
     async def count(self, name: str) -> bool:

@@ -189,12 +189,12 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def _tick(self) -> None:
         self._ticks += 1
-        second = int(time.monotonic())
-        self.new_second, self._second = second != self._second, second
         if not self._running or not self._screen_stack:
             return
         if not self._focused and self._ticks % 4:
             return
+        second = int(time.monotonic())
+        self.new_second, self._second = second != self._second, second
         if self.arming.expire():
             self.say("disarmed: the time is over", "warn")
         changed = False

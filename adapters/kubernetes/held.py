@@ -174,7 +174,7 @@ async def snapshot_parts(held: Held, dress: Dress, environment: str) -> tuple[li
     outside: list[Outside] = []
     count = 0
     for codec in CODECS.values():
-        for native in held.of(codec.kind):
+        for native in list(held.of(codec.kind)):  # a watch may add and take away while we give way
             read = held.read(codec, native, environment, dress.at)
             if read.routes or read.limits:
                 dressed = dress.kept(codec, native, read)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters.kubernetes.held import BREATHE_EVERY, Dress, snapshot_parts
 from adapters.kubernetes.memory import MemoryApi, MemoryTransport
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.transport import Connection
@@ -160,3 +161,17 @@ async def test_a_planned_edit_leaves_the_rows_alone() -> None:
     await reader.prepare(weights(4))
     (after,) = (await reader.read()).routes
     assert after is before
+
+
+async def test_a_read_that_gives_way_to_a_watch_does_not_fail() -> None:
+    api = MemoryApi([named_route(f"route-{number:03}") for number in range(3 * BREATHE_EVERY)])
+    reader, _ = opened(api)
+    await reader.read()
+    held = await reader._settled()
+    dress = Dress(held, {}, reader.instances(), 0.0)
+    reading = asyncio.ensure_future(snapshot_parts(held, dress, "c"))
+    await asyncio.sleep(0)  # it has begun, and gives way after the first of them
+    routes = held.objects["HTTPRoute"]
+    del routes["ml", "route-149"], routes["ml", "route-000"]
+    found, _, _ = await reading
+    assert len(found) >= 3 * BREATHE_EVERY - 2
