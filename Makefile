@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 
+# The tests that need no server but their own: they share the cores. The others follow, one after the other, since some
+# of them count requests against the clock.
+ALONE := tests/tui tests/control tests/adapters/ssh/codecs tests/adapters/demo
+
 .PHONY: demo test check fuzz bed bed-down bench bench-rivals lock format clean
 
 demo: $(VENV)/.product ## the deck on the in-memory demo fleet: no account, no server
@@ -13,7 +17,14 @@ demo: $(VENV)/.product ## the deck on the in-memory demo fleet: no account, no s
 
 test: $(VENV)/.test ## installs what the tests need, builds the Kubernetes binary once, runs everything
 	@$(BIN)/python -m tests.bed.setup
+ifdef PYTEST_ARGS
 	@$(BIN)/pytest $(PYTEST_ARGS)
+else
+	@status=0; \
+	$(BIN)/pytest -n 2 $(ALONE) || status=$$?; \
+	$(BIN)/pytest $(ALONE:%=--ignore=%) || status=$$?; \
+	exit $$status
+endif
 
 check: $(VENV)/.check ## style, strict types and the import arrows
 	$(BIN)/ruff check .
