@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from control.edit import Change, Value, split_field
 from control.model import Limit, Route, Snapshot
@@ -11,6 +12,8 @@ from control.ports import Found
 from control.ref import Ref
 
 Row = Route | Limit
+AnyRow = TypeVar("AnyRow", Route, Limit)
+"""A route where a route is given, a limit where a limit is."""
 
 
 def flattened(rows: Iterable[Row]) -> dict[Ref, Row]:

@@ -193,7 +193,7 @@ def _gap(row: Row, inventory: Inventory) -> Fraction | None:
 
 
 def _age(row: Row, inventory: Inventory) -> Fraction | None:
-    at = inventory.as_of(row) if isinstance(row, Route | Limit) else row.read_at
+    at = inventory.as_of(row.environment, row.read_at) if isinstance(row, Route | Limit) else row.read_at
     return Fraction(max(0.0, time.time() - at)) if at else None
 
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from control.asking import ask
 from control.calculating import calculate
 from control.deckfile import DeckConfig
 from control.errors import ControlError
+from control.fields import AnyRow
 from control.inventory import (
     EnvironmentState,
     StructureCache,
@@ -24,7 +24,7 @@ from control.inventory import (
 )
 from control.measuring import Meter
 from control.merging import carried, counted_together
-from control.model import Counted, Limit, Route, Snapshot
+from control.model import Counted, Snapshot
 from control.places import cache_folder
 from control.ports import Reader
 from control.ref import Ref
@@ -33,8 +33,6 @@ from control.snapshotcache import cache_file, load, save
 from control.views import Inventory, Unreached
 
 COUNT_SECONDS = 5.0
-
-AnyRow = TypeVar("AnyRow", Route, Limit)
 
 
 @dataclass(slots=True)

@@ -41,13 +41,15 @@ def clean(text: str, limit: int = MAXIMUM_LENGTH) -> str:
         text = text[: limit - 1] + "…"
     if text.isascii() and text.isprintable():
         return text
-    return _clean_short(text) if len(text) <= _SHORT else "".join(map(_visible, text))
+    return _cleaned_before(text) if len(text) <= _SHORT else _cleaned(text)
 
 
-@lru_cache(maxsize=8192)
-def _clean_short(text: str) -> str:
-    """What is drawn, as bars and arrows, passes here for each frame again."""
+def _cleaned(text: str) -> str:
     return "".join(map(_visible, text))
+
+
+_cleaned_before = lru_cache(maxsize=8192)(_cleaned)
+"""What is drawn, as bars and arrows, passes here for each frame again."""
 
 
 def clean_lines(text: str, limit: int = 1_000_000) -> str:

@@ -108,8 +108,8 @@ class Inventory:
     """The rows again, by environment, so that whoever derives something of them can leave out what is the same. Empty
     in an inventory that was made for a plan."""
 
-    def as_of(self, row: Route | Limit) -> float:
-        """When a row was true: it is read anew only where it may have changed, and its environment says since when
-        nothing has."""
-        view = self.environments.get(row.environment)
-        return max(row.read_at, view.read_at or 0.0) if view is not None else row.read_at
+    def as_of(self, environment: str, read_at: float | None = None) -> float | None:
+        """When what was read in an environment was true: a row is read anew only where it may have changed, and its
+        environment says when it was last seen to hold. `read_at` is the row's own, for where nobody says so."""
+        view = self.environments.get(environment)
+        return (view.read_at if view is not None else None) or read_at

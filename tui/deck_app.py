@@ -265,8 +265,7 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def _redraw(self) -> None:
         if isinstance(self.screen, BaseScreen):
-            self.screen.render_all()
-            self.screen.render_foot()
+            self.screen.redraw()
 
     # --- looks
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from textual.app import App
 
+from control.fields import AnyRow
 from control.plane import EnvironmentView, Inventory, ServiceView
 from control.shapes import environment_to_json, limit_to_json, list_to_json, route_to_json, service_to_json
 from tui.store import ChangeRow, LimitRow, RouteRow
@@ -43,11 +44,16 @@ def screen_text(app: App[int]) -> str:
     return "".join("".join(segment.text for segment in strip).rstrip() + "\n" for strip in strips)
 
 
+def _dated(row: AnyRow, inventory: Inventory) -> AnyRow:
+    """The row with the age that the list shows."""
+    return replace(row, read_at=inventory.as_of(row.environment, row.read_at) or row.read_at)
+
+
 def _item(row: object, inventory: Inventory, now: float) -> dict[str, Any] | None:
     if isinstance(row, RouteRow):
-        return route_to_json(replace(row.route, read_at=inventory.as_of(row.route)), inventory, now)
+        return route_to_json(_dated(row.route, inventory), inventory, now)
     if isinstance(row, LimitRow):
-        return limit_to_json(replace(row.limit, read_at=inventory.as_of(row.limit)), now)
+        return limit_to_json(_dated(row.limit, inventory), now)
     if isinstance(row, ServiceView):
         return service_to_json(row, now)
     if isinstance(row, EnvironmentView):

@@ -124,10 +124,12 @@ class Store:
         self.batch += 1
         before, self.inventory = self.inventory, inventory
         moved = _moved(before, inventory)
-        if before is not None and not moved and _same_rows(before, inventory):
+        regrouped = before is None or before.service_of is not inventory.service_of
+        if before is not None and not regrouped and not moved and _same_rows(before, inventory):
             self._sample()
             return False
-        routes, limits = self._derived(before, inventory, moved)
+        old = before.parts if before is not None and not regrouped else {}
+        routes, limits = self._derived(inventory, old, moved, regrouped)
         rows: tuple[RouteRow | LimitRow, ...] = (*routes.values(), *limits.values())
         before_count = len(self.routes) + len(self.limits)
         changed = bool(moved) or len(rows) != before_count or any(row.serial == self.batch for row in rows)
@@ -139,14 +141,12 @@ class Store:
         return changed
 
     def _derived(
-        self, before: Inventory | None, inventory: Inventory, moved: frozenset[str]
+        self, inventory: Inventory, old: Mapping[str, Part], moved: frozenset[str], regrouped: bool
     ) -> tuple[dict[Ref, RouteRow], dict[Ref, LimitRow]]:
-        """All rows; those of an environment that gave nothing new are taken over unseen."""
-        regrouped = before is None or before.service_of is not inventory.service_of
-        old = before.parts if before is not None and not regrouped else {}
+        """All rows; those of an environment that gave the same as in its `old` part are taken over unseen."""
         parts, self._parts = self._parts, {}
         for name, part in _parts(inventory).items():
-            if name in parts and name in old and name not in moved and _is_same(part, old[name]):
+            if name in parts and name in old and name not in moved and _same_rows(old[name], part):
                 self._parts[name] = parts[name]
                 continue
             routes = {ref: self._route(ref, route, inventory, moved) for ref, route in part.routes.items()}
@@ -318,8 +318,7 @@ class Store:
 
     def age(self, environment: str, read_at: float | None = None) -> float | None:
         """Seconds since the figures of an environment were read; None where they never were."""
-        view = self.environment(environment)
-        at = (view.read_at if view else None) or read_at
+        at = self.inventory.as_of(environment, read_at) if self.inventory else read_at
         return None if not at else max(time.time() - at, 0.0)
 
     def stale(self, environment: str, read_at: float | None = None) -> bool:
@@ -345,14 +344,9 @@ def _parts(inventory: Inventory) -> Mapping[str, Part]:
     return inventory.parts or {"": Part(inventory.routes, inventory.limits, inventory.seen)}
 
 
-def _is_same(part: Part, before: Part) -> bool:
-    return part.routes is before.routes and part.limits is before.limits and part.seen is before.seen
-
-
-def _same_rows(before: Inventory, now: Inventory) -> bool:
-    """Whether the plane gave the very same rows and measures again: only how old they are is news then."""
-    rows = before.routes is now.routes and before.limits is now.limits and before.seen is now.seen
-    return rows and before.service_of is now.service_of
+def _same_rows(before: Part | Inventory, now: Part | Inventory) -> bool:
+    """Whether these are the very same rows and measures again: only how old they are is news then."""
+    return before.routes is now.routes and before.limits is now.limits and before.seen is now.seen
 
 
 def _weights(route: Route) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.owners import NO_SOURCES, Sources, owners_of
 from adapters.kubernetes.wire import Gateway, HTTPRoute, Metadata
+from control.fields import AnyRow
 from control.model import Editable, Limit, Outside, Route
 from control.remembering import Remembering
 from control.text import clean
@@ -156,10 +157,7 @@ class Dress:
         return refused.get((codec.kind, metadata.namespace)) or refused.get((codec.kind, ""), "")
 
 
-_Row = TypeVar("_Row", Route, Limit)
-
-
-def _unless_equal(before: list[_Row], now: list[_Row]) -> list[_Row]:
+def _unless_equal(before: list[AnyRow], now: list[AnyRow]) -> list[AnyRow]:
     """The rows as they are now; those that differ in the time of the read only stay the ones they were."""
     if len(before) != len(now):
         return now

@@ -26,13 +26,19 @@ class TerminalTimeout(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Output that followed one key: bytes, seconds to the first and to the last of them."""
+    """Output that followed one key."""
 
     data: bytes
-    first_seconds: float
-    last_seconds: float
-    reads: tuple[tuple[float, int], ...] = ()
-    """(seconds, bytes so far) of each read."""
+    reads: tuple[tuple[float, int], ...]
+    """(seconds since the key, bytes so far) of each read; there is one at least."""
+
+    @property
+    def first_seconds(self) -> float:
+        return self.reads[0][0]
+
+    @property
+    def last_seconds(self) -> float:
+        return self.reads[-1][0]
 
     def shown_seconds(self, text: bytes) -> float:
         """Seconds to the end of the frame that shows `text`: what else was painted after it, as a clock, is another
@@ -119,15 +125,11 @@ class Terminal:
         collected = self._read(timeout)
         if not collected:
             raise TerminalTimeout(f"key {data!r} painted nothing within {timeout} s")
-        first = last = time.perf_counter() - begin
-        reads = [(first, len(collected))]
-        while more := self._read(quiet):
+        reads = [(time.perf_counter() - begin, len(collected))]
+        while reads[-1][0] <= timeout and (more := self._read(quiet)):
             collected += more
-            last = time.perf_counter() - begin
-            reads.append((last, len(collected)))
-            if last > timeout:
-                break
-        return Frame(collected, first, last, tuple(reads))
+            reads.append((time.perf_counter() - begin, len(collected)))
+        return Frame(collected, tuple(reads))
 
     def memory_bytes(self) -> int:
         """Resident memory of the child itself."""

@@ -83,6 +83,11 @@ class BaseScreen(Screen[None], inherit_bindings=False):
     def render_foot(self) -> None:
         """Draw the last lines: input, note or hints."""
 
+    def redraw(self) -> None:
+        """Draw everything and the foot; a sheet without room for its lines still has one."""
+        self.render_all()
+        self.render_foot()
+
     def tick(self, changed: bool) -> None:
         """Called on the app's timer; `changed` when the store has a new batch."""
         if self.note is not None and self._note_until and time.monotonic() > self._note_until:
@@ -107,8 +112,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
 
     async def _fill(self, held: contextlib.ExitStack) -> None:
         try:
-            self.render_all()
-            self.render_foot()
+            self.redraw()
             for _ in range(WIDGETS_TURNS):
                 await asyncio.sleep(0)
         finally:
@@ -118,12 +122,11 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         """A part of the screen came, went or has another size: draw once, however many did."""
         if not self._redrawing:
             self._redrawing = True
-            self.call_later(self._redraw)
+            self.call_later(self._redraw_resized)
 
-    def _redraw(self) -> None:
+    def _redraw_resized(self) -> None:
         self._redrawing = False
-        self.render_all()
-        self.render_foot()
+        self.redraw()
 
     # --- notes
 

@@ -189,11 +189,11 @@ class LineTable(Canvas):
 
     def select(self, key: Hashable) -> bool:
         """Put the cursor on the row with this identity."""
-        for index, row in enumerate(self.rows):
-            if row.key == key and not row.heading:
-                self._go(index)
-                return True
-        return False
+        index = self._place_of(key, self.rows)
+        if index is None or self.rows[index].heading:
+            return False
+        self._go(index)
+        return True
 
     def move(self, by: int) -> None:
         """Move the cursor by so many rows, past headings, and stop at the ends."""
