@@ -49,6 +49,9 @@ _STORE_FAILS = {
 
 def effective(limit: Limit, binding: Binding) -> Effective:
     """What one key value gets at one binding: [r, N·r] where it is counted in N places, with its reasons."""
+    if limit.mode is Mode.NOT_UNDERSTOOD or limit.amount is None:
+        told = "it is in force, and how much it lets through is not understood"
+        return Effective(None, None, UNKNOWN, _unit(limit), _seconds(limit), _per(limit), told)
     if limit.mode is not Mode.ENFORCED:
         told = "only counted, not enforced (shadow)" if limit.mode is Mode.SHADOW else "switched off"
         return _unlimited(limit, told)
@@ -132,7 +135,7 @@ def _rate(value: Fraction | None, limit: Limit) -> str:
 
 
 def _enforced(limit: Limit, one: Interval) -> Iterable[str]:
-    if limit.enforced is None or isinstance(limit.amount, Special):
+    if limit.enforced is None or limit.amount is None or isinstance(limit.amount, Special):
         return
     if one.low == one.high:
         if one.low != limit.amount:

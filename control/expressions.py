@@ -200,6 +200,8 @@ def limit_expression(limit: Limit, text: str) -> LimitEdit:
     if delta is not None:
         if isinstance(limit.amount, Special):
             raise InvalidValue(f"nothing can be added to '{limit.amount.value}'", hint="write an amount")
+        if limit.amount is None:
+            raise InvalidValue("nothing can be added to an amount that is not understood", hint="edit the native text")
         amount = limit.amount + (delta if stripped[0] == "+" else -delta)
         if amount <= 0:
             raise InvalidValue(f"'{clean(text)}' leaves nothing", hint="write blocked to let nothing through")
@@ -234,8 +236,14 @@ def format_window(window: Window | None) -> str:
     return "/" + (_UNIT_NAMES.get(window.seconds) or f"{format_number(window.seconds)}s")
 
 
-def format_amount(amount: Amount, window: Window | None) -> str:
-    """An amount for people: `50/s`, `3000/min`, `10/h`, `64`, `unlimited`."""
+NOT_UNDERSTOOD = "not understood"
+"""What stands in place of a number that cannot be read off the native text."""
+
+
+def format_amount(amount: Amount | None, window: Window | None) -> str:
+    """An amount for people: `50/s`, `3000/min`, `10/h`, `64`, `unlimited`, `not understood`."""
+    if amount is None:
+        return NOT_UNDERSTOOD
     return amount.value if isinstance(amount, Special) else format_number(amount) + format_window(window)
 
 

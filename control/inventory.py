@@ -12,6 +12,7 @@ from control.grouping import group_limit, group_route, with_group_rows
 from control.model import (
     Environment,
     Limit,
+    Missing,
     Outside,
     Platform,
     Reach,
@@ -23,7 +24,10 @@ from control.ref import GROUP_SCOPE, Ref
 from control.remembering import Remembering
 from control.services import Known, service_view
 from control.structure import Structure, shape_key, structure_of
-from control.views import NOT_READ, EnvironmentView, Inventory, Part, Seen, Unreached
+from control.views import MISSING, NOT_READ, EnvironmentView, Inventory, Part, Seen, Unreached
+
+TOLD_AT_MOST = 3
+"""So many missing things are named in a reach; lists name all."""
 
 
 @dataclass(slots=True)
@@ -67,8 +71,7 @@ def prepared_snapshot(
 ) -> Snapshot:
     """A read with its group rows and with every binding's effective limit `filled`; for `EnvironmentState`."""
     limits = tuple(filled(snapshot.limits))
-    whole = Snapshot(snapshot.environment, snapshot.routes, limits, snapshot.read_at, snapshot.outside)
-    return with_group_rows(whole, config)
+    return with_group_rows(replace(snapshot, limits=limits), config)
 
 
 def filled_limit(limit: Limit) -> Limit:
@@ -125,6 +128,7 @@ def build_inventory(
         inventory,
         version=version,
         unreached=tuple(state.unreached for state in states.values() if state.unreached is not None),
+        missing=tuple(one for name, state in states.items() for one in _missing_of(name, state)),
         outside=tuple(sorted(outside, key=lambda one: one.at, reverse=True)),
         parts={name: Part(state.routes, state.limits, state.seen) for name, state in states.items()},
     )
@@ -192,6 +196,8 @@ def environment_view(config: EnvironmentConfig, state: EnvironmentState | None) 
     snapshot = state.snapshot if state is not None else None
     environment = snapshot.environment if snapshot else Environment(config.name, _platform(config))
     reach = environment.reach
+    if snapshot is not None and snapshot.missing and reach.state is ReachState.OK:
+        reach = Reach(ReachState.DEGRADED, _told(snapshot.missing))
     if snapshot is None:
         reach = Reach(ReachState.UNREACHABLE, NOT_READ)
     if state is not None and state.unreached is not None:
@@ -209,6 +215,20 @@ def environment_view(config: EnvironmentConfig, state: EnvironmentState | None) 
     if snapshot is None:
         return EnvironmentView(told, 0, 0, None)
     return EnvironmentView(told, len(snapshot.routes), len(snapshot.limits), _as_of(state))
+
+
+def _missing_of(name: str, state: EnvironmentState) -> list[Unreached]:
+    """What the rows of one environment lack; nothing while they are those of another session or none at all."""
+    if state.snapshot is None or state.from_cache or state.unreached is not None:
+        return []
+    return [Unreached(name, str(one), MISSING) for one in state.snapshot.missing]
+
+
+def _told(missing: Sequence[Missing]) -> str:
+    """The first few things that are missing, and how many more."""
+    first = "; ".join(map(str, missing[:TOLD_AT_MOST]))
+    more = len(missing) - TOLD_AT_MOST
+    return f"{first}; and {more} more" if more > 0 else first
 
 
 def find_row(inventory: Inventory, ref: Ref) -> Row | None:

@@ -75,6 +75,8 @@ def _wanted(limit: Limit, edit: LimitEdit) -> tuple[Amount | None, Fraction | No
     if edit.factor is not None:
         if isinstance(limit.amount, Special):
             raise _invalid(limit, f"'{limit.amount.value}' cannot be multiplied", "write an amount")
+        if limit.amount is None:
+            raise _invalid(limit, "an amount that is not understood cannot be multiplied", "edit the native text")
         amount = limit.amount * edit.factor
     if isinstance(amount, Special):
         return _special(limit, amount), None

@@ -166,6 +166,8 @@ class Target:
     endpoints: tuple[str, ...] = ()
     to: Ref | None = None
     """The route that this target leads to, where it is not an end (IngressRoute to TraefikService)."""
+    native: str = ""
+    """The native text of a weight that is not understood; then `weight` is None, and so is every share of the route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +338,8 @@ class Mode(StrEnum):
     ENFORCED = "enforced"
     SHADOW = "shadow"
     OFF = "off"
+    NOT_UNDERSTOOD = "not_understood"
+    """It is in force, and how much it lets through cannot be read off it: `amount` is None, `native` holds its text."""
 
 
 class Life(StrEnum):
@@ -425,7 +429,8 @@ class Limit:
     platform: Platform
     name: str
     measure: Measure
-    amount: Amount
+    amount: Amount | None
+    """None only where the mode is NOT_UNDERSTOOD: never as unlimited, blocked or 0."""
     object: str
     """As in `Route.object`."""
     base: str
@@ -462,6 +467,8 @@ class Limit:
     remainder: tuple[tuple[str, str], ...] = ()
     """Native fields that the model does not cover, shown and kept: (path, text). Never a secret."""
     use: Use = Use()
+    native: str = ""
+    """The native text, cleaned and masked, of a limit that is not understood; empty for all others."""
     members: tuple[Limit, ...] = ()
 
     @property
@@ -530,11 +537,24 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that an environment was asked for and that its rows lack: a host, a function, a file, a forbidden kind,
+    objects of a version that is not read."""
+
+    what: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything read of one environment at one time. A partly reached environment says so in `environment.reach`."""
+    """Everything read of one environment at one time. What could not be read of it is in `missing`."""
 
     environment: Environment
     routes: tuple[Route, ...] = ()
     limits: tuple[Limit, ...] = ()
     read_at: float = 0.0
     outside: tuple[Outside, ...] = field(default=())
+    missing: tuple[Missing, ...] = field(default=())

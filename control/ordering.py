@@ -27,9 +27,14 @@ class Turn(IntEnum):
 
 
 def rate(limit: Limit) -> Fraction | float:
-    """How much a limit lets through, for comparing one limit with itself: per second where it has a window."""
+    """How much a limit lets through, for comparing one limit with itself: per second where it has a window.
+
+    Not a number where the amount is not understood: such a one is never edited, and compares with nothing.
+    """
     if isinstance(limit.amount, Special):
         return math.inf if limit.amount is Special.UNLIMITED else Fraction(0)
+    if limit.amount is None:
+        return math.nan
     seconds = limit.window.seconds if limit.window is not None else None
     return limit.amount / seconds if seconds else limit.amount
 

@@ -48,8 +48,10 @@ def canonical(document: Any) -> bytes:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-def amount_to_json(amount: Amount) -> str:
-    """`"50"`, `"1/3"`, `"unlimited"`, `"blocked"`."""
+def amount_to_json(amount: Amount | None) -> str | None:
+    """`"50"`, `"1/3"`, `"unlimited"`, `"blocked"`; None where it is not understood."""
+    if amount is None:
+        return None
     return amount.value if isinstance(amount, Special) else str(amount)
 
 

@@ -151,6 +151,7 @@ def _route() -> Schema:
         health=_maybe(_one_of(Health)),
         seen_share=_FIGURE,
         to=_maybe(_REF),
+        native=_MAYBE_TEXT,
     )
     weights = {"type": "object", "additionalProperties": _WEIGHT}
     return _object(
@@ -193,6 +194,7 @@ def _limit() -> Schema:
         burst=_maybe(_object(native={"type": ["integer", "null"]}, at_once=_EXACT)),
         key=_maybe(_TEXTS),
         mode=_maybe(_one_of(Mode)),
+        native=_MAYBE_TEXT,
         life=_maybe(_one_of(Life)),
         bindings=_list(binding),
         members=_list(_object(ref=_REF, agrees=_FLAG, amount=_AMOUNT, base=_TEXT)),

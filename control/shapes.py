@@ -58,11 +58,14 @@ def _exact(value: Fraction | None) -> str | None:
     return None if value is None else str(value)
 
 
-def list_to_json(items: Sequence[Json], unreached: Iterable[Unreached], age_seconds: float | None) -> Json:
-    """`{items, unreachable: [{environment, why}], age_seconds}`; the age is that of the oldest read in it."""
+def list_to_json(items: Sequence[Json], lacking: Iterable[Unreached], age_seconds: float | None) -> Json:
+    """`{items, unreachable: [{environment, why}], age_seconds}`; the age is that of the oldest read in it.
+
+    `lacking` is `Inventory.lacking`: whole environments, and single things that are missing of others.
+    """
     return {
         "items": list(items),
-        "unreachable": [{"environment": one.environment, "why": one.why} for one in unreached],
+        "unreachable": [{"environment": one.environment, "why": one.why} for one in lacking],
         "age_seconds": age_seconds,
     }
 
@@ -158,6 +161,7 @@ def _target_to_json(target: Target, seen: Seen | None) -> Json:
         "health": target.health.value,
         "seen_share": _figure(seen.shares.get(target.name)) if seen else None,
         "to": None if target.to is None else str(target.to),
+        "native": target.native or None,
     }
 
 
@@ -236,6 +240,7 @@ def limit_to_json(limit: Limit, now: float) -> Json:
         "burst": _burst_to_json(_own_burst(limit)),
         "key": list(limit.key),
         "mode": limit.mode.value,
+        "native": limit.native or None,
         "life": limit.life.value,
         "bindings": [
             {

@@ -14,13 +14,15 @@ NOT_READ = "not read yet"
 REMEMBERED = "from the last session, not read yet"
 """Why an environment whose rows are those of the last session is not wholly reached."""
 
+MISSING = "missing"
+
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
     environment: str
     why: str
     kind: str
-    """The ErrorKind value: `unreachable`, `auth`, `forbidden`, …"""
+    """The ErrorKind value: `unreachable`, `auth`, `forbidden`, …; MISSING for a part of an environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,18 @@ class Inventory:
     limits_of: Mapping[Ref, tuple[Ref, ...]]
     """Route -> the limits on it, for the JSON field `limits` and the detail view."""
     unreached: tuple[Unreached, ...] = ()
+    """The environments whose latest read failed."""
+    missing: tuple[Unreached, ...] = ()
+    """Single things that environments were asked for and that their rows lack: a host, a function, a file, a kind."""
     outside: tuple[Outside, ...] = ()
     parts: Mapping[str, Part] = field(default_factory=dict)
     """The rows again, by environment, so that whoever derives something of them can leave out what is the same. Empty
     in an inventory that was made for a plan."""
+
+    @property
+    def lacking(self) -> tuple[Unreached, ...]:
+        """All that a list lacks: its field `unreachable`, and exit code 4."""
+        return (*self.unreached, *self.missing)
 
     def as_of(self, environment: str, read_at: float | None = None) -> float | None:
         """When what was read in an environment was true: a row is read anew only where it may have changed, and its

@@ -25,7 +25,7 @@ def dump(app: App[int], folder: Path, rows: Sequence[object], inventory: Invento
     now = time.time()
     base = folder / time.strftime("dump-%Y%m%d-%H%M%S", time.localtime(now))
     items = [item for row in rows if inventory is not None and (item := _item(row, inventory, now)) is not None]
-    document = list_to_json(items, inventory.unreached if inventory else (), None)
+    document = list_to_json(items, inventory.lacking if inventory else (), None)
     texts = {
         ".txt": screen_text(app),
         ".svg": app.export_screenshot(),

@@ -46,14 +46,17 @@ async def get(plane: ControlPlane, options: Options) -> int:
     emit(_list(found, inventory, options.what), options.output, lambda: _table(found, inventory, options.what))
     for one in inventory.unreached:
         say(f"{one.environment} could not be read: {one.why}")
+    for one in inventory.missing:
+        say(f"{one.environment} lacks {one.why}")
     _tell_degraded(inventory)
-    return INCOMPLETE if inventory.unreached else 0
+    return INCOMPLETE if inventory.lacking else 0
 
 
 def _tell_degraded(inventory: Inventory) -> None:
-    """What could not be read of environments that were reached: a host that is gone, a file that does not parse."""
+    """What else is wrong with environments that were reached."""
+    told = {one.environment for one in inventory.missing}
     for view in inventory.environments.values():
-        if view.environment.reach.state is ReachState.DEGRADED:
+        if view.environment.reach.state is ReachState.DEGRADED and view.environment.name not in told:
             say(f"{view.environment.name} was read in part: {view.environment.reach.why}")
 
 
@@ -85,7 +88,7 @@ def _list(found: list[Any], inventory: Inventory, what: str) -> dict[str, Any]:
     else:
         items = [environment_to_json(row, now) for row in found]
     ages = [view.read_at for view in inventory.environments.values() if view.read_at is not None]
-    return list_to_json(items, inventory.unreached, round(now - min(ages), 3) if ages else None)
+    return list_to_json(items, inventory.lacking, round(now - min(ages), 3) if ages else None)
 
 
 def _table(found: list[Any], inventory: Inventory, what: str) -> str:

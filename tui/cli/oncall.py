@@ -48,7 +48,7 @@ def _document(store: Store, inventory: Inventory) -> dict[str, Any]:
             for change in store.changes
             if now - change.at < HOUR
         ],
-        "unreachable": [{"environment": one.environment, "why": one.why} for one in inventory.unreached],
+        "unreachable": [{"environment": one.environment, "why": one.why} for one in inventory.lacking],
         "age_seconds": round(now - min(ages), 3) if ages else None,
     }
 

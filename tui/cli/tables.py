@@ -195,7 +195,7 @@ def route(found: Route, inventory: Inventory) -> str:
             UNKNOWN if seen is None or target.name not in seen.shares else percent(seen.shares[target.name]),
             target.state.value,
             target.health.value,
-            str(target.to or ""),
+            str(target.to or "") or (f"not understood: {safe(target.native)}" if target.native else ""),
         )
         for letter, target in zip(_LETTERS, found.targets, strict=False)
     ]
@@ -212,6 +212,7 @@ def limit(found: Limit) -> str:
         f"  {found.measure.value} {format_amount(found.amount, found.window)}, burst {format_burst(found.burst)}",
         f"  per     {safe(', '.join(found.key) or 'all callers')}   {found.mode.value}, {found.life.value}",
     ]
+    lines += [f"  native  {safe(line)}" for line in found.native.splitlines()]
     lines += [] if found.editable.yes else [f"  cannot be edited: {safe(found.editable.reason)}"]
     lines += [f"  note    {safe(note)}" for note in found.notes]
     for binding in found.bindings:

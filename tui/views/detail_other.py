@@ -58,7 +58,13 @@ def _definition(page: Page, limit: Limit) -> None:
     page.text("counts", f"{measure}: {limit.match}" if limit.match else measure)
     page.text("per", ", ".join(limit.key) or "all callers share one")
     page.text("over it", str(limit.over))
-    words = [limit.mode.value, limit.strength.value.replace("_", " "), limit.life.value.replace("_", " ")]
+    if limit.native:
+        page.text("native", limit.native, "warn")
+    words = [
+        limit.mode.value.replace("_", " "),
+        limit.strength.value.replace("_", " "),
+        limit.life.value.replace("_", " "),
+    ]
     page.text("is", " · ".join(words), "text" if limit.mode.value == "enforced" else "warn")
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from control.edit import LimitEdit
+from control.expressions import NOT_UNDERSTOOD
 from control.fields import burst_of
 from control.model import Effective, Interval, Limit, Measure, Special
 from control.ref import Ref
@@ -37,9 +38,11 @@ def exact(value: Fraction) -> str:
 
 
 def amount_text(limit: Limit) -> str:
-    """The amount as it is set, exact: `100/s`, `64`, `unlimited`."""
+    """The amount as it is set, exact: `100/s`, `64`, `unlimited`, `not understood`."""
     if isinstance(limit.amount, Special):
         return limit.amount.value
+    if limit.amount is None:
+        return NOT_UNDERSTOOD
     window = limit.window
     suffix = (
         per(window.seconds)
@@ -64,6 +67,8 @@ def staged_text(limit: Limit, edit: LimitEdit) -> str:
         amount = amount * edit.factor
     if isinstance(amount, Special):
         return amount.value
+    if amount is None:
+        return NOT_UNDERSTOOD
     window = edit.window_seconds or (limit.window.seconds if limit.window else None)
     burst = f" burst {edit.burst}" if edit.burst is not None else ""
     return f"{exact(amount)}{per(window)}{burst}{level_word(limit)}"
