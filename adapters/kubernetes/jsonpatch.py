@@ -1,15 +1,20 @@
 """JSON Patch (RFC 6902), as much of it as we send: `test` and `add`. Pure.
 
-The same arithmetic makes the "after" of a plan and is what the memory transport applies.
+The same arithmetic makes the "after" of a plan and is what the memory transport applies. It does as kube-apiserver
+does: a `test` there compares the bytes of a value with those that the server would write, and a Go server writes `&`,
+`<`, `>`, U+2028 and U+2029 as escapes that no client need use. So free text is never tested: uid and generation say
+which object it is and that nobody has changed it, and numbers have one spelling.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Op = dict[str, Any]
+_ESCAPED = re.compile("[&<>\u2028\u2029]")
 
 
 class TestFailed(Exception):
@@ -26,9 +31,14 @@ def parts(path: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 
 
-def test(path: str, value: Any) -> Op:
-    """Refuse the whole patch unless `path` holds `value`."""
+def test(path: str, value: int) -> Op:
+    """Refuse the whole patch unless `path` holds this number."""
     return {"op": "test", "path": path, "value": value}
+
+
+def test_uid(uid: str) -> Op:
+    """Refuse the whole patch unless it meets the object with this uid (hexadecimal digits and dashes)."""
+    return {"op": "test", "path": "/metadata/uid", "value": uid}
 
 
 def add(path: str, value: Any) -> Op:
@@ -44,6 +54,13 @@ def value_at(document: Any, path: str) -> Any:
     return node
 
 
+def _tested(document: Any, path: str) -> Any:
+    """What a `test` compares: a member that is absent counts as null, as long as there is a place for it."""
+    *above, last = parts(path)
+    holder = value_at(document, pointer(*above))
+    return holder.get(last) if isinstance(holder, Mapping) else _step(holder, last, path)
+
+
 def _step(node: Any, part: str, path: str) -> Any:
     if isinstance(node, Mapping) and part in node:
         return node[part]
@@ -57,7 +74,7 @@ def apply(document: Mapping[str, Any], ops: Sequence[Op]) -> dict[str, Any]:
     result: dict[str, Any] = copy.deepcopy(dict(document))
     for op in ops:
         if op["op"] == "test":
-            if not same(value_at(result, op["path"]), op["value"]):
+            if not same(_tested(result, op["path"]), op["value"]):
                 raise TestFailed(f"{op['path']} is not what it was")
         elif op["op"] in ("add", "replace"):
             _put(result, op)
@@ -75,24 +92,33 @@ def _put(result: dict[str, Any], op: Op) -> None:
     *above, last = parts(op["path"])
     holder = value_at(result, pointer(*above))
     value = copy.deepcopy(op["value"])
-    if op["op"] == "replace":
-        _step(holder, last, op["path"])
     if isinstance(holder, dict):
         holder[last] = value
     elif isinstance(holder, list):
-        index = len(holder) if last == "-" else int(last)
-        if op["op"] == "replace":
-            holder[index] = value
-        else:
-            holder.insert(index, value)
+        _put_in(holder, last, value, op)
     else:
         raise TestFailed(f"{op['path']} has no place")
 
 
-def same(one: Any, other: Any) -> bool:
-    """Equality as JSON has it: true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
+def _put_in(holder: list[Any], last: str, value: Any, op: Op) -> None:
+    if op["op"] == "replace":
+        _step(holder, last, op["path"])
+        holder[int(last)] = value
+        return
+    index = len(holder) if last == "-" else int(last) if last.isdecimal() else -1
+    if not 0 <= index <= len(holder):
+        raise TestFailed(f"{op['path']} has no place")
+    holder.insert(index, value)
+
+
+def same(held: Any, sent: Any) -> bool:
+    """Whether a `test` of what is held with what was sent holds: as JSON has it (true is not 1, nor is 1.0), and never
+    for text that the server spells otherwise."""
+    one, other = held, sent
+    if type(one) is not type(other) and not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return False
+    if isinstance(one, str) and _ESCAPED.search(one):
+        return False
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):

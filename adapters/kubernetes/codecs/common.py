@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from adapters.kubernetes.jsonpatch import Op, add, pointer, test
+from adapters.kubernetes.jsonpatch import Op, add, pointer, test, test_uid
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.wire import Metadata
 from control.edit import Change, split_field
@@ -106,12 +106,15 @@ def shares(weights: Sequence[int]) -> list[Fraction]:
 
 
 def guards(native: Native) -> list[Op]:
-    """The tests that every patch begins with: this very object, as it was read."""
+    """The tests that every patch begins with: this very object, as it was read. Any other spec has another generation,
+    so nothing more need be tested to know that an index still means what it meant."""
     metadata = native.get("metadata", {})
-    return [
-        test("/metadata/uid", metadata.get("uid", "")),
-        test("/metadata/generation", metadata.get("generation", 0)),
-    ]
+    return [test_uid(metadata.get("uid", "")), test("/metadata/generation", metadata.get("generation", 0))]
+
+
+def test_number(path: str, held: object) -> list[Op]:
+    """A test of what is about to be changed, where that is a whole number; nothing for what has several spellings."""
+    return [test(path, held)] if isinstance(held, int) and not isinstance(held, bool) else []
 
 
 def weight_ops(
@@ -133,9 +136,7 @@ def weight_ops(
         index = names.index(target)
         weight = whole(change, grid)
         at = pointer(*where, index)
-        ops.append(test(f"{at}/name", members[index].get("name")))
-        if "weight" in members[index]:
-            ops.append(test(f"{at}/weight", members[index]["weight"]))
+        ops += test_number(f"{at}/weight", members[index].get("weight"))
         ops.append(add(f"{at}/weight", weight))
     return ops
 

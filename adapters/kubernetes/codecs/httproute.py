@@ -23,7 +23,7 @@ from adapters.kubernetes.codecs.common import (
     unique,
     weight_ops,
 )
-from adapters.kubernetes.jsonpatch import Op, test
+from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, ParentStatus, RouteMatch
 from control.edit import Change
@@ -185,8 +185,6 @@ def edit(native: Native, changes: Sequence[Change]) -> list[Op]:
     for change in changes:
         by_rule.setdefault(rule_index(change.ref, names), []).append(change)
     for index, of_rule in by_rule.items():
-        if names[index]:
-            ops.append(test(f"/spec/rules/{index}/name", names[index]))
         members = list_at(native, "spec", "rules", index, "backendRefs")
         found = target_names(rules[index].backend_refs or [])
         ops += weight_ops(members, found, ("spec", "rules", index, "backendRefs"), of_rule, GRID)

@@ -24,7 +24,7 @@ from adapters.kubernetes.codecs.common import (
 )
 from adapters.kubernetes.codecs.traefik_members import GRID, GROUP, VERSION, member_names, targets
 from adapters.kubernetes.codecs.traefikservice import NO_STATUS
-from adapters.kubernetes.jsonpatch import Op, test
+from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.wire import IngressRoute, IngressRule
 from control.edit import Change
@@ -91,7 +91,6 @@ def edit(native: Native, changes: Sequence[Change]) -> list[Op]:
         services = rules[index].services or []
         if len(services) < 2:
             raise InvalidValue("Traefik does not read the weight of a single service", ref=str(of_rule[0].ref))
-        ops.append(test(f"/spec/routes/{index}/match", rules[index].match))
         members = list_at(native, "spec", "routes", index, "services")
         ops += weight_ops(members, member_names(services), ("spec", "routes", index, "services"), of_rule, GRID)
     return ops

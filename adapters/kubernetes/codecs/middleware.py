@@ -12,9 +12,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from adapters.kubernetes.codecs import period
-from adapters.kubernetes.codecs.common import Codec, Native, Read, base, convert, guards, object_ref, whole
+from adapters.kubernetes.codecs.common import Codec, Native, Read, base, convert, guards, object_ref, test_number, whole
 from adapters.kubernetes.codecs.traefik_members import GROUP, VERSION
-from adapters.kubernetes.jsonpatch import Op, add, test
+from adapters.kubernetes.jsonpatch import Op, add
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.shown import masked
 from adapters.kubernetes.wire import InFlightReq, Middleware, RateLimit, SourceCriterion
@@ -154,8 +154,7 @@ def edit(native: Native, changes: Sequence[Change]) -> list[Op]:
     for change in changes:
         member, value = _member(change, section, held)
         at = f"/spec/{section}/{member}"
-        if member in held:
-            ops.append(test(at, held[member]))
+        ops += test_number(at, held.get(member))
         ops.append(add(at, value))
     return ops
 
