@@ -12,7 +12,7 @@ from adapters.ssh.codecs.haproxy_lines import SECTIONS, lines, sections
 from adapters.ssh.codecs.haproxy_mask import mask
 from adapters.ssh.codecs.haproxy_reach import matches
 from adapters.ssh.codecs.haproxy_rules import map_names
-from adapters.ssh.codecs.haproxy_runtime import Running, parse
+from adapters.ssh.codecs.haproxy_runtime import Running
 from adapters.ssh.codecs.haproxy_writes import answers_after, native_edits
 from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime, object_name
 from control.edit import Change
@@ -43,7 +43,8 @@ class HAProxyCodec:
         return [resolve(main, name) for name in names if name and not any(c in name for c in "*?[$%")]
 
     def read(self, tree: ConfigTree, runtime: Runtime | None, facts: HostFacts) -> tuple[list[Route], list[Limit]]:
-        config, running = Config(tree), parse(runtime)
+        config = Config(tree, runtime)
+        running = config.running
         defined = config.definitions()
         paths = {*tree.main, *(d.path for d in defined)}
         bases = {path: base(config, path, runtime, running) for path in paths if path in tree.files}
@@ -60,18 +61,19 @@ class HAProxyCodec:
     def edit(
         self, tree: ConfigTree, changes: Sequence[Change], facts: HostFacts, runtime: Runtime | None
     ) -> list[NativeEdit]:
-        config, running = Config(tree), parse(runtime)
-        return native_edits(config, changes, runtime, running)
+        config = Config(tree, runtime)
+        return native_edits(config, changes, runtime, config.running)
 
     def base(self, tree: ConfigTree, path: str, runtime: Runtime | None) -> str:
-        return base(Config(tree), path, runtime, parse(runtime))
+        config = Config(tree, runtime)
+        return base(config, path, runtime, config.running)
 
     def after(self, tree: ConfigTree, edit: NativeEdit, runtime: Runtime | None) -> tuple[ConfigTree, Runtime | None]:
         files = {**tree.files, **edit.also, **({edit.path: edit.data} if edit.data is not None else {})}
         later = replace(tree, files=files)
         if runtime is None or not runtime.answers:
             return later, runtime
-        return later, replace(runtime, answers=answers_after(Config(later), edit, runtime))
+        return later, replace(runtime, answers=answers_after(Config(later, runtime), edit, runtime))
 
     def mask(self, path: str, data: bytes) -> str:
         return mask(path, data)

@@ -6,10 +6,11 @@ import posixpath
 from collections.abc import Sequence
 
 from adapters.ssh.codecs import haproxy_map, haproxy_request_limit
+from adapters.ssh.codecs.haproxy_branches import decide
 from adapters.ssh.codecs.haproxy_lines import Section, sections
 from adapters.ssh.codecs.haproxy_request_limit import Definition
 from adapters.ssh.codecs.haproxy_rules import map_names
-from adapters.ssh.codecs.haproxy_runtime import Running
+from adapters.ssh.codecs.haproxy_runtime import Running, info, names_by_backend, parse
 from adapters.ssh.codecs.haproxy_servers import backends
 from adapters.ssh.seam import ConfigTree, Runtime, base_of
 
@@ -20,11 +21,18 @@ SMALL_MAP = 65536
 class Config:
     """A parsed configuration with the maps and the state file that it names."""
 
-    def __init__(self, tree: ConfigTree) -> None:
-        """Raises `HAProxySyntaxError` (a `PlatformError`) with file and line."""
+    def __init__(self, tree: ConfigTree, runtime: Runtime | None = None) -> None:
+        """`runtime` tells which branches of `.if` are live and which servers were added. Raises `HAProxySyntaxError` (a
+        `PlatformError`) with file and line."""
         self.tree = tree
-        self.sections = sections([(path, tree.files[path]) for path in tree.main if path in tree.files])
-        self.backends = backends(self.sections)
+        self.running = parse(runtime)
+        files = [(path, tree.files[path]) for path in tree.main if path in tree.files]
+        version = info(runtime.answers.get("info", "")).get("Version", "") if runtime else ""
+        self.sections = sections(files, version)
+        decided = decide(self.sections, self.running)
+        if decided:
+            self.sections = sections(files, version, decided)
+        self.backends = backends(self.sections, names_by_backend(self.running))
 
     def resolve(self, name: str) -> str:
         """The path of a file that the configuration names; relative ones are looked for beside the main file."""

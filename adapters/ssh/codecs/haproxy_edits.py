@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from adapters.ssh.codecs.haproxy_backend import MAXIMUM_WEIGHT, file_weight, state_of, weight_of
+from adapters.ssh.codecs.haproxy_backend import (
+    MAXIMUM_WEIGHT,
+    file_weight,
+    state_of,
+    weight_of,
+    why_not_section,
+)
 from adapters.ssh.codecs.haproxy_lines import Line
 from adapters.ssh.codecs.haproxy_maxconn import GRID as MAXCONN_GRID
 from adapters.ssh.codecs.haproxy_maxconn import file_maxconn
@@ -68,19 +74,29 @@ class ServerEdit:
 
 def find(found: Sequence[Backend], backend: str, server: str, ref: str) -> tuple[Backend, Server]:
     """A server of the file that can be edited. Raises `NotFound`, `InvalidValue`."""
-    section = next((b for b in found if b.name == backend), None)
+    section = next((b for b in found if b.ref_name == backend), None)
     if section is None:
         raise NotFound(f"there is no backend '{clean(backend)}' here", ref=ref)
     line = section.server(server)
     if line is None:
         raise NotFound(f"backend '{clean(backend)}' has no server line '{clean(server)}'", ref=ref)
+    why = why_not_section(section) or line.unknown
     if server in section.doubled:
-        raise InvalidValue(f"server '{clean(server)}' stands more than once in '{clean(backend)}'", ref=ref)
+        why = f"server '{clean(server)}' stands more than once in '{clean(backend)}'"
+    if why:
+        raise InvalidValue(why, ref=ref)
     return section, line
 
 
 def set_number(edit: ServerEdit, name: str, value: int, ref: str) -> None:
-    """Write `weight N` or `maxconn N`: over the last one on the server's own line, else behind everything."""
+    """Write `weight N` or `maxconn N`: over the last one on the server's own line, else behind everything. Of a server
+    that no line of its own makes, nothing is written: its value lives at runtime alone."""
+    if edit.server.runtime_only:
+        edit.warnings.append(
+            f"{'/'.join(map(clean, edit.name))}: {edit.server.runtime_only}: {name} {value} is set at runtime alone, "
+            "and a reload takes it back"
+        )
+        return
     setting = edit.server.own.get(name)
     if setting is None:
         inherited = edit.server.all.get(name)
@@ -105,9 +121,10 @@ def weight(edit: ServerEdit, change: Change, running: Running) -> None:
         raise InvalidValue(f"HAProxy cannot hold weight {value}", ref=ref, hint="whole numbers from 0 to 256")
     number = int(value)
     now = running.servers.get(edit.name)
+    _refuse_unseen(edit, now is None, ref)
     written, current = file_weight(edit.server), weight_of(edit.server, now)
     edit.changes.append(change)
-    if written != current:
+    if written is not None and written != current:
         edit.warnings.append(
             f"{'/'.join(map(clean, edit.name))} runs with weight {current}, the file says {written}: "
             f"both become {number}"
@@ -116,10 +133,22 @@ def weight(edit: ServerEdit, change: Change, running: Running) -> None:
         set_number(edit, "weight", number, ref)
     initial = now.initial_weight if now else None
     if now is None or not (edit.backend.dynamic or number in (0, initial)):
+        if edit.server.runtime_only:
+            raise InvalidValue(
+                f"{edit.server.runtime_only}, and balance {clean(edit.backend.balance[0])} takes only 0 and {initial} "
+                "at runtime",
+                ref=ref,
+            )
         edit.reload = True
     else:
         edit.commands.append(f"set server {_address(edit)} weight {number}")
     edit.running["srv_uweight"] = str(number)
+
+
+def _refuse_unseen(edit: ServerEdit, unseen: bool, ref: str) -> None:
+    """A server that no line of its own makes can be changed only where it runs."""
+    if edit.server.runtime_only and unseen:
+        raise InvalidValue(f"{edit.server.runtime_only}, and the running HAProxy cannot be asked", ref=ref)
 
 
 def _plain(server: Server, name: str) -> bool:
@@ -149,6 +178,8 @@ def state(edit: ServerEdit, change: Change, running: Running) -> None:
 
 
 def _persist(edit: ServerEdit, value: TargetState, ref: str) -> None:
+    if edit.server.runtime_only:
+        raise InvalidValue(f"{edit.server.runtime_only}: its state cannot persist", ref=ref)
     if value is TargetState.DRAINING:
         raise InvalidValue(
             "HAProxy's file cannot hold a drained server",
@@ -184,6 +215,7 @@ def maxconn(edit: ServerEdit, change: Change, running: Running) -> None:
     else:
         raise InvalidValue(f"HAProxy cannot hold maxconn {value}", ref=ref, hint="whole numbers from 1, or unlimited")
     now = running.servers.get(edit.name)
+    _refuse_unseen(edit, now is None, ref)
     edit.changes.append(change)
     if number != file_maxconn(edit.server) or not _plain(edit.server, "maxconn"):
         set_number(edit, "maxconn", number, ref)

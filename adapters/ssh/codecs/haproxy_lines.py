@@ -6,11 +6,12 @@ ends the line wherever it stands; there is no line continuation; environment var
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from adapters.ssh.codecs.haproxy_conditions import Branch, Conditions
+from adapters.ssh.codecs.haproxy_words import expands, unquote
 from adapters.ssh.codecs.spans import BOM, line_of, text
 from control.errors import PlatformError
 
@@ -22,7 +23,6 @@ SECTIONS = frozenset(
         *("log-profile", "acme"),
     }
 )
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class HAProxySyntaxError(PlatformError):
@@ -45,33 +45,17 @@ class Token:
     @property
     def templated(self) -> bool:
         """True where HAProxy fills in an environment variable, or where somebody meant it to."""
-        return b"${" in self.raw or (b'"' in self.raw and re.search(rb"\$[A-Za-z_]", self.raw) is not None)
+        return b"${" in self.raw or self.expanded
+
+    @property
+    def expanded(self) -> bool:
+        """True where HAProxy fills in an environment variable: what it reads is not in the file."""
+        return b"$" in self.raw and expands(text(self.raw))
 
     @property
     def value(self) -> str:
         """What HAProxy reads: quotes taken off, escapes resolved; variables are left as they stand."""
-        return _unquote(text(self.raw))
-
-
-def _unquote(raw: str) -> str:
-    if "\\" not in raw and '"' not in raw and "'" not in raw:
-        return raw
-    out: list[str] = []
-    quote, position = "", 0
-    while position < len(raw):
-        character = raw[position]
-        if character == "\\" and quote != "'" and position + 1 < len(raw):
-            following = raw[position + 1]
-            keep = quote == '"' and following not in '\\"$'
-            out.append(f"\\{following}" if keep else _ESCAPES.get(following, following))
-            position += 2
-            continue
-        if character in "\"'" and quote in ("", character):
-            quote = "" if quote else character
-        else:
-            out.append(character)
-        position += 1
-    return "".join(out)
+        return unquote(text(self.raw))
 
 
 def tokenize(data: bytes, name: str = "the file") -> list[Token]:
@@ -130,10 +114,17 @@ class Line:
     words: tuple[Token, ...]
     values: list[str]
     """The words as HAProxy reads them."""
+    branches: tuple[Branch, ...] = ()
+    """The branches of `.if` that it stands in and of which nobody knows whether HAProxy reads them."""
 
     @property
     def location(self) -> str:
         return f"{self.path}:{self.number}"
+
+    @property
+    def unknown(self) -> str:
+        """Why it is not known whether this line is in force; empty where it is."""
+        return f"'{self.branches[-1].told}' decides whether it is live, and that is not known" if self.branches else ""
 
 
 def _line(path: str, number: int, first: int, words: list[Token]) -> Line:
@@ -167,8 +158,6 @@ class Section:
     head: Line
     lines: list[Line]
     parent: Section | None = None
-    conditional: frozenset[int] = frozenset()
-    """Numbers of the lines inside `.if` … `.endif`."""
 
     def chain(self) -> list[Section]:
         """This section and the defaults it inherits from, nearest first."""
@@ -188,30 +177,36 @@ class Section:
         return None
 
 
-def sections(files: Sequence[tuple[str, bytes]]) -> list[Section]:
-    """All sections of the files in the order HAProxy reads them, each linked to the defaults it inherits from."""
+def sections(
+    files: Sequence[tuple[str, bytes]], version: str = "", decided: Mapping[tuple[int, int], bool] | None = None
+) -> list[Section]:
+    """All sections of the files in the order HAProxy reads them, each linked to the defaults it inherits from.
+
+    What stands in a branch that HAProxy certainly does not read is left out; what may be read knows its branches.
+    `version` is that of the HAProxy that runs, where it is known; `decided` tells of branches what the file does not.
+    """
     found: list[Section] = []
     named: dict[str, Section] = {}
     current_defaults: Section | None = None
+    conditions = Conditions(version, decided=decided or {})
     for path, data in files:
         section: Section | None = None
-        depth, conditional = 0, set[int]()
         for line in lines(path, data):
-            values = line.values
-            if values[0] in (".if", ".endif"):
-                depth += 1 if values[0] == ".if" else -1
-            elif values[0] in SECTIONS and not values[0].startswith("."):
-                section = _start(line, values, named, current_defaults)
+            words = [text(word.raw) for word in line.words]
+            if conditions.see(line.values, words, line.location) or conditions.dead:
+                continue
+            line = replace(line, branches=conditions.unknown) if conditions.unknown else line
+            if line.values[0] in SECTIONS:
+                section = _start(line, line.values, named, current_defaults)
                 found.append(section)
                 if section.keyword == "defaults":
                     current_defaults = section
                     if section.name:
                         named[section.name] = section
-            elif section is not None and not values[0].startswith("."):
+            elif section is not None:
                 section.lines.append(line)
-                if depth > 0:
-                    conditional.add(line.number)
-                    section.conditional = frozenset(section.conditional | {line.number})
+                if section.keyword == "global":
+                    conditions.environment(line.values, words)
     return found
 
 

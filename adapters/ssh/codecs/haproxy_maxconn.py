@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from adapters.ssh.codecs.haproxy_backend import ref_of as backend_ref
+from adapters.ssh.codecs.haproxy_backend import why_not_section
 from adapters.ssh.codecs.haproxy_rules import milliseconds
 from adapters.ssh.codecs.haproxy_runtime import Running, RunningServer, whole
 from adapters.ssh.codecs.haproxy_servers import Backend, Server, odd_number, templated_reason
@@ -23,6 +24,7 @@ from control.model import (
     Interval,
     Limit,
     Measure,
+    Mode,
     OverLimit,
     Platform,
     Special,
@@ -42,9 +44,9 @@ def ref_name(backend: str, server: str) -> str:
 
 
 def file_maxconn(server: Server) -> int | None:
-    """What the file gives; 0 is unlimited, None is no word of it."""
+    """What the file gives; 0 is unlimited, None is no word of it, or one that the file alone does not tell."""
     setting = server.all.get("maxconn")
-    return setting.number if setting else None
+    return setting.number if setting and setting.known else None
 
 
 def maxconn_of(server: Server, running: RunningServer | None) -> int | None:
@@ -54,6 +56,13 @@ def maxconn_of(server: Server, running: RunningServer | None) -> int | None:
     return file_maxconn(server)
 
 
+def is_limited(server: Server, running: RunningServer | None) -> bool:
+    """Has this server a maxconn, in the file or at runtime, known or not?"""
+    return maxconn_of(server, running) is not None or (
+        "maxconn" in server.all and (running is None or running.maxconn is None)
+    )
+
+
 def read(found: Sequence[Backend], running: Running, facts: HostFacts, bases: Mapping[str, str]) -> list[Limit]:
     """One limit for each server that has a maxconn, in the file or at runtime."""
     limits = []
@@ -61,7 +70,7 @@ def read(found: Sequence[Backend], running: Running, facts: HostFacts, bases: Ma
         for server in backend.servers:
             now = running.servers.get((backend.name, server.name))
             number = maxconn_of(server, now)
-            if number is not None and server.name not in backend.doubled:
+            if is_limited(server, now) and server.name not in backend.doubled:
                 waiting = whole(running.proxies.get((backend.name, "BACKEND"), {}).get("qcur")) or 0
                 limits.append(_limit(backend, server, now, number, facts, bases, waiting))
     return limits
@@ -76,31 +85,32 @@ def _limit(
     backend: Backend,
     server: Server,
     now: RunningServer | None,
-    number: int,
+    number: int | None,
     facts: HostFacts,
     bases: Mapping[str, str],
     waiting: int,
 ) -> Limit:
     over = _over(backend)
     setting = server.all.get("maxconn")
-    reason = templated_reason(server.own.get("maxconn"))
+    reason = why_not_section(backend) or why_not(server, now)
+    where = server.line
     domain = Domain("process", Interval.exactly(facts.proxies_in_environment), clean(facts.proxies_source))
-    binding = Binding(str(backend_ref(facts, backend.name)), over, domain, location=clean(server.line.location))
-    minimum = server.all.get("minconn")
-    lowest = Interval(Fraction(minimum.number), Fraction(number)) if minimum and 0 < minimum.number < number else None
+    binding = Binding(str(backend_ref(facts, backend.ref_name)), over, domain, location=clean(where.location))
     return Limit(
-        ref=Ref(facts.environment, KIND, facts.host, ref_name(backend.name, server.name)),
+        ref=Ref(facts.environment, KIND, facts.host, ref_name(backend.ref_name, server.name)),
         platform=Platform.SSH,
-        name=clean(ref_name(backend.name, server.name)),
+        name=clean(ref_name(backend.ref_name, server.name)),
         measure=Measure.INFLIGHT,
-        amount=amount_of(number),
-        object=object_name(facts, server.line.path),
-        base=bases[server.line.path],
+        amount=None if number is None else amount_of(number),
+        mode=Mode.NOT_UNDERSTOOD if number is None else Mode.ENFORCED,
+        native=f"maxconn {setting.native}" if number is None and setting is not None else "",
+        object=object_name(facts, where.path),
+        base=bases[where.path],
         read_at=facts.read_at,
         match=f"requests that go to server {clean(server.name)}",
         over=over,
         bindings=(binding,),
-        enforced=lowest,
+        enforced=_lowest(server, number),
         amounts=GRID,
         specials=frozenset({Special.UNLIMITED}),
         editable=Editable(False, reason) if reason else Editable(),
@@ -108,6 +118,28 @@ def _limit(
         location=clean(setting.line.location if setting else server.line.location),
         use=_use(now, facts),
     )
+
+
+def why_not(server: Server, now: RunningServer | None) -> str:
+    """Why this server's maxconn cannot be edited, or nothing."""
+    if server.unknown:
+        return server.unknown
+    if server.runtime_only:
+        return f"{server.runtime_only}, and the running HAProxy cannot be asked" if now is None else ""
+    setting = server.all.get("maxconn")
+    if now is None and setting is not None and not setting.known:
+        return setting.why_unknown
+    return templated_reason(server.own.get("maxconn"))
+
+
+def _lowest(server: Server, number: int | None) -> Interval | None:
+    """With a minconn the limit follows the load, from there up to maxconn."""
+    minimum = server.all.get("minconn")
+    if minimum is None or number is None or number <= 0:
+        return None
+    if not minimum.known:
+        return Interval(None, Fraction(number))
+    return Interval(Fraction(minimum.number), Fraction(number)) if 0 < minimum.number < number else None
 
 
 def _over(backend: Backend) -> OverLimit:
@@ -129,7 +161,9 @@ def _notes(backend: Backend, server: Server, now: RunningServer | None, waiting:
     odd = odd_number("maxconn", server.all.get("maxconn"))
     if odd:
         notes.append(odd)
-    if "maxconn" in server.all and "maxconn" not in server.own:
+    if server.runtime_only:
+        notes.append(f"{server.runtime_only}: an edit is at runtime alone, and a reload takes it back")
+    elif "maxconn" in server.all and "maxconn" not in server.own:
         line = clean(server.all["maxconn"].line.location)
         notes.append(f"inherited from default-server at {line}: an edit overrides it on this server")
     notes.extend(_drift(backend, server, now))
@@ -153,8 +187,9 @@ def drift(backend: Backend, running: Running) -> list[str]:
 
 
 def _drift(backend: Backend, server: Server, now: RunningServer | None) -> list[str]:
-    written = file_maxconn(server)
-    if now is None or now.maxconn is None or (written or 0) == now.maxconn:
+    written, setting = file_maxconn(server), server.all.get("maxconn")
+    unknown = server.added or (setting is not None and not setting.known)
+    if now is None or now.maxconn is None or unknown or (written or 0) == now.maxconn:
         return []
     said = "nothing" if written is None else str(written)
     return [f"{clean(ref_name(backend.name, server.name))} runs with maxconn {now.maxconn}, the file says {said}"]

@@ -65,6 +65,8 @@ class RunningServer:
     check: str = ""
     sessions: int | None = None
     queued: int | None = None
+    address: tuple[str, str] = ("", "")
+    """Where it leads: address and port."""
 
     @property
     def state(self) -> TargetState | None:
@@ -98,6 +100,14 @@ def parse(runtime: Runtime | None) -> Running:
     return Running(servers, proxies, True)
 
 
+def names_by_backend(running: Running) -> dict[str, list[str]]:
+    """The servers that run, in their order, by backend."""
+    found: dict[str, list[str]] = {}
+    for backend, name in running.servers:
+        found.setdefault(backend, []).append(name)
+    return found
+
+
 def _server(state: Mapping[str, str], stat: Mapping[str, str]) -> RunningServer:
     return RunningServer(
         weight=whole(state.get(WEIGHT)),
@@ -108,6 +118,7 @@ def _server(state: Mapping[str, str], stat: Mapping[str, str]) -> RunningServer:
         check=" ".join(filter(None, (stat.get("check_status", ""), stat.get("last_chk", "")))).strip(),
         sessions=whole(stat.get("scur")),
         queued=whole(stat.get("qcur")),
+        address=(state.get("srv_addr", ""), state.get("srv_port", "")),
     )
 
 

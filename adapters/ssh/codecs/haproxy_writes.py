@@ -244,14 +244,14 @@ def _reloaded(config: Config, answers: dict[str, str]) -> dict[str, str]:
     """A reload brings back what the files say."""
     for backend in config.backends:
         for server in backend.servers:
-            weight = str(haproxy_backend.file_weight(server))
-            maxconn = haproxy_maxconn.file_maxconn(server)
-            changed = {
-                "srv_uweight": weight,
-                "srv_iweight": weight,
-                "srv_admin_state": "5" if server.disabled else "0",
-                "slim": str(maxconn) if maxconn else "",
-            }
+            if server.added:
+                continue
+            weight, maxconn = haproxy_backend.file_weight(server), server.all.get("maxconn")
+            changed = {"srv_admin_state": "5" if server.disabled else "0"}
+            if weight is not None:
+                changed |= {"srv_uweight": str(weight), "srv_iweight": str(weight)}
+            if maxconn is None or maxconn.known:
+                changed["slim"] = str(maxconn.number) if maxconn and maxconn.number else ""
             answers = with_server(answers, (backend.name, server.name), changed)
     for name in config.maps():
         data = config.map_data(name)

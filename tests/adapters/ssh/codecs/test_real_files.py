@@ -172,7 +172,8 @@ def test_haproxy_backends(haproxy: ConfigTree) -> None:
     assert [(t.weight, t.share) for t in canary.targets] == [(10, 1), (0, 0)] and not canary.grid.all_or_nothing
     assert routes["legacy"].grid.all_or_nothing and not routes["pool"].editable.yes
     templated = routes["templated"]
-    assert templated.editable.yes and any("comes from the environment" in note for note in templated.notes)
+    assert next((t.weight, t.share, t.native) for t in templated.targets) == (None, None, '"${GPU_WEIGHT-10}"')
+    assert "comes from the environment" in templated.editable.reason
     with pytest.raises(InvalidValue, match="comes from the environment"):
         HAPROXY.edit(haproxy, [Change(templated.ref, "targets/t1/weight", 10, 3)], facts("haproxy"), None)
     assert any(".if" in note for note in routes["lab"].notes)
@@ -249,7 +250,7 @@ def test_haproxy_secrets_are_masked(haproxy: ConfigTree) -> None:
         ("weight 1k", 1, "1k"),
         ("weight 0x10", 0, "0x10"),
         ("weight 10%", 10, "10%"),
-        ('weight "${UNSET}"', 0, "UNSET"),
+        ("weight ${UNSET}", 0, "only inside double quotes"),
     ],
 )
 def test_numbers_that_haproxy_reads_otherwise_are_told(word: str, read_as: int, note: str) -> None:
@@ -260,7 +261,7 @@ def test_numbers_that_haproxy_reads_otherwise_are_told(word: str, read_as: int, 
     assert any(note in said for said in route.notes)
     change = Change(route.ref, "targets/s/weight", read_as, 9)
     if "UNSET" in word:
-        with pytest.raises(InvalidValue, match="environment"):
+        with pytest.raises(InvalidValue, match="only inside double quotes"):
             HAPROXY.edit(tree, [change], facts("haproxy"), None)
     else:
         [edit] = HAPROXY.edit(tree, [change], facts("haproxy"), None)

@@ -1,0 +1,245 @@
+"""What is shown of HAProxy is what a real one does: numbers from the environment, branches, backups, other servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import pytest
+from localproxy import Backends, LocalHost, free_port, program, read, split, steps, write
+
+from adapters.ssh.drivers.haproxy import HAProxyDriver
+from control.edit import Change
+from control.errors import InvalidValue
+from control.model import Mode, StatusState, TargetState
+
+HEAD = """\
+global
+    stats socket {folder}/s.sock mode 600 level admin
+{globals}
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 10s
+    timeout server 10s
+frontend edge
+    bind 127.0.0.1:{port}
+    default_backend app
+"""
+Start = Callable[..., "Proxy"]
+
+
+class Proxy(LocalHost):
+    port: int
+
+    def unseen(self) -> None:
+        """From now on its socket is not known."""
+        self.proxy = type(self.proxy)("haproxy", config=str(self.config), socket=None)
+
+
+@pytest.fixture
+def start(tmp_path_factory: pytest.TempPathFactory, backends: Backends) -> Iterator[Start]:
+    """Start a HAProxy on a configuration; `@a@` to `@d@` are the small servers."""
+    program("haproxy")
+    running = []
+
+    def make(body: str, globals: str = "") -> Proxy:
+        folder = tmp_path_factory.mktemp("h")
+        host = Proxy("haproxy", folder, "haproxy.cfg")
+        host.port = free_port()
+        text = HEAD.format(folder=folder, port=host.port, globals=globals) + body
+        for name in "abcd":
+            text = text.replace(f"@{name}@", f"127.0.0.1:{backends.port(name)}")
+        host.config.write_text(text)
+        host.start()
+        running.append(host)
+        return host
+
+    yield make
+    for host in running:
+        host.stop()
+
+
+@pytest.fixture
+def driver() -> HAProxyDriver:
+    return HAProxyDriver()
+
+
+async def test_numbers_from_the_environment_are_unknown_without_a_socket_and_right_with_one(
+    start: Start, driver: HAProxyDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPU_WEIGHT", "3")
+    body = 'backend app\n server a @a@ weight "${GPU_WEIGHT}"\n server b @b@ weight "$SET" maxconn "${GPU_WEIGHT}"\n'
+    host = start(body, "    setenv SET 9\n")
+    routes, limits = await read(driver, host)
+    app, limit = routes["app"], limits["app/b"]
+    assert [(t.weight, t.share) for t in app.targets] == [(3, Fraction(1, 4)), (9, Fraction(3, 4))]
+    assert await split(host.port, 40) == {"a": 10, "b": 30}
+    assert limit.amount == 3 and limit.mode is Mode.ENFORCED
+    for note in (*app.notes, *limit.notes):
+        assert "is read as" not in note and "the file says" not in note
+    with pytest.raises(InvalidValue, match="comes from the environment"):
+        await steps(driver, host, [Change(app.ref, "targets/a/weight", 3, 5)])
+    host.unseen()
+    routes, limits = await read(driver, host)
+    app, limit = routes["app"], limits["app/b"]
+    assert [(t.weight, t.share, t.native) for t in app.targets] == [
+        (None, None, '"${GPU_WEIGHT}"'),
+        (None, None, '"$SET"'),
+    ]
+    assert not app.editable.yes and "comes from the environment" in app.editable.reason
+    assert (limit.amount, limit.mode, limit.native) == (None, Mode.NOT_UNDERSTOOD, 'maxconn "${GPU_WEIGHT}"')
+    assert not limit.editable.yes
+
+
+BRANCHES = """\
+.if defined(CANARY)
+backend app
+    server a @a@ weight 1
+    server b @b@ weight 1
+.else
+backend app
+    server a @a@ weight 7
+.endif
+.if streq("$STAGE",two)
+backend second
+    server a @a@
+    server c @c@
+.endif
+backend mixed
+    server a @a@
+.if defined(CANARY)
+    server d @d@ weight 3
+.endif
+"""
+
+
+@pytest.mark.parametrize("canary", [True, False])
+async def test_the_live_branch_is_known_with_a_socket_and_not_without_one(
+    start: Start, driver: HAProxyDriver, monkeypatch: pytest.MonkeyPatch, canary: bool
+) -> None:
+    monkeypatch.delenv("CANARY", raising=False)
+    monkeypatch.setenv("STAGE", "two" if canary else "one")
+    if canary:
+        monkeypatch.setenv("CANARY", "1")
+    host = start(BRANCHES)
+    routes, _ = await read(driver, host)
+    assert list(routes) == (["app", "second", "mixed"] if canary else ["app", "mixed"])
+    app = routes["app"]
+    assert [(t.name, t.weight) for t in app.targets] == ([("a", 1), ("b", 1)] if canary else [("a", 7)])
+    assert app.editable.yes and len(routes["mixed"].targets) == (2 if canary else 1)
+    before = host.config.read_text()
+    await write(driver, host, [Change(app.ref, "targets/a/weight", app.targets[0].weight, 5)])
+    old = f"server a 127.0.0.1:{_port(app.targets[0].endpoints[0])} weight {1 if canary else 7}\n"
+    assert host.config.read_text() == before.replace(
+        old, old.replace("weight 1", "weight 5").replace("weight 7", "weight 5")
+    )
+    assert (await read(driver, host))[0]["app"].targets[0].weight == 5
+    host.unseen()
+    routes, _ = await read(driver, host)
+    apps = [route for name, route in routes.items() if name.startswith("app")]
+    assert [route.ref.name for route in apps] == ["app", f"app@{host.config}:{_line(before, 'backend app', 2)}"]
+    assert all(not r.editable.yes and "is not known" in r.editable.reason for r in (*apps, routes["second"]))
+    assert ".if defined(CANARY)" in apps[0].editable.reason and ".else" in apps[1].editable.reason
+    for ref, target in (
+        (apps[0].ref, "a"),
+        (apps[1].ref, "a"),
+        (routes["second"].ref, "c"),
+        (routes["mixed"].ref, "d"),
+    ):
+        with pytest.raises(InvalidValue, match="is not known"):
+            await steps(driver, host, [Change(ref, f"targets/{target}/weight", 1, 5)])
+    assert [t.share for t in routes["mixed"].targets] == [None, None]
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
+
+
+def _line(text: str, wanted: str, nth: int) -> int:
+    return [number for number, line in enumerate(text.split("\n"), 1) if line == wanted][nth - 1]
+
+
+async def test_what_the_file_itself_sets_decides_a_branch(start: Start, driver: HAProxyDriver) -> None:
+    body = """\
+.if defined(STAGE) && streq("$STAGE",one) && !defined(GONE)
+backend app
+    server a @a@
+.else
+backend app
+    server b @b@
+.endif
+"""
+    host = start(body, "    setenv STAGE one\n    unsetenv GONE\n")
+    host.unseen()
+    routes, _ = await read(driver, host)
+    assert [t.name for t in routes["app"].targets] == ["a"] and routes["app"].editable.yes
+    assert set(await split(host.port, 3)) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "shares"),
+    [
+        ("server a @a@\n server b @b@ backup\n", {"a": 1}),
+        ("server a @a@ weight 0\n server b @b@ backup weight 5\n server c @c@ backup weight 9\n", {"b": 1}),
+        (
+            "server a @a@ disabled\n server b @b@ backup weight 0\n server c @c@ backup\n server d @d@ backup\n",
+            {"c": 1},
+        ),
+        (
+            "option allbackups\n server a @a@ weight 0\n server b @b@ backup\n server c @c@ backup weight 3\n",
+            {"b": Fraction(1, 4), "c": Fraction(3, 4)},
+        ),
+        ("no option allbackups\n server b @b@ backup\n server c @c@ backup\n", {"b": 1}),
+    ],
+)
+async def test_backup_servers_are_used_as_haproxy_uses_them(
+    start: Start, driver: HAProxyDriver, lines: str, shares: dict[str, Fraction]
+) -> None:
+    host = start(f"backend app\n balance roundrobin\n {lines}")
+    routes, _ = await read(driver, host)
+    assert {t.name: t.share for t in routes["app"].targets if t.share} == shares
+    assert await split(host.port, 40) == {name: 40 * share for name, share in shares.items()}
+
+
+async def test_servers_of_templates_and_of_the_runtime_are_listed_and_changed_at_runtime_alone(
+    start: Start, driver: HAProxyDriver
+) -> None:
+    host = start("backend app\n server a @a@\n server-template web 2-3 @b@ weight 4 maxconn 6\n")
+    made = f"127.0.0.1:{_port((await read(driver, host))[0]['app'].targets[1].endpoints[0])}"
+    await host.haproxy_show(str(host.socket), "stat")
+    for command in (f"add server app/new {made} weight 2 maxconn 5", "set server app/new state ready"):
+        await host._talk(str(host.socket), command)
+    routes, limits = await read(driver, host)
+    app = routes["app"]
+    assert [(t.name, t.weight) for t in app.targets] == [("a", 1), ("web2", 4), ("web3", 4), ("new", 2)]
+    assert any("app/new was added at runtime" in note for note in app.notes)
+    assert [(n, limit.amount) for n, limit in limits.items()] == [("app/web2", 6), ("app/web3", 6), ("app/new", 5)]
+    before = host.config.read_bytes()
+    for name, old, number in (("new", 2, 8), ("web3", 4, 1)):
+        [step] = await write(driver, host, [Change(app.ref, f"targets/{name}/weight", old, number)])
+        assert step.edit.data is None and any("at runtime alone" in warning for warning in step.edit.warnings)
+    [step] = await write(driver, host, [Change(limits["app/new"].ref, "amount", Fraction(5), Fraction(7))])
+    assert host.config.read_bytes() == before
+    routes, limits = await read(driver, host)
+    assert [t.weight for t in routes["app"].targets] == [1, 4, 1, 8] and limits["app/new"].amount == 7
+    with pytest.raises(InvalidValue, match="cannot persist"):
+        await steps(driver, host, [Change(app.ref, "targets/web2/state", None, TargetState.MAINTENANCE, True)])
+    host.unseen()
+    routes, limits = await read(driver, host)
+    assert [(t.name, t.weight) for t in routes["app"].targets] == [("a", 1), ("web2", 4), ("web3", 4)]
+    assert not limits["app/web2"].editable.yes and "server-template" in limits["app/web2"].editable.reason
+    with pytest.raises(InvalidValue, match="server-template"):
+        await steps(driver, host, [Change(app.ref, "targets/web2/weight", 4, 5)])
+
+
+async def test_a_disabled_proxy_takes_nothing_and_use_server_is_told(start: Start, driver: HAProxyDriver) -> None:
+    host = start(
+        "backend app\n disabled\n server a @a@\n"
+        "backend other\n use-server b if { path_beg /b }\n server a @a@\n server b @b@ weight 0\n"
+    )
+    routes, _ = await read(driver, host)
+    app = routes["app"]
+    assert [t.share for t in app.targets] == [0] and app.status.state is StatusState.WARNING
+    assert "disabled" in app.status.detail and await split(host.port, 3) == {"": 3}
+    assert any(note.startswith("use-server b if") for note in routes["other"].notes)
