@@ -7,12 +7,15 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from control.errors import ControlError, PlatformError, Unreachable
+from control.ports import LogsIn, Reader
 from control.text import clean
 
 T = TypeVar("T")
 
 READ_SECONDS = 20.0
 """How long one read of one object may take, whatever the adapter's own deadline is."""
+LOGIN_SECONDS = 70.0
+"""How long getting an identity may take before something is read with it."""
 WRITE_SECONDS = 90.0
 """How long one guarded write with its reload may take."""
 
@@ -28,3 +31,10 @@ async def ask(answer: Awaitable[T], seconds: float, what: str) -> T:
         raise
     except Exception as error:
         raise PlatformError(f"{what}: {clean(str(error) or type(error).__name__, 500)}") from error
+
+
+async def logged_in(reader: Reader) -> Reader:
+    """The reader, its identity at hand where getting one may take long."""
+    if isinstance(reader, LogsIn):
+        await ask(reader.log_in(), LOGIN_SECONDS, f"logging in to {reader.name}")
+    return reader

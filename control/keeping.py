@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from control.asking import ask
+from control.asking import ask, logged_in
 from control.calculating import calculate
 from control.deckfile import DeckConfig
 from control.errors import ControlError
@@ -75,10 +75,12 @@ class Keeper:
     def state(self, name: str) -> EnvironmentState:
         return self.states.setdefault(name, EnvironmentState())
 
-    async def read(self, name: str, deadline_seconds: float) -> ControlError | None:
-        """Read one environment whole. A failure is kept and returned; the rows of the last good read stay."""
+    async def read(self, name: str, deadline_seconds: float, patient: bool = True) -> ControlError | None:
+        """Read one environment whole. A failure is kept and returned; the rows of the last good read stay. `patient`
+        waits for a slow login first."""
         try:
-            snapshot = await ask(self.readers[name].read(), deadline_seconds, f"reading {name}")
+            reader = await logged_in(self.readers[name]) if patient else self.readers[name]
+            snapshot = await ask(reader.read(), deadline_seconds, f"reading {name}")
         except ControlError as error:
             self.state(name).unreached = Unreached(name, str(error), error.kind.value)
             return error

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from control.applying import Applying
-from control.asking import READ_SECONDS, ask
+from control.asking import READ_SECONDS, ask, logged_in
 from control.changelog import ChangeLog, Recorded, refused
 from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.edit import Change, Edit
@@ -153,7 +153,7 @@ class ControlPlane:
         beside = {name for one in involved if one & set(names) for name in one}
         missing = [name for name in beside if name in self._readers and not self._keeper.state(name).was_read]
         if missing:
-            await asyncio.gather(*(self._keeper.read(name, BESIDE_DEADLINE) for name in missing))
+            await asyncio.gather(*(self._keeper.read(name, BESIDE_DEADLINE, patient=False) for name in missing))
             await self._keeper.rebuild()
 
     async def _read_objects(self, objects: Sequence[tuple[str, str]]) -> list[ObjectRead]:
@@ -316,7 +316,7 @@ class ControlPlane:
 
     async def _check(self, name: str) -> tuple[str, list[Check]]:
         try:
-            return name, await ask(self._readers[name].check(), READ_DEADLINE, f"checking {name}")
+            return name, await ask((await logged_in(self._readers[name])).check(), READ_DEADLINE, f"checking {name}")
         except ControlError as error:
             return name, [Check("reach", "fail", error.message, error.hint or "")]
 

@@ -166,6 +166,15 @@ class Reader(Protocol):
 
 
 @runtime_checkable
+class LogsIn(Protocol):
+    """A reader whose identity comes from a program or a service that may take longer than a read."""
+
+    async def log_in(self) -> None:
+        """Get the identity ready. What was given up goes on, and the next call has it. Raises `AuthError`."""
+        ...
+
+
+@runtime_checkable
 class Writer(Protocol):
     """Writes one environment. Exists only where somebody may write."""
 

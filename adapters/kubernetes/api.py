@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -29,6 +30,9 @@ FIELD_MANAGER = "trafficdeck"
 USER_AGENT = "trafficdeck"
 T = TypeVar("T")
 Params = Mapping[str, str | int]
+Headers = list[tuple[str, str]]
+RENEW_AGAIN_SECONDS = 10.0
+"""A credential that was refused though it is new is not asked for again sooner: its program may cost much."""
 
 
 @dataclass(slots=True)
@@ -63,6 +67,22 @@ class _Call:
     accept: str = ""
 
 
+class _Line:
+    """One client, its transport made with one certificate. Closed when it is replaced and nobody uses it any more."""
+
+    def __init__(self, client: httpx.AsyncClient, certificate: object) -> None:
+        self.client = client
+        self.certificate = certificate
+        self.users = 0
+        self.replaced = False
+
+    async def left(self) -> None:
+        """One user less."""
+        self.users -= 1
+        if self.replaced and self.users == 0:
+            await self.client.aclose()
+
+
 class Api:
     """One API server over one guarded transport. Opens on first use; `close` is idempotent."""
 
@@ -71,8 +91,10 @@ class Api:
     ) -> None:
         self._connection = connection
         self._guard = guard
-        self._client: httpx.AsyncClient | None = None
+        self._line: _Line | None = None
         self._opening = asyncio.Lock()
+        self._renewing = asyncio.Lock()
+        self._renewed_at = float("-inf")
         self._slots = asyncio.Semaphore(AT_ONCE)
         self.server_date = ""
         """The server's clock at its last answer, as HTTP writes it."""
@@ -82,24 +104,40 @@ class Api:
         """Context and server, for messages."""
         return self._connection.what
 
-    async def _opened(self) -> httpx.AsyncClient:
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The client to use for one request. One that was made with another certificate than today's is replaced, and
+        whoever uses it still goes on undisturbed."""
         async with self._opening:
-            if self._client is None:
+            line, certificate = self._line, self._connection.certificate()
+            if line is None or line.certificate != certificate:
                 raw = await self._connection.open()
                 prefix = httpx.URL(self._connection.server).path.rstrip("/")
-                self._client = httpx.AsyncClient(
+                encoding = "gzip" if self._connection.compress else "identity"
+                client = httpx.AsyncClient(
                     base_url=self._connection.server,
                     transport=self._guard(raw, prefix),
-                    headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"},
+                    headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": encoding},
                     timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
                 )
-            return self._client
+                self._line, old = _Line(client, self._connection.certificate()), line
+                if old is not None:
+                    old.replaced, old.users = True, old.users + 1
+                    await old.left()
+                line = self._line
+            line.users += 1
+        try:
+            yield line.client
+        finally:
+            await line.left()
 
     async def close(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.client.aclose()
+        if self._connection.release is not None:
+            await self._connection.release()
 
     async def get(self, path: str, params: Params | None = None, what: str = "read", accept: str = "") -> bytes:
         """The body of a GET; tried once more where credentials could be renewed or the server asked us to wait."""
@@ -123,8 +161,8 @@ class Api:
             msgspec.json.encode(ops),
             "application/json-patch+json",
         )
-        answer = await self._once(call)
-        if answer.status_code != 200:
+        answer = await self._once(call, await self._identity())
+        if answer.status_code != 200 or is_page(answer):
             raise self._refusal(answer, call.what)
         warnings = [value for name, value in answer.headers.multi_items() if name.lower() == "warning"]
         return answer.content, [clean(text, 300) for text in warnings]
@@ -156,54 +194,71 @@ class Api:
     @contextlib.asynccontextmanager
     async def stream(self, path: str, params: Params, silence_seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """A watch's chunks. Ends with `Unreachable` after `silence_seconds` without a byte."""
-        client = await self._opened()
-        request = client.build_request(
-            "GET",
-            path,
-            params=dict(params),
-            headers=await self._connection.headers(False),
-            timeout=httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-        )
-        self._name_server(request)
+        headers = await self._identity()
         try:
-            answer = await client.send(request, stream=True)
-            try:
-                if answer.status_code != 200:
-                    await answer.aread()
-                    raise self._refusal(answer, "watch")
-                yield answer.aiter_bytes()
-            finally:
-                await answer.aclose()
+            async with self._client() as client:
+                request = client.build_request(
+                    "GET",
+                    path,
+                    params=dict(params),
+                    headers=headers,
+                    timeout=httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+                )
+                answer = await client.send(request, stream=True)
+                try:
+                    if answer.status_code == 401:
+                        await self._renew(headers)  # for the next try
+                    if answer.status_code != 200 or is_page(answer):
+                        await answer.aread()
+                        raise self._refusal(answer, "watch")
+                    yield answer.aiter_bytes()
+                finally:
+                    await answer.aclose()
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             raise self._lost(error) from None
 
-    async def _patiently(self, call: _Call) -> bytes:
-        answer = await self._once(call)
-        if answer.status_code == 401 and self._connection.renewable:
+    async def _identity(self) -> Headers:
+        return await self._connection.headers(False)
+
+    async def _renew(self, refused: Headers) -> bool:
+        """Get another credential than the one that was refused, once for all who meet the refusal. True where there
+        is one."""
+        if not self._connection.renewable:
+            return False
+        async with self._renewing:
+            certificate = self._line.certificate if self._line else None
+            if await self._identity() != refused or self._connection.certificate() != certificate:
+                return True
+            if time.monotonic() < self._renewed_at + RENEW_AGAIN_SECONDS:
+                return False
             await self._connection.headers(True)
-            await self.close()
-            answer = await self._once(call)
+            self._renewed_at = time.monotonic()
+            return await self._identity() != refused or self._connection.certificate() != certificate
+
+    async def _patiently(self, call: _Call) -> bytes:
+        headers = await self._identity()
+        answer = await self._once(call, headers)
+        if answer.status_code == 401 and await self._renew(headers):
+            answer = await self._once(call, await self._identity())
         wait = answer.headers.get("Retry-After", "")
         if answer.status_code == 429 and wait.isdecimal() and int(wait) <= MAXIMUM_RETRY_AFTER:
             await asyncio.sleep(int(wait))
-            answer = await self._once(call)
-        if answer.status_code not in (200, 201):
+            answer = await self._once(call, await self._identity())
+        if answer.status_code not in (200, 201) or is_page(answer):
             raise self._refusal(answer, call.what)
         return answer.content
 
-    async def _once(self, call: _Call) -> httpx.Response:
+    async def _once(self, call: _Call, identity: Headers) -> httpx.Response:
+        headers = list(identity)
+        if call.content_type:
+            headers.append(("Content-Type", call.content_type))
+        if call.accept:
+            headers.append(("Accept", call.accept))
         try:
-            async with self._slots, asyncio.timeout(DEADLINE_SECONDS):
-                client = await self._opened()
-                headers = await self._connection.headers(False)
-                if call.content_type:
-                    headers.append(("Content-Type", call.content_type))
-                if call.accept:
-                    headers.append(("Accept", call.accept))
+            async with self._slots, asyncio.timeout(DEADLINE_SECONDS), self._client() as client:
                 request = client.build_request(
                     call.method, call.path, params=dict(call.params or {}), content=call.content, headers=headers
                 )
-                self._name_server(request)
                 answer = await client.send(request)
                 self.server_date = answer.headers.get("Date", "")
                 return answer
@@ -212,11 +267,12 @@ class Api:
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             raise self._lost(error) from None
 
-    def _name_server(self, request: httpx.Request) -> None:
-        if self._connection.server_name:
-            request.extensions["sni_hostname"] = self._connection.server_name
-
     def _refusal(self, answer: httpx.Response, what: str) -> ControlError:
+        if is_page(answer):
+            return AuthError(
+                f"{self.where} answers with a web page ({answer.status_code}), not as an API server, to {what}",
+                hint="a login page or a proxy stands before it: log in there, or correct the server in the kubeconfig",
+            )
         return refusal(answer.status_code, answer.content, what, self.where, answer.headers.get("Retry-After", ""))
 
     def _lost(self, error: Exception) -> ControlError:
@@ -229,6 +285,12 @@ class Api:
         if isinstance(error, httpx.TimeoutException):
             return Unreachable(f"{self.where} gave no answer in time")
         return Unreachable(f"{self.where} cannot be reached: {told}")
+
+
+def is_page(answer: httpx.Response) -> bool:
+    """Is this something for a browser? Login pages and captive portals answer 200."""
+    kind: str = answer.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower() == "text/html"
 
 
 class Page(msgspec.Struct, Generic[T]):

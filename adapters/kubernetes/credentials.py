@@ -13,7 +13,9 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,10 +23,11 @@ from typing import Any
 import msgspec
 
 from adapters.kubernetes.kubeconfig import Cluster, ExecPlugin, User
-from control.errors import AuthError
+from control.errors import AuthError, DeckError
 from control.text import clean
 
-PLUGIN_DEADLINE_SECONDS = 20.0
+PLUGIN_DEADLINE_SECONDS = 60.0
+"""A token may come from a browser, a smart card or a slow machine; `control.asking` waits a little longer still."""
 TOKEN_FILE_SECONDS = 60.0
 REFRESH_AT = 0.8
 """Of a credential's life."""
@@ -38,6 +41,8 @@ class _PluginStatus(msgspec.Struct):
 
 
 class _PluginAnswer(msgspec.Struct):
+    apiVersion: str = ""  # noqa: N815
+    kind: str = ""
     status: _PluginStatus | None = None
 
 
@@ -51,39 +56,72 @@ class Credential:
 
 
 class Credentials:
-    """The credential of one context, cached until it nears its end. Safe to use from several tasks."""
+    """The credential of one context, cached until it nears its end. Safe to use from several tasks.
 
-    def __init__(self, context: str, cluster: Cluster, user: User) -> None:
+    `reload` reads the user from the kubeconfig again: whoever logs in anew, in any tool, renews that file.
+    """
+
+    def __init__(self, context: str, cluster: Cluster, user: User, reload: Callable[[], User] | None = None) -> None:
         self._context = context
         self._cluster = cluster
         self._user = user
+        self._reload = reload
         self._cached: Credential | None = None
-        self._lock = asyncio.Lock()
+        self._begun = False
+        self._making: asyncio.Task[Credential] | None = None
 
     @property
     def renewable(self) -> bool:
         """True where asking again may give another credential."""
-        return self._user.plugin is not None or self._user.token_file is not None
+        return self._user.plugin is not None or self._user.token_file is not None or self._reload is not None
+
+    @property
+    def certificate(self) -> tuple[bytes, bytes] | None:
+        """The client certificate of the credential that was asked for last: connections are made with it."""
+        return self._cached.certificate if self._cached else None
 
     async def current(self, renew: bool = False) -> Credential:
-        """The credential to use now; `renew` asks for a new one even if the old has not ended."""
-        async with self._lock:
-            cached = self._cached
-            if cached and not renew and (cached.renew_at is None or time.monotonic() < cached.renew_at):
-                return cached
-            self._cached = await self._made()
-            return self._cached
+        """The credential to use now; `renew` asks for a new one even if the old has not ended.
+
+        One is made at a time, for all who ask meanwhile, and goes on being made where who asked has given up.
+        """
+        cached = self._cached
+        if cached and not renew and (cached.renew_at is None or time.monotonic() < cached.renew_at):
+            return cached
+        if self._making is None or self._making.done():
+            self._making = asyncio.create_task(self._remade())
+            self._making.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._making)
+
+    async def held(self) -> Credential:
+        """The credential that was asked for last; whether it has ended is for `current` to say."""
+        return self._cached or await self.current()
 
     async def headers(self, renew: bool = False) -> list[tuple[str, str]]:
         """The headers that carry the identity."""
-        headers = list(self._user.impersonate)
         credential = await self.current(renew)
+        headers = list(self._user.impersonate)
         if credential.token:
             headers.append(("Authorization", f"Bearer {credential.token}"))
         elif self._user.username is not None:
             pair = f"{self._user.username}:{self._user.password or ''}".encode()
             headers.append(("Authorization", "Basic " + base64.b64encode(pair).decode()))
         return headers
+
+    async def close(self) -> None:
+        """End a plugin that is still running."""
+        if self._making is not None and not self._making.done():
+            self._making.cancel()
+            await asyncio.gather(self._making, return_exceptions=True)
+
+    async def _remade(self) -> Credential:
+        again, self._begun = self._begun, True
+        if again and self._reload is not None and self._user.plugin is None:
+            with contextlib.suppress(DeckError):  # half written, or gone: what we have may still do
+                self._user = await asyncio.to_thread(self._reload)
+        made = await self._made()
+        self._cached = made
+        return made
 
     async def _made(self) -> Credential:
         user = self._user
@@ -94,7 +132,32 @@ class Credentials:
             return Credential(_checked_token(user.token, user.name), own)
         if user.plugin is not None:
             return await run_plugin(user.plugin, self._cluster, self._context)
+        if user.id_token is not None:
+            return Credential(_fresh_id_token(user.id_token, self._context), own, time.monotonic() + TOKEN_FILE_SECONDS)
         return Credential(None, own)
+
+
+def _fresh_id_token(token: str, context: str) -> str:
+    """A token of kubectl's OIDC login that has not ended. We renew none: the provider may hand out its refresh token
+    once only, and it would be lost to kubectl."""
+    hint = f"run 'kubectl --context {clean(context)} get ns' once, which renews it; we read it from the kubeconfig"
+    if not token:
+        raise AuthError(f"context '{clean(context)}' logs in by OIDC and has no id-token yet", hint=hint)
+    try:
+        part = token.split(".")[1]
+        ends = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))).get("exp")
+    except (IndexError, ValueError, AttributeError):
+        raise AuthError(f"the id-token of context '{clean(context)}' is no token", hint=hint) from None
+    if isinstance(ends, int | float) and ends <= time.time():
+        raise AuthError(f"the id-token of context '{clean(context)}' ended {_ago(time.time() - ends)} ago", hint=hint)
+    return _checked_token(token, context)
+
+
+def _ago(seconds: float) -> str:
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {word}"
+    return f"{seconds:.0f} s"
 
 
 def _read_token(user: User) -> str:
@@ -125,11 +188,21 @@ async def run_plugin(plugin: ExecPlugin, cluster: Cluster, context: str) -> Cred
     if code != 0:
         raise AuthError(f"{say} failed with exit code {code}", hint=hint)
     try:
-        status = msgspec.json.decode(output, type=_PluginAnswer).status
+        answer = msgspec.json.decode(output, type=_PluginAnswer)
     except msgspec.DecodeError:
-        status = None
-    if status is None or not (status.token or (status.clientCertificateData and status.clientKeyData)):
+        answer = _PluginAnswer()
+    status = answer.status
+    if status is None or not (status.token or status.clientCertificateData or status.clientKeyData):
         raise AuthError(f"{say} gave no credential", hint=hint)
+    if answer.apiVersion not in ("", plugin.api_version):
+        told = clean(answer.apiVersion, 100)
+        raise AuthError(
+            f"{say} answers in the version {told}, and the kubeconfig says {plugin.api_version}",
+            hint="correct apiVersion of the exec plugin in the kubeconfig",
+        )
+    if bool(status.clientCertificateData) != bool(status.clientKeyData):
+        which = "key for its certificate" if status.clientCertificateData else "certificate for its key"
+        raise AuthError(f"{say} gave no {which}", hint=hint)
     pair = None
     if status.clientCertificateData and status.clientKeyData:
         pair = (status.clientCertificateData.encode(), status.clientKeyData.encode())
@@ -167,7 +240,7 @@ async def _output(path: str, plugin: ExecPlugin, cluster: Cluster, say: str, hin
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # a session of its own: what it started goes too
             await process.wait()
     return output, process.returncode or 0
 
@@ -175,11 +248,17 @@ async def _output(path: str, plugin: ExecPlugin, cluster: Cluster, say: str, hin
 def _info(plugin: ExecPlugin, cluster: Cluster) -> dict[str, Any]:
     spec: dict[str, Any] = {"interactive": False}
     if plugin.provide_cluster_info:
-        spec["cluster"] = {"server": cluster.server, "insecure-skip-tls-verify": cluster.insecure}
-        if cluster.server_name:
-            spec["cluster"]["tls-server-name"] = cluster.server_name
-        if cluster.authority:
-            spec["cluster"]["certificate-authority-data"] = base64.b64encode(cluster.authority).decode()
+        authority = base64.b64encode(cluster.authority).decode() if cluster.authority else None
+        told = {
+            "server": cluster.server,
+            "tls-server-name": cluster.server_name,
+            "insecure-skip-tls-verify": cluster.insecure,
+            "certificate-authority-data": authority,
+            "proxy-url": cluster.proxy,
+            "disable-compression": not cluster.compress,
+            "config": cluster.exec_config,
+        }
+        spec["cluster"] = {key: value for key, value in told.items() if value not in (None, False)}
     return {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}
 
 

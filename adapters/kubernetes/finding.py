@@ -5,34 +5,48 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
-
+from adapters.kubernetes.kubefiles import Entry, Merged, files, merge
+from control.errors import DeckError
 from control.text import clean
 
 
 def find_contexts(home: Path) -> list[dict[str, str]]:
     """Contexts of `KUBECONFIG` or `~/.kube/config`: `{context, namespace, kubeconfig}`.
 
-    A file that cannot be read has none.
+    `kubeconfig` names the file where it alone means what all of `KUBECONFIG` means, else all of the list: a context
+    and its cluster may stand in different files. A file that cannot be used has none.
     """
-    named = os.environ.get("KUBECONFIG", "")
-    files = [Path(part).expanduser() for part in named.split(os.pathsep) if part] or [home / ".kube" / "config"]
-    found: dict[str, dict[str, str]] = {}
-    for file in files:
-        for item in _contexts(file):
-            name = item.get("name")
-            if isinstance(name, str) and name and clean(name) == name and name not in found:
-                context = item.get("context")
-                namespace = context.get("namespace") if isinstance(context, dict) else None
-                where = {"kubeconfig": str(file)} if named else {}
-                found[name] = {"context": name, **({"namespace": str(namespace)} if namespace else {}), **where}
-    return list(found.values())
-
-
-def _contexts(file: Path) -> list[dict[str, object]]:
+    named = bool(os.environ.get("KUBECONFIG"))
     try:
-        document = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        usable = [file for file in files(None, home) if _is_usable(file)]
+    except DeckError:
         return []
-    contexts = document.get("contexts") if isinstance(document, dict) else None
-    return [item for item in contexts or [] if isinstance(item, dict)] if isinstance(contexts, list) else []
+    merged = merge(usable)
+    found = []
+    for name, entry in merged.contexts.items():
+        if not name or clean(name) != name:
+            continue
+        one = {"context": name}
+        namespace = entry.body.get("namespace")
+        if namespace:
+            one["namespace"] = str(namespace)
+        if named:
+            where = [entry.file] if _stands_alone(entry, merged) else usable
+            one["kubeconfig"] = os.pathsep.join(map(str, where))
+        found.append(one)
+    return found
+
+
+def _is_usable(file: Path) -> bool:
+    try:
+        merge([file])
+    except DeckError:
+        return False
+    return True
+
+
+def _stands_alone(context: Entry, merged: Merged) -> bool:
+    """Are the cluster and user of a context those of its own file?"""
+    tables = (("cluster", merged.clusters), ("user", merged.users))
+    used = [table.get(str(context.body.get(key))) for key, table in tables]
+    return all(entry is None or entry.file == context.file for entry in used)

@@ -1,23 +1,26 @@
 """Reading kubeconfig files: which server, which trust, which identity a context means.
 
-Merging follows kubectl: of several files the first to name a thing wins, and paths inside a file are relative to it.
-Nothing here connects to anything or runs anything.
+What client-go refuses is refused here, with the reason; `adapters.kubernetes.kubefiles` finds, merges and type-checks
+the files. Nothing here connects to anything or runs anything.
 """
 
 from __future__ import annotations
 
-import os
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import yaml
-
+from adapters.kubernetes.kubefiles import Entry, checked, files, merge
+from adapters.kubernetes.proxying import own_proxy, shown
 from control.errors import DeckError
 from control.text import clean
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_EXEC_CONFIG = "client.authentication.k8s.io/exec"
+"""The cluster's extension that is handed to exec plugins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ class User:
     password: str | None = field(default=None, repr=False)
     plugin: ExecPlugin | None = None
     impersonate: tuple[tuple[str, str], ...] = ()
+    """Headers, in order."""
+    id_token: str | None = field(default=None, repr=False)
+    """What kubectl's OIDC login left in the file; None where that is not how this user logs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Cluster:
     server_name: str | None = None
     proxy: str | None = None
     compress: bool = True
+    exec_config: Any = field(default=None, repr=False)
+    """What an exec plugin is told of this cluster beside its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +81,10 @@ class Context:
 
 def load(path: str | None, context: str | None) -> Context:
     """The context called `context` (the current one by default) of the kubeconfig at `path` (the usual places by
-    default). Raises `DeckError` that says which file, which context, and which ones there are."""
-    files = _files(path)
-    merged = _merge(files)
-    source = clean(", ".join(str(file) for file in files))
+    default; several files may be named as in KUBECONFIG). Raises `DeckError`."""
+    found = files(path)
+    merged = merge(found)
+    source = clean(", ".join(str(file) for file in found))
     name = context or merged.current
     if not name:
         raise DeckError(f"{source} has no current context", hint="name one in the deck file: kubernetes: {context: …}")
@@ -84,153 +92,183 @@ def load(path: str | None, context: str | None) -> Context:
     if entry is None:
         known = ", ".join(clean(k) for k in sorted(merged.contexts)[:20]) or "none"
         raise DeckError(f"there is no context '{clean(name)}' in {source}", hint=f"it has: {known}")
-    body, _ = entry
-    cluster = _find(merged.clusters, body.get("cluster"), "cluster", name, source)
-    user = _find(merged.users, body.get("user"), "user", name, source) if body.get("user") else ("", {}, Path())
-    namespace = body.get("namespace")
-    return Context(name, _cluster(*cluster), _user(*user), str(namespace) if namespace else None, source)
+    body = checked(entry, "contexts")
+    user_name = body.get("user") or ""
+    user = _user(_find(merged.users, user_name, "user", name, source)) if user_name else User("")
+    cluster = _cluster(_find(merged.clusters, body.get("cluster") or "", "cluster", name, source), user)
+    return Context(name, cluster, user, body.get("namespace") or None, source)
 
 
 def contexts(path: str | None = None) -> list[str]:
     """The names of all contexts, for choosing one."""
-    return sorted(_merge(_files(path)).contexts)
+    return sorted(merge(files(path)).contexts)
 
 
-@dataclass(slots=True)
-class _Merged:
-    clusters: dict[str, tuple[dict[str, Any], Path]] = field(default_factory=dict)
-    users: dict[str, tuple[dict[str, Any], Path]] = field(default_factory=dict)
-    contexts: dict[str, tuple[dict[str, Any], Path]] = field(default_factory=dict)
-    current: str | None = None
-
-
-def _files(path: str | None) -> list[Path]:
-    """The files to read; one that is named by itself must exist, of a list any may be missing, as kubectl has it."""
-    if path is not None:
-        named = Path(path).expanduser()
-        if not named.is_file():
-            raise DeckError(
-                f"the kubeconfig {clean(str(named))} does not exist",
-                hint="correct kubernetes.kubeconfig in the deck file",
-            )
-        return [named]
-    listed = [Path(p).expanduser() for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
-    candidates = listed or [Path("~/.kube/config").expanduser()]
-    found = [file for file in candidates if file.is_file()]
-    if not found:
-        places = clean(", ".join(map(str, candidates)))
-        raise DeckError(
-            f"no kubeconfig: {places} does not exist",
-            hint="set KUBECONFIG or kubernetes.kubeconfig in the deck file",
-        )
-    return found
-
-
-def _merge(files: list[Path]) -> _Merged:
-    merged = _Merged()
-    for file in files:
-        document = _document(file)
-        for section, into in (("clusters", merged.clusters), ("users", merged.users), ("contexts", merged.contexts)):
-            for entry in document.get(section) or []:
-                if isinstance(entry, Mapping) and entry.get("name"):
-                    body = entry.get(section.removesuffix("s")) or {}
-                    into.setdefault(str(entry["name"]), (dict(body), file.parent))
-        merged.current = merged.current or document.get("current-context") or None
-    return merged
-
-
-def _document(file: Path) -> dict[str, Any]:
-    try:
-        document = yaml.load(file.read_bytes(), Loader=_LOADER)  # noqa: S506 - a safe loader, the C one
-    except OSError as error:
-        raise DeckError(f"the kubeconfig {clean(str(file))} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise DeckError(f"the kubeconfig {clean(str(file))}{where} is no YAML") from None
-    if not isinstance(document, dict):
-        raise DeckError(f"the kubeconfig {clean(str(file))} holds no kubeconfig")
-    return document
-
-
-def _find(
-    table: Mapping[str, tuple[dict[str, Any], Path]], name: object, what: str, context: str, source: str
-) -> tuple[str, dict[str, Any], Path]:
-    entry = table.get(str(name)) if name else None
+def _find(table: Mapping[str, Entry], name: str, what: str, context: str, source: str) -> Entry:
+    entry = table.get(name)
     if entry is None:
-        raise DeckError(f"context '{clean(context)}' names the {what} '{clean(str(name))}', which {source} lacks")
-    return str(name), *entry
+        raise DeckError(f"context '{clean(context)}' names the {what} '{clean(name)}', which {source} lacks")
+    return entry
 
 
-def _bytes(body: Mapping[str, Any], key: str, folder: Path) -> bytes | None:
+def _bytes(body: Mapping[str, Any], key: str, entry: Entry) -> bytes | None:
     """The content of `key-data` (base64) or of the file that `key` names."""
-    data = body.get(f"{key}-data")
+    data, name = body.get(f"{key}-data"), body.get(key)
+    if data and name:
+        raise DeckError(
+            f"'{clean(entry.name)}' in {clean(str(entry.file))} has both {key} and {key}-data", hint="keep one"
+        )
     if data:
-        import base64
-
         try:
-            return base64.b64decode("".join(str(data).split()), validate=True)
+            return base64.b64decode("".join(data.split()), validate=True)
         except ValueError:
-            raise DeckError(f"{key}-data of the kubeconfig is no base64") from None
-    name = body.get(key)
+            raise DeckError(f"{key}-data of '{clean(entry.name)}' in {clean(str(entry.file))} is no base64") from None
     if not name:
         return None
-    file = folder / Path(str(name)).expanduser()
+    file = entry.folder / Path(name).expanduser()
     try:
         return file.read_bytes()
     except OSError as error:
         raise DeckError(f"{key} {clean(str(file))} cannot be read: {error.strerror}") from None
 
 
-def _cluster(name: str, body: Mapping[str, Any], folder: Path) -> Cluster:
-    server = str(body.get("server") or "")
-    if not server.startswith(("https://", "http://")):
-        raise DeckError(f"the cluster '{clean(name)}' of the kubeconfig has no usable server: '{clean(server)}'")
-    return Cluster(
-        name,
-        server.rstrip("/"),
-        _bytes(body, "certificate-authority", folder),
-        bool(body.get("insecure-skip-tls-verify", False)),
-        str(body["tls-server-name"]) if body.get("tls-server-name") else None,
-        str(body["proxy-url"]) if body.get("proxy-url") else None,
-        not body.get("disable-compression", False),
-    )
-
-
-def _user(name: str, body: Mapping[str, Any], folder: Path) -> User:
-    if body.get("auth-provider"):
+def _cluster(entry: Entry, user: User) -> Cluster:
+    body = checked(entry, "clusters")
+    say = f"the cluster '{clean(entry.name)}' of the kubeconfig"
+    authority = _bytes(body, "certificate-authority", entry)
+    insecure = body.get("insecure-skip-tls-verify") or False
+    if insecure and authority:
         raise DeckError(
-            f"the user '{clean(name)}' of the kubeconfig uses auth-provider, which Kubernetes 1.26 removed",
-            hint="use an exec plugin (kubelogin, gke-gcloud-auth-plugin)",
+            f"{say} has a certificate authority and insecure-skip-tls-verify, which contradict each other",
+            hint="take insecure-skip-tls-verify out, so that the server is checked",
         )
-    token_file = body.get("tokenFile")
-    impersonate: list[tuple[str, str]] = []
-    if body.get("as"):
-        impersonate.append(("Impersonate-User", str(body["as"])))
-    impersonate += [("Impersonate-Group", str(group)) for group in body.get("as-groups") or []]
-    return User(
-        name,
-        str(body["token"]) if body.get("token") else None,
-        folder / Path(str(token_file)).expanduser() if token_file else None,
-        _bytes(body, "client-certificate", folder),
-        _bytes(body, "client-key", folder),
-        str(body["username"]) if body.get("username") else None,
-        str(body.get("password") or "") if body.get("username") else None,
-        _plugin(body["exec"], folder) if isinstance(body.get("exec"), Mapping) else None,
-        tuple(impersonate),
+    proxy = body.get("proxy-url") or None
+    return Cluster(
+        entry.name,
+        _server(body.get("server") or "", bool(authority or user.certificate or insecure), say),
+        authority,
+        insecure,
+        body.get("tls-server-name") or None,
+        own_proxy(proxy, entry.name) if proxy else None,
+        not body.get("disable-compression"),
+        next((one.get("extension") for one in body.get("extensions") or [] if one.get("name") == _EXEC_CONFIG), None),
     )
 
 
-def _plugin(body: Mapping[str, Any], folder: Path) -> ExecPlugin:
-    command = str(body.get("command") or "")
+def _server(server: str, secure: bool, say: str) -> str:
+    """A server with its scheme: where it has none, https where certificates or `insecure` ask for it, else http."""
+    scheme, mark, rest = server.partition("://")
+    if not mark:
+        if "/" in server.rstrip("/"):
+            raise DeckError(f"the server of {say} must be a URL or HOST:PORT: {shown(server)}")
+        scheme, rest = "https" if secure else "http", server
+    try:
+        url = urlsplit(f"{scheme.lower()}://{rest}")
+        usable = (
+            server == server.strip()
+            and url.scheme in ("http", "https")
+            and bool(url.hostname)
+            and " " not in url.netloc
+            and url.port != 0
+        )
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DeckError(f"{say} has no usable server: '{shown(server)}'", hint="write it as https://HOST:PORT")
+    return url.geturl().rstrip("/")
+
+
+def _user(entry: Entry) -> User:
+    body = checked(entry, "users")
+    say = f"the user '{clean(entry.name)}' of the kubeconfig"
+    certificate, key = _bytes(body, "client-certificate", entry), _bytes(body, "client-key", entry)
+    if certificate and not key:
+        raise DeckError(f"{say} has a client certificate and no client-key for it", hint="add client-key")
+    username = body.get("username") or None
+    if body.get("token") and (username or body.get("password")):
+        raise DeckError(f"{say} has a token and a password; only one may be used", hint="take one of them out")
+    provider, plugin, token_file = body.get("auth-provider"), body.get("exec"), body.get("tokenFile")
+    if provider and plugin:
+        raise DeckError(f"{say} has both exec and auth-provider; only one may be used", hint="take one of them out")
+    return User(
+        entry.name,
+        body.get("token") or None,
+        entry.folder / Path(token_file).expanduser() if token_file else None,
+        certificate,
+        key,
+        username,
+        (body.get("password") or "") if username else None,
+        _plugin(plugin, say, entry.folder) if plugin is not None else None,
+        _impersonation(body, say),
+        _id_token(provider, say) if provider is not None else None,
+    )
+
+
+def _impersonation(body: Mapping[str, Any], say: str) -> tuple[tuple[str, str], ...]:
+    """The headers by which we ask to be taken for somebody else."""
+    user, uid = body.get("as"), body.get("as-uid")
+    groups, extra = body.get("as-groups") or [], body.get("as-user-extra") or {}
+    if not user:
+        if uid or groups or extra:
+            raise DeckError(f"{say} asks for a uid, groups or extras of another user and names none", hint="add 'as'")
+        return ()
+    headers = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
+    if uid:
+        headers.append(("Impersonate-Uid", uid))
+    headers += [
+        (f"Impersonate-Extra-{_header_key(key)}", value) for key, values in extra.items() for value in values or ()
+    ]
+    if not all(value.isascii() and value.isprintable() for _, value in headers):
+        raise DeckError(f"{say} impersonates with a text that no HTTP header can carry")
+    return tuple(headers)
+
+
+def _header_key(key: str) -> str:
+    """A key of `as-user-extra` as a header's name: what no name may hold is percent-encoded, the percent sign too."""
+    return "".join(
+        chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "!#$&'*+-.^_`|~") else f"%{byte:02X}"
+        for byte in key.encode()
+    )
+
+
+def _id_token(provider: Mapping[str, Any], say: str) -> str:
+    """The token that kubectl's OIDC login keeps in the file; empty where there is none yet."""
+    name = provider.get("name") or ""
+    if name != "oidc":
+        raise DeckError(
+            f"{say} uses the auth-provider '{clean(name)}', which Kubernetes 1.26 removed",
+            hint="use an exec plugin (gke-gcloud-auth-plugin, kubelogin)",
+        )
+    return str((provider.get("config") or {}).get("id-token") or "")
+
+
+def _plugin(body: Mapping[str, Any], say: str, folder: Path) -> ExecPlugin:
+    command, version, mode = (body.get(key) or "" for key in ("command", "apiVersion", "interactiveMode"))
     if not command:
-        raise DeckError("an exec plugin of the kubeconfig has no command")
+        raise DeckError(f"the exec plugin of {say} has no command")
+    if version not in EXEC_VERSIONS:
+        raise DeckError(
+            f"the exec plugin of {say} has the apiVersion '{clean(version)}'",
+            hint=f"write {' or '.join(EXEC_VERSIONS)}",
+        )
+    if mode == "Always":
+        raise DeckError(
+            f"the exec plugin of {say} needs a terminal (interactiveMode: Always), which it cannot have here",
+            hint="log in with the tool itself, and set interactiveMode: IfAvailable",
+        )
+    if mode not in ("Never", "IfAvailable") and (mode or version == EXEC_VERSIONS[0]):
+        raise DeckError(
+            f"the exec plugin of {say} has the interactiveMode '{clean(mode)}'", hint="write Never or IfAvailable"
+        )
+    variables = [(one.get("name") or "", one.get("value") or "") for one in body.get("env") or []]
+    if not all(name and "=" not in name and "\0" not in name + value for name, value in variables):
+        raise DeckError(f"the exec plugin of {say} has an environment variable without a usable name")
     return ExecPlugin(
         command,
-        tuple(str(a) for a in body.get("args") or []),
-        tuple((str(e.get("name")), str(e.get("value"))) for e in body.get("env") or [] if isinstance(e, Mapping)),
-        str(body.get("apiVersion") or "client.authentication.k8s.io/v1"),
-        clean(str(body.get("installHint") or ""), 300),
-        bool(body.get("provideClusterInfo", False)),
+        tuple(body.get("args") or ()),
+        tuple(variables),
+        version,
+        clean(body.get("installHint") or "", 300),
+        body.get("provideClusterInfo") or False,
         folder,
     )

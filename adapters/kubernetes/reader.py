@@ -88,7 +88,8 @@ class KubernetesReader:
     def connection(self) -> Connection:
         """How to reach the server; reads the kubeconfig the first time. Raises `DeckError`."""
         if self._given is None:
-            self._given = connect(load(self.section.kubeconfig, self.section.context))
+            config, context = self.section.kubeconfig, self.section.context
+            self._given = connect(load(config, context), lambda: load(config, context))
         return self._given
 
     @property
@@ -128,6 +129,10 @@ class KubernetesReader:
         return self._counters
 
     # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def log_in(self) -> None:
+        """Run what gives us our identity, which may take longer than a read."""
+        await self.connection().headers(False)
 
     async def read(self) -> Snapshot:
         """Everything; from the watched store while its watches are alive, else listed anew."""

@@ -8,16 +8,17 @@ proxy subresource, reading secrets.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from adapters.kubernetes.credentials import Credential, Credentials
 from adapters.kubernetes.kubeconfig import Cluster, Context
+from adapters.kubernetes.proxying import environment_proxy, shown
 from control.errors import AuthError, ReadOnly
 from control.text import clean
 
@@ -29,6 +30,7 @@ _REVIEWS = frozenset(
     }
 )
 _NEVER = frozenset({"exec", "attach", "portforward", "proxy", "secrets"})
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 KEEP_ALIVE = httpx.Limits(max_connections=24, max_keepalive_connections=8, keepalive_expiry=30.0)
 
 
@@ -69,58 +71,80 @@ class Connection:
     open: Callable[[], Awaitable[httpx.AsyncBaseTransport]]
     headers: HeaderMaker
     renewable: bool = False
-    server_name: str | None = None
     what: str = ""
     """What it is, for messages: context and server."""
+    certificate: Callable[[], object] = lambda: None
+    """What a transport is made with; where it differs, `open` makes another."""
+    compress: bool = True
+    namespace: str | None = None
+    """The context's own namespace, for hints."""
+    release: Callable[[], Awaitable[None]] | None = None
+    """Ends what may still be going on behind `headers`."""
     pages: Callable[[], httpx.AsyncBaseTransport] | None = None
     """A transport for the data planes' own pages; None for the network."""
 
 
-def connect(context: Context) -> Connection:
-    """The connection that a kubeconfig context describes. Sends nothing yet."""
-    credentials = Credentials(context.name, context.cluster, context.user)
+def connect(context: Context, reload: Callable[[], Context] | None = None) -> Connection:
+    """The connection that a kubeconfig context describes; `reload` reads it again. Sends nothing yet."""
+    user_again = (lambda: reload().user) if reload is not None else None
+    credentials = Credentials(context.name, context.cluster, context.user, user_again)
+    proxy = context.cluster.proxy or environment_proxy(context.cluster.server)
+    through = f" through the proxy {shown(proxy)}" if proxy else ""
 
     async def opened() -> httpx.AsyncBaseTransport:
-        return _http(context.cluster, await credentials.current())
+        return _http(context.cluster, await credentials.held(), proxy)
 
     return Connection(
         context.cluster.server,
         opened,
         lambda renew: credentials.headers(renew),
         credentials.renewable,
-        context.cluster.server_name,
-        f"context '{clean(context.name)}' at {clean(context.cluster.server)}",
+        f"context '{clean(context.name)}' at {shown(context.cluster.server)}{through}",
+        certificate=lambda: credentials.certificate,
+        compress=context.cluster.compress,
+        namespace=context.namespace,
+        release=credentials.close,
     )
 
 
-def _http(cluster: Cluster, credential: Credential) -> httpx.AsyncHTTPTransport:
+def _http(cluster: Cluster, credential: Credential, proxy: str | None) -> httpx.AsyncHTTPTransport:
     try:
-        return httpx.AsyncHTTPTransport(
-            verify=_tls(cluster, credential), limits=KEEP_ALIVE, proxy=_proxy(cluster), retries=0
-        )
-    except (ValueError, ImportError) as error:
+        return httpx.AsyncHTTPTransport(verify=_tls(cluster, credential), limits=KEEP_ALIVE, proxy=proxy, retries=0)
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise AuthError(f"the proxy of cluster '{clean(cluster.name)}' cannot be used: {clean(str(error))}") from None
 
 
-def _proxy(cluster: Cluster) -> str | None:
-    """The kubeconfig's proxy, else the environment's, as kubectl chooses."""
-    if cluster.proxy:
-        return cluster.proxy
-    url = httpx.URL(cluster.server)
-    if url.host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(url.host):
-        return None
-    return getproxies().get(url.scheme)
+class _NamedContext(ssl.SSLContext):
+    """Asks for, and checks, one server name, whatever host is dialled: also inside a proxy's tunnel."""
+
+    server_name: str | None = None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return super().wrap_bio(incoming, outgoing, server_side, self.server_name or server_hostname, session)
 
 
 def _tls(cluster: Cluster, credential: Credential) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.server_name = cluster.server_name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    # A certificate that is trusted by itself is trusted, as in Go: an intermediate authority alone is enough.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if cluster.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif cluster.authority is not None:
         try:
-            context.load_verify_locations(cadata=cluster.authority.decode("ascii"))
+            # Notes between the certificates may be of any kind of text.
+            found = _CERTIFICATE.findall(cluster.authority)
+            context.load_verify_locations(cadata=b"\n".join(found).decode("ascii"))
         except (ssl.SSLError, ValueError):
             raise AuthError(f"the certificate authority of cluster '{clean(cluster.name)}' is no certificate") from None
     else:

@@ -99,10 +99,10 @@ def test_no_kubeconfig_at_all_names_the_places(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("user", "cluster", "words"),
     [
-        ({"auth-provider": {"name": "oidc"}}, {}, "auth-provider"),
+        ({"auth-provider": {"name": "gcp"}}, {}, "auth-provider"),
         ({"client-certificate": "gone.pem"}, {}, "gone.pem"),
         ({"exec": {"args": []}}, {}, "no command"),
-        ({}, {"server": "127.0.0.1"}, "no usable server"),
+        ({}, {"server": "ftp://127.0.0.1"}, "no usable server"),
         ({}, {"certificate-authority-data": "%%%"}, "base64"),
     ],
 )
@@ -206,6 +206,7 @@ async def test_an_exec_plugin_that_fails_is_told_without_its_output(
 
 async def test_a_missing_exec_plugin_gives_its_install_hint(tmp_path: Path) -> None:
     body = {"command": "no-such-plugin-here", "installHint": "install it from the tool page"}
+    body |= {"apiVersion": "client.authentication.k8s.io/v1beta1"}
     context = load(str(config(tmp_path, {"exec": body})), None)
     with pytest.raises(AuthError, match="not installed") as caught:
         await Credentials("one", context.cluster, context.user).headers()

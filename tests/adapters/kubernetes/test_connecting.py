@@ -1,0 +1,424 @@
+"""Reaching an API server: through proxies, under another name, with identities that are slow, renewed or gone.
+
+The servers are real ones on loopback: TLS, HTTP CONNECT, SOCKS5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from test_kubeconfig import certificate, config, plugin, tls_reader
+
+from adapters.kubernetes import api as api_module
+from adapters.kubernetes import credentials as credentials_module
+from adapters.kubernetes.credentials import Credentials
+from adapters.kubernetes.kubeconfig import load
+from adapters.kubernetes.reader import KubernetesReader
+from control.asking import logged_in
+from control.errors import AuthError, Unreachable
+
+Answer = Callable[[bytes, asyncio.StreamWriter], Any]
+
+
+@contextlib.asynccontextmanager
+async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """An HTTP server: `answer` gets each request's head, and writes."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                await answer(await reader.readuntil(b"\r\n\r\n"), writer)
+                await writer.drain()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def told(writer: asyncio.StreamWriter, status: str, body: Any = None) -> None:
+    data = json.dumps(body or {}).encode()
+    writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+
+
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def proxy(kind: str, port: int, seen: list[str]) -> AsyncIterator[str]:
+    """A proxy that notes what it is asked for and leads to the server on `port`, whatever its name."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if kind == "http":
+            head = await reader.readuntil(b"\r\n\r\n")
+            seen.append(head.split(b"\r\n")[0].decode())
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        else:
+            await reader.readexactly(2 + (await reader.readexactly(2))[1] - 2)
+            writer.write(b"\x05\x00")
+            _, _, _, how = await reader.readexactly(4)
+            name = await reader.readexactly((await reader.readexactly(1))[0] if how == 3 else 4)
+            asked = name.decode() if how == 3 else ".".join(map(str, name))
+            seen.append(f"{asked}:{int.from_bytes(await reader.readexactly(2), 'big')}")
+            writer.write(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pipe(reader, there_writer), pipe(there_reader, writer))
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    scheme = "http" if kind == "http" else "socks5"
+    try:
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def named(tmp_path: Path) -> AsyncIterator[tuple[int, Path, list[str]]]:
+    """A TLS server whose certificate is for `api.test`: its port, the certificate, the names that it was asked for."""
+    pem, key = certificate(tmp_path, "api.test", "-addext", "subjectAltName=DNS:api.test")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pem, key)
+    asked: list[str] = []
+    tls.sni_callback = lambda _socket, name, _context: asked.append(name)
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK", {"gitVersion": "v1"})
+
+    async with serving(answer, tls) as url:
+        yield int(url.rpartition(":")[2]), pem, asked
+
+
+@pytest.mark.parametrize("kind", ["direct", "http", "socks5"])
+async def test_the_servers_name_is_asked_for_and_checked_behind_proxies(
+    tmp_path: Path, named: tuple[int, Path, list[str]], kind: str
+) -> None:
+    port, pem, asked = named
+    seen: list[str] = []
+    cluster: dict[str, Any] = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(pem)}
+    async with contextlib.AsyncExitStack() as stack:
+        if kind != "direct":
+            cluster["proxy-url"] = await stack.enter_async_context(proxy(kind, port, seen))
+            cluster["server"] = "https://cluster.invalid:6443"  # the proxy finds it
+        reader = tls_reader(config(tmp_path, {"token": "t"}, **cluster, **{"tls-server-name": "api.test"}))
+        assert b"v1" in await reader.api.get("/version")
+        await reader.close()
+        assert asked == ["api.test"]
+        wrong = tls_reader(config(tmp_path, {"token": "t"}, **cluster, **{"tls-server-name": "other.test"}))
+        with pytest.raises(AuthError, match="does not prove to be itself"):
+            await wrong.api.get("/version")
+        await wrong.close()
+    if kind == "http":
+        assert seen[0] == "CONNECT cluster.invalid:6443 HTTP/1.1"
+    elif kind == "socks5":
+        assert seen[0] == "cluster.invalid:6443"  # the name goes to the proxy, which resolves it
+
+
+async def test_a_proxy_that_refuses_is_named_without_its_password(tmp_path: Path) -> None:
+    async def refuse(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "407 Proxy Authentication Required")
+
+    async with serving(refuse) as url:
+        with_password = url.replace("//", "//me:s3cret@")
+        path = config(tmp_path, {"token": "t"}, server="https://10.9.9.9:6443", **{"proxy-url": with_password})
+        reader = tls_reader(path)
+        with pytest.raises(Unreachable, match=f"through the proxy {url}.*407") as caught:
+            await reader.api.get("/version")
+        assert "s3cret" not in str(caught.value)
+        await reader.close()
+
+
+async def test_an_authority_among_notes_and_one_that_signed_nothing_itself(tmp_path: Path) -> None:
+    """Bundles carry remarks; an authority that is trusted alone is enough, as in Go, though another signed it."""
+    root, root_key = certificate(tmp_path, "root")
+    request = tmp_path / "leaf.csr"
+    leaf, leaf_key = tmp_path / "leaf.pem", tmp_path / "leaf.key"
+    extension = tmp_path / "names"
+    extension.write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", str(leaf_key), "-out", str(request)]
+    for command in (
+        [*openssl, "-subj", "/CN=leaf"],
+        ["openssl", "x509", "-req", "-in", str(request), "-CA", str(root), "-CAkey", str(root_key), "-CAcreateserial",
+         "-out", str(leaf), "-days", "2", "-extfile", str(extension)],
+    ):  # fmt: skip
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+        assert await process.wait() == 0
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(leaf, leaf_key)
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK")
+
+    async with serving(answer, tls) as url:
+        bundle = tmp_path / "bundle.pem"
+        bundle.write_text("# Zertifikat für unseren Köder\n" + leaf.read_text())
+        reader = tls_reader(config(tmp_path, {"token": "t"}, server=url, **{"certificate-authority": str(bundle)}))
+        await reader.api.get("/version")
+        await reader.close()
+
+
+async def test_renewing_disturbs_no_request_under_way(tmp_path: Path) -> None:
+    """One token is refused while a list and a watch that it opened are still being answered."""
+    going, tokens = asyncio.Event(), tmp_path / "token"
+    tokens.write_text("old")
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        first, old = head.split(b"\r\n")[0], b"Bearer old" in head
+        if b"/slow" in first:
+            await going.wait()
+            told(writer, "200 OK", {"slow": True})
+        elif b"/watch" in first:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n")
+            await writer.drain()
+            await going.wait()
+            writer.write(b"2\r\nb\n\r\n0\r\n\r\n")
+        else:
+            told(writer, "401 Unauthorized" if old else "200 OK")
+
+    async with serving(answer) as url:
+        reader = tls_reader(config(tmp_path, {"tokenFile": "token"}, server=url))
+        slow = asyncio.create_task(reader.api.get("/slow"))
+
+        async def watched() -> bytes:
+            async with reader.api.stream("/watch", {}, 5) as chunks:
+                return b"".join([chunk async for chunk in chunks])
+
+        watch = asyncio.create_task(watched())
+        await asyncio.sleep(0.1)
+        tokens.write_text("new")
+        await asyncio.gather(*(reader.api.get("/version") for _ in range(5)))
+        going.set()
+        assert b"slow" in await slow
+        assert await watch == b"a\nb\n"
+        await reader.close()
+
+
+COUNTING = """
+with open(os.path.join(os.path.dirname(__file__), "count"), "a+") as file:
+    file.write("x")
+    count = file.tell()
+"""
+
+
+async def test_many_refusals_run_the_plugin_once(tmp_path: Path) -> None:
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK" if b"Bearer t2" in head else "401 Unauthorized")
+
+    async with serving(answer) as url:
+        script = COUNTING + 'print(json.dumps({"status": {"token": f"t{count}"}}))'
+        reader = tls_reader(config(tmp_path, {"exec": plugin(tmp_path, script)}, server=url))
+        await asyncio.gather(*(reader.api.get("/version") for _ in range(6)))
+        await reader.close()
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+async def test_a_plugins_new_certificate_is_used_and_the_old_connections_finish(tmp_path: Path) -> None:
+    pem, key = certificate(tmp_path, "api.test", "-addext", "subjectAltName=IP:127.0.0.1")
+    pairs = [certificate(tmp_path, f"client{number}") for number in (1, 2)]
+    trusted = tmp_path / "clients.pem"
+    trusted.write_bytes(b"".join(pair[0].read_bytes() for pair in pairs))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(trusted))
+    tls.load_cert_chain(pem, key)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    seen, begun, going = [], asyncio.Event(), asyncio.Event()
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        name = dict(pair[0] for pair in writer.get_extra_info("peercert")["subject"])["commonName"]
+        seen.append(name)
+        if b"/slow" in head:
+            await going.wait()
+        told(writer, "200 OK", {"from": name})
+
+    async with serving(answer, tls) as url:
+        script = (
+            COUNTING
+            + f"""
+number = min(count, 2)
+pem = open({str(tmp_path)!r} + f"/client{{number}}.pem").read()
+key = open({str(tmp_path)!r} + f"/client{{number}}.key").read()
+status = {{"clientCertificateData": pem, "clientKeyData": key}}
+if count == 1:
+    status["expirationTimestamp"] = "2000-01-01T00:00:00Z"
+print(json.dumps({{"status": status}}))
+"""
+        )
+        path = config(tmp_path, {"exec": plugin(tmp_path, script)}, server=url, **{"certificate-authority": str(pem)})
+        reader = tls_reader(path)
+        slow = asyncio.create_task(reader.api.get("/slow"))
+        await begun.wait()
+        await reader.api.get("/version")
+        going.set()
+        assert b"client1" in await slow
+        assert seen == ["client1", "client2"]
+        await reader.close()
+
+
+async def test_a_plugin_slower_than_a_request_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_module, "DEADLINE_SECONDS", 0.5)
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK" if b"Bearer late" in head else "401 Unauthorized")
+
+    async with serving(answer) as url:
+        script = COUNTING + 'import time; time.sleep(1.5); print(json.dumps({"status": {"token": "late"}}))'
+        reader = tls_reader(config(tmp_path, {"exec": plugin(tmp_path, script)}, server=url))
+        # Whoever gives up leaves the program running: the next who asks has what it gives.
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await reader.api.get("/version")
+        assert await logged_in(reader) is reader
+        await reader.api.get("/version")
+        await reader.close()
+    assert (tmp_path / "count").read_text() == "x"
+
+
+def lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_what_a_plugin_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials_module, "PLUGIN_DEADLINE_SECONDS", 1.0)
+    script = f"""
+import subprocess, time
+child = subprocess.Popen([{sys.executable!r}, "-c", "import time; time.sleep(60)"])
+open(os.path.join(os.path.dirname(__file__), "child"), "w").write(str(child.pid))
+time.sleep(60)
+"""
+    context = load(str(config(tmp_path, {"exec": plugin(tmp_path, script)})), None)
+    with pytest.raises(AuthError, match="did not end"):
+        await Credentials("one", context.cluster, context.user).headers()
+    child = int((tmp_path / "child").read_text())
+    for _ in range(100):
+        if not lives(child):
+            break
+        await asyncio.sleep(0.02)
+    else:
+        os.kill(child, 9)
+        pytest.fail("the plugin's child lives on")
+
+
+async def test_a_plugin_is_told_of_its_cluster(tmp_path: Path) -> None:
+    script = 'open(os.path.join(os.path.dirname(__file__), "info"), "w").write(os.environ["KUBERNETES_EXEC_INFO"])\n'
+    body = {**plugin(tmp_path, script + 'print(json.dumps({"status": {"token": "t"}}))'), "provideClusterInfo": True}
+    cluster = {
+        "certificate-authority-data": base64.b64encode(b"pem").decode(),
+        "tls-server-name": "api.test",
+        "proxy-url": "socks5://127.0.0.1:1080",
+        "disable-compression": True,
+        "extensions": [
+            {"name": "other", "extension": {"a": 1}},
+            {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "ml", "deep": {"of": [1, True]}}},
+        ],
+    }
+    context = load(str(config(tmp_path, {"exec": body}, **cluster)), None)
+    await Credentials("one", context.cluster, context.user).headers()
+    assert json.loads((tmp_path / "info").read_text()) == {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "spec": {
+            "interactive": False,
+            "cluster": {
+                "server": "https://127.0.0.1:6443",
+                "tls-server-name": "api.test",
+                "certificate-authority-data": cluster["certificate-authority-data"],
+                "proxy-url": "socks5://127.0.0.1:1080",
+                "disable-compression": True,
+                "config": {"audience": "ml", "deep": {"of": [1, True]}},
+            },
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"apiVersion": "client.authentication.k8s.io/v1beta1", "status": {"token": "t"}}, "v1beta1"),
+        ({"status": {"clientCertificateData": "pem"}}, "no key"),
+        ({"status": {"clientKeyData": "key"}}, "no certificate"),
+        ({"status": {"expirationTimestamp": "2999-01-01T00:00:00Z"}}, "no credential"),
+    ],
+)
+async def test_what_a_plugin_may_not_answer(tmp_path: Path, answer: dict[str, Any], words: str) -> None:
+    context = load(str(config(tmp_path, {"exec": plugin(tmp_path, f"print(json.dumps({answer!r}))")})), None)
+    with pytest.raises(AuthError, match=words):
+        await Credentials("one", context.cluster, context.user).headers()
+
+
+def id_token(seconds: float) -> str:
+    part = base64.urlsafe_b64encode(json.dumps({"exp": time.time() + seconds}).encode()).decode().rstrip("=")
+    return f"e30.{part}.sig"
+
+
+async def test_the_token_of_kubectls_oidc_login_is_used_and_taken_anew(tmp_path: Path) -> None:
+    old, new = id_token(-7200), id_token(3600)
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK" if new.encode() in head else "401 Unauthorized")
+
+    def login(token: str | None, url: str) -> Path:
+        provider = {"name": "oidc", "config": {"client-id": "kube", "refresh-token": "s3cret", "id-token": token}}
+        return config(tmp_path, {"auth-provider": provider}, server=url)
+
+    async with serving(answer) as url:
+        reader = tls_reader(login(old, url))
+        with pytest.raises(AuthError, match="ended 2 h ago") as caught:
+            await reader.api.get("/version")
+        assert "kubectl --context one" in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+        login(new, url)  # as kubectl writes it
+        await reader.api.get("/version")
+        await reader.close()
+
+
+async def test_who_logs_in_anew_elsewhere_is_followed(tmp_path: Path) -> None:
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK" if b"Bearer new" in head else "401 Unauthorized")
+
+    async with serving(answer) as url:
+        reader = tls_reader(config(tmp_path, {"token": "old"}, server=url))
+        config(tmp_path, {"token": "new"}, server=url)
+        reader.connection  # noqa: B018 - read on first use
+        await reader.api.get("/version")
+        config(tmp_path, {"token": "newer"}, server=url)
+        await reader.close()
+
+
+async def test_a_login_page_in_the_place_of_the_server_is_called_that(tmp_path: Path) -> None:
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        page = b"<!doctype html><title>Log in</title>"
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+
+    async with serving(answer) as url:
+        reader: KubernetesReader = tls_reader(config(tmp_path, {"token": "t"}, server=url))
+        with pytest.raises(AuthError, match="web page"):
+            await reader.read()
+        await reader.close()
+
+
+def test_a_config_is_yaml_that_python_alone_would_misread(tmp_path: Path) -> None:
+    """`012:30` is a number to Python's YAML, a text to Go's."""
+    path = tmp_path / "config"
+    document = yaml.safe_load(config(tmp_path, {"token": "t"}).read_text())
+    path.write_text(yaml.safe_dump(document).replace("namespace: inference", "namespace: 12:30"))
+    assert load(str(path), None).namespace == "12:30"
