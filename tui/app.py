@@ -35,10 +35,14 @@ def run(
     theme: str | None = None,
 ) -> int:
     """Run the deck until the user leaves; returns the exit code. See `tui.session` for what `make_session` does."""
+    from tui.leaving import Leaving
+
+    leaving = Leaving()
+    leaving.start()
     paint_first(mode)
     from tui.deck_app import DeckApp
 
-    app = DeckApp(make_session, mode=mode, read_only=read_only, ascii=ascii, theme=theme)
+    app = DeckApp(make_session, mode=mode, read_only=read_only, ascii=ascii, theme=theme, leaving=leaving)
     code = app.run()
     if app.return_code:
         return app.return_code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import signal
 import time
 import traceback
 from pathlib import Path
@@ -26,11 +25,13 @@ from tui.screens.base import BaseScreen
 from tui.session import MakeSession, Session
 from tui.staging import Staging
 from tui.store import Store
+from tui.terminal_driver import DeckDriver
 from tui.themes import load_theme, theme_names, usual_theme
 from tui.widgets.canvas import Canvas
 from tui.widgets.header import HeaderState
 
 if TYPE_CHECKING:
+    from tui.leaving import Leaving
     from tui.screens.deck import DeckScreen
 
 RATE_HERE, RATE_SSH, RATE_BLURRED = 4.0, 2.0, 1.0
@@ -54,8 +55,10 @@ class DeckApp(App[int], inherit_bindings=False):
         read_only: bool = False,
         ascii: bool = False,
         theme: str | None = None,
+        leaving: Leaving | None = None,
     ) -> None:
-        super().__init__()
+        self.leaving = leaving
+        super().__init__(driver_class=DeckDriver)
         self.make_session = make_session
         self.mode = mode
         self.no_color = bool(os.environ.get("NO_COLOR"))
@@ -101,9 +104,17 @@ class DeckApp(App[int], inherit_bindings=False):
         rate = RATE_SSH if os.environ.get("SSH_CONNECTION") else RATE_HERE
         self.set_interval(1 / rate, self._tick)
         self.run_worker(self._open(), name="session", group="session", exit_on_error=False)
-        loop = asyncio.get_running_loop()
-        for name in ("SIGHUP", "SIGTERM"):
-            loop.add_signal_handler(getattr(signal, name), lambda: self.exit(1))
+        self.app_resume_signal.subscribe(self, lambda _: self.repaint())
+        if self.leaving is not None:
+            loop = asyncio.get_running_loop()
+            self.leaving.tell(
+                lambda: loop.call_soon_threadsafe(self.exit, 1), lambda: self.in_flight > 0, self._ask_terminal
+            )
+
+    def _ask_terminal(self) -> None:
+        """Ask for the cursor's place, which every terminal answers. From any thread."""
+        if isinstance(self._driver, DeckDriver):
+            self._driver.ask()
 
     async def _open(self) -> None:
         try:
@@ -282,9 +293,14 @@ class DeckApp(App[int], inherit_bindings=False):
         self.look.theme = theme
         self.look.forget()
         self._apply_look()
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Draw everything anew: another theme, or a terminal that somebody else had meanwhile."""
         for screen in self.screen_stack:
             for canvas in screen.query(Canvas):
                 canvas.repaint_all()
+            screen.refresh()
 
     def _follow_theme_file(self) -> None:
         """Apply the user's own theme again when its file was saved; a wrong one is named and the old one stays."""
