@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import prod
@@ -35,7 +37,7 @@ _RANGE = re.compile(r"\[([0-9]{1,9})-([0-9]{1,9})\]")
 def read_deck(path: Path, sections: Iterable[str] = ()) -> DeckConfig:
     """The deck of a file. `sections` names further adapters' keys. Raises `DeckError` naming file and line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
     except FileNotFoundError:
         raise DeckError(
             f"there is no deck file {path}", hint="name one with --deck FILE, or try 'trafficdeck demo'"
@@ -44,6 +46,24 @@ def read_deck(path: Path, sections: Iterable[str] = ()) -> DeckConfig:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
         raise DeckError(f"the deck file {path} cannot be read: {why}") from None
     return parse_deck(text, path, sections)
+
+
+def _text_of(path: Path) -> str:
+    """The text of a regular file. One that is none is refused unread: a FIFO waits for a writer for ever, a device may
+    have no end, and neither says the same a second time."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read().decode("utf-8")
+    finally:
+        os.close(descriptor)
+    raise DeckError(f"the deck file {path} is {_sort_of(mode)}, and no file", hint="name a file with --deck FILE")
+
+
+def _sort_of(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
 def parse_deck(text: str, path: Path, sections: Iterable[str] = ()) -> DeckConfig:
@@ -118,7 +138,7 @@ def _environment(
         )
     section = sections[0]
     below = entries(node, place)[section][1]
-    labels = {key: _label(value) for key, value in item.get("labels", {}).items()}
+    labels = dict(item.get("labels", {}))
     production = item.get("production", labels.get("tier") == "production")
     return EnvironmentConfig(
         name=item["name"],
@@ -142,10 +162,6 @@ def _environment(
         guards=_guards(guards, item.get("guards", {})),
         line=line_of(node),
     )
-
-
-def _label(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _home(path: str, node: yaml.Node, place: Place) -> str:

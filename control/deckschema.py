@@ -25,7 +25,8 @@ _TEXT: Schema = {"type": "string", "minLength": 1}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _ARGUMENTS: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
 _FLAG: Schema = {"type": "boolean"}
-_WORDS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "integer", "number", "boolean"]}}
+_WORD: Schema = {"type": ["string", "integer", "number", "boolean"], "description": "taken as it is written"}
+_WORDS: Schema = {"type": "object", "additionalProperties": _WORD}
 
 
 def _object(properties: Schema, *required: str, about: str = "") -> Schema:

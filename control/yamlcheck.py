@@ -118,7 +118,8 @@ def _type_of(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "array"
     tag = node.tag.rpartition(":")[2]
-    return {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}.get(tag, tag)
+    names = {"str": "string", "timestamp": "string", "int": "integer", "float": "number", "bool": "boolean"}
+    return names.get(tag, tag)
 
 
 def _shown(node: yaml.Node) -> str:
@@ -159,7 +160,8 @@ def _nearest(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _scalar(node: yaml.Node, schema: Mapping[str, Any], what: str, place: Place) -> Any:
-    value = _plain(node, what, place)
+    # Where a text may stand the written one counts: YAML reads NO as false, 1.10 as 1.1, 007 as 7 and 12:30 as 750.
+    value = node.value if "string" in _types(schema) else _plain(node, what, place)
     if isinstance(value, str) and len(value) < schema.get("minLength", 0):
         raise place.error(node, f"'{what}' must not be empty")
     low, high = schema.get("minimum"), schema.get("maximum")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def _usual_path() -> Path:
 
 def _wanted_output(words: list[str]) -> str:
     """How an error is told where the words themselves could not be read."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         name, _, value = word.partition("=")
         if name in ("-o", "--output") and (value or following) in ("json", "yaml"):
             return value or following
@@ -94,6 +95,7 @@ def _screen(options: Options) -> int:
             return _reset()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _without_terminal(options)
+    _check_terminal()
     _deck_path(options)
     from tui import app
 
@@ -107,6 +109,19 @@ def _screen(options: Options) -> int:
         ascii=options.ascii,
         theme=options.theme,
     )
+
+
+def _check_terminal() -> None:
+    """Raises `UsageError` for a terminal that moves no cursor: the screen would be a stream of escape sequences."""
+    from control.errors import UsageError
+
+    name = os.environ.get("TERM", "")
+    if name in ("dumb", "unknown"):
+        raise UsageError(
+            f"the deck cannot be drawn on this terminal: TERM={name} says that it moves no cursor",
+            hint="set TERM to what the terminal is (as xterm-256color), or use the commands: trafficdeck get routes, "
+            "trafficdeck oncall | cat",
+        )
 
 
 def _without_terminal(options: Options) -> int:

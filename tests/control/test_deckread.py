@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -159,7 +161,7 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "deck.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DeckError, match="it is not UTF-8 text"):
         read_deck(tmp_path / "deck.yaml")
-    with pytest.raises(DeckError, match="cannot be read: Is a directory"):
+    with pytest.raises(DeckError, match="is a folder, and no file"):
         read_deck(tmp_path)
 
 
@@ -185,3 +187,22 @@ def test_a_deck_cut_or_bitten_never_crashes(at: int, length: int) -> None:
         parse_deck(WHOLE[:at] + WHOLE[at + length :], PATH)
     except DeckError as error:
         assert error.message.startswith(f"{PATH}:")
+
+
+@pytest.mark.parametrize(
+    "text", ["NO", "1.10", "007", "12:30", "2026-11-28", "0x1F", "1_000", "+1", "~x", "off", "1e3"]
+)
+def test_labels_keep_their_text(text: str) -> None:
+    deck = parse_deck(f"environments:\n  - name: a\n    aws: {{region: r}}\n    labels: {{is: {text}}}\n", PATH)
+    assert deck.environments[0].labels == {"is": text}
+
+
+@pytest.mark.parametrize(("make", "sort"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a folder"), (None, "a device")])
+def test_a_deck_file_that_is_no_file_is_refused_unread(
+    tmp_path: Path, make: Callable[[str], None] | None, sort: str
+) -> None:
+    path = Path("/dev/zero") if make is None else tmp_path / "deck"
+    if make is not None:
+        make(str(path))
+    with pytest.raises(DeckError, match=sort):
+        read_deck(path)

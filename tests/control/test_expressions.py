@@ -140,7 +140,8 @@ def test_edits_of_a_file() -> None:
 @pytest.mark.parametrize(("text", "said"), [
     ("", "no list"), ("- {}", "no ref"), ("- {ref: x, shares: {a: 1}}", "not a reference"), ("a: [", "not YAML"),
     (f'- {{ref: "{REF}"}}', "exactly one"), (f'- {{ref: "{REF}", shares: [1]}}', "NAME: VALUE"),
-    (f'- {{ref: "{REF}", shares: {{a: 1}}, extra: 1}}', "extra"), (f'- {{ref: "{REF}", shares: {{a: yes}}}}', "True"),
+    (f'- {{ref: "{REF}", shares: {{a: 1}}, extra: 1}}', "extra"),
+    (f'- {{ref: "{REF}", shares: {{a: yes}}}}', "'yes' is not a weight"),
     (f'- {{ref: "{REF}", limit: {{rate: 10/fortnight}}}}', "fortnight"),
     (f'- {{ref: "{REF}", state: {{a: active}}, persist: 3}}', "persist"),
 ])  # fmt: skip
@@ -149,3 +150,19 @@ def test_edits_that_are_wrong(text: str, said: str) -> None:
         parse_edits(text, "edits.yaml")
     assert said in caught.value.message
     assert "edits.yaml" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["NO", "1.10", "007", "12:30", "0o17"])
+def test_names_in_a_file_of_edits_keep_their_text(name: str) -> None:
+    (edit,) = parse_edits(f'- {{ref: "{REF}", shares: {{{name}: 70, b: 010}}}}', "edits.yaml")
+    assert isinstance(edit, SharesEdit) and dict(edit.shares) == {name: 70, "b": 10}
+
+
+def test_what_stands_twice_in_a_file_of_edits_is_named_with_its_line() -> None:
+    with pytest.raises(UsageError, match=r"edits.yaml:3: 'a' is there twice"):
+        parse_edits(f'- ref: "{REF}"\n  shares: {{a: 1,\n    a: 2}}', "edits.yaml")
+
+
+def test_a_number_that_yaml_would_make_another_is_refused() -> None:
+    with pytest.raises(ControlError, match="12:30"):
+        parse_edits(f'- {{ref: "{REF}", limit: {{rate: 12:30}}}}', "edits.yaml")

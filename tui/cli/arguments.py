@@ -80,9 +80,11 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _writing() -> argparse.ArgumentParser:
+def _writing(applies: bool = False) -> argparse.ArgumentParser:
+    """What commands that may write share. `applies`: the command is the asking itself, and takes `--apply` as said."""
     writing = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    writing.add_argument("--apply", action="store_true", help="do it; without this the plan is shown")
+    asked = "not needed here: this command applies" if applies else "do it; without this the plan is shown"
+    writing.add_argument("--apply", action="store_true", help=asked)
     writing.add_argument("--reason", metavar="TEXT", help="why, for the journal; production asks for it")
     writing.add_argument("--on-failure", choices=("undo", "stop"), help="what a failed step does to those done")
     writing.add_argument("--override", action="append", metavar="GUARD", help="override a guard; needs a reason")
@@ -145,7 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
             one.add_argument("--persist", action="store_true", help="a state that outlives a reload")
     plan = add("plan", "one plan from a file of edits", writing, saving)
     plan.add_argument("file", metavar="EDITS.yaml")
-    apply = add("apply", "applies a saved plan", writing)
+    apply = add("apply", "applies a saved plan", _writing(applies=True))
     apply.add_argument("file", metavar="FILE")
     undo = add("undo", "the plan that takes a change back; --apply does it", writing, saving)
     undo.add_argument("change", nargs="?", metavar="CHANGE", help="default: your own last one")

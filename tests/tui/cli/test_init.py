@@ -26,11 +26,13 @@ SSH = """
 Include conf.d/*
 Host *
   ForwardAgent no
-Host gpu-01 gpu-02 gpu-03
+Host gpu-01	gpu-02 gpu-03 # behind the "old" one
   HostName 10.0.0.1
 Host github.com
   User git
-Host bastion !other web-?
+Host=bastion !other web-?
+Host lonely
+  Include below/*
 """
 AWS = "[default]\nregion = eu-central-1\n[profile ml-prod]\nregion = us-east-1\nsso_session = s\n[profile nowhere]\n"
 CREDENTIALS = "[default]\naws_access_key_id = AKIASECRET\naws_secret_access_key = SECRET-KEY\n"
@@ -42,6 +44,7 @@ def home(tmp_path: Path) -> Path:
         (".kube/config", KUBECONFIG),
         (".ssh/config", SSH),
         (".ssh/conf.d/edge", "Host edge-1\n"),
+        (".ssh/below/more", "Host never-alone\n"),
         (".aws/config", AWS),
         (".aws/credentials", CREDENTIALS),
     ):
@@ -70,7 +73,7 @@ def test_what_is_there_becomes_a_deck_that_reads(home: Path) -> None:
     assert path.read_text() == done.stdout and path.stat().st_mode & 0o777 == 0o600
     deck = read_deck(path)
     by_name = {environment.name: environment for environment in deck.environments}
-    assert set(by_name) == {"prod-eu", "lab", "edge-1", "gpu", "bastion", "default", "ml-prod"}
+    assert set(by_name) == {"prod-eu", "lab", "edge-1", "gpu", "bastion", "lonely", "default", "ml-prod"}
     assert {name for name, environment in by_name.items() if environment.production} == {"prod-eu", "ml-prod"}
     assert (by_name["prod-eu"].code, by_name["ml-prod"].code) == ("eu", "ml")
     assert "SECRET" not in done.stdout + done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +67,28 @@ def test_the_demo_has_a_folder_of_its_own_from_the_start(tmp_path: Path, monkeyp
     monkeypatch.setenv("TRAFFICDECK_STATE_DIR", str(tmp_path / "state"))
     session = _session(Options(command="demo", deck="demo:"))
     assert session.state_folder == tmp_path / "state" / "demo" and session.state_folder.is_dir()
+
+
+def test_the_help_of_apply_says_that_it_applies_without_being_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, says in (("apply", "not needed here"), ("undo", "without this the plan is shown")):
+        with pytest.raises(SystemExit):
+            parse([words, "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        assert says in told, told
+
+
+@pytest.mark.pty
+@pytest.mark.parametrize("words", [(), ("demo",), ("oncall",)])
+def test_a_terminal_that_moves_no_cursor_gets_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    environment = {**os.environ, "TERM": "dumb", "TRAFFICDECK_STATE_DIR": str(tmp_path), "TRAFFICDECK_DECK": "demo:"}
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "tui", *words]
+    done = subprocess.Popen(command, env=environment, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    output = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(master, 65536):
+            output += data
+    os.close(master)
+    assert done.wait(30) == 1
+    assert b"TERM=dumb" in output and b"\x1b" not in output and len(output.splitlines()) <= 3
