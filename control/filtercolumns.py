@@ -148,8 +148,14 @@ TEXTS: Mapping[str, Callable[[Row, Inventory], Iterable[str]]] = {
     "owner": lambda row, _: _owner(row),
     "state": lambda row, _: _state(row),
     "health": lambda row, _: _health(row),
+    "scope": lambda row, _: (row.ref.scope,) if isinstance(row, Route | Limit) else (),
+    "match": lambda row, _: row.matches if isinstance(row, Route) else (),
+    "key": lambda row, _: (row.key or ("all callers",)) if isinstance(row, Limit) else (),
+    "over": lambda row, _: (str(row.over),) if isinstance(row, Limit) else (),
 }
 """Column -> its texts in a row; a test holds where it holds for one of them."""
+ALIASES: Mapping[str, str] = {"environment": "env", "at": "env", "in": "scope", "per": "key", "mode": "state"}
+"""What people call a column, as the lists' titles do."""
 
 
 # --- columns of numbers -----------------------------------------------------------------------------------------------
@@ -197,6 +203,17 @@ def _age(row: Row, inventory: Inventory) -> Fraction | None:
     return Fraction(max(0.0, time.time() - at)) if at else None
 
 
+def _used(row: Row, inventory: Inventory) -> Fraction | None:
+    """How full a limit is, in percent of its amount."""
+    if not isinstance(row, Limit) or row.use.current is None or not isinstance(row.amount, Fraction) or not row.amount:
+        return None
+    return row.use.current / row.amount * _HUNDRED
+
+
+def _rejected(row: Row, inventory: Inventory) -> Fraction | None:
+    return row.use.rejected_per_second if isinstance(row, Limit) else None
+
+
 NUMBERS: Mapping[str, Callable[[Row, Inventory], Fraction | None]] = {
     "5xx": _errors,
     "429": _throttled,
@@ -204,8 +221,24 @@ NUMBERS: Mapping[str, Callable[[Row, Inventory], Fraction | None]] = {
     "p95": _p95,
     "gap": _gap,
     "age": _age,
+    "used": _used,
+    "rejected": _rejected,
 }
 """Column -> its number in a row, None where it is not known."""
-PERCENTS = frozenset({"5xx", "429", "gap"})
+PERCENTS = frozenset({"5xx", "429", "gap", "used"})
 SECONDS = frozenset({"p95", "age"})
 """Columns whose numbers may carry `s`, `m` or `h`."""
+
+_EVERYWHERE = ("name", "env", "kind", "service", "platform", "label", "age")
+_MORE: Mapping[str, tuple[str, ...]] = {
+    "routes": ("owner", "state", "health", "scope", "match", "5xx", "429", "rps", "p95", "gap"),
+    "limits": ("owner", "state", "scope", "key", "over", "used", "rejected"),
+    "environments": ("state", "health"),
+    "services": (),
+}
+
+
+def columns_of(what: str) -> tuple[str, ...]:
+    """The columns that rows of a list have: `routes`, `limits`, `environments` or `services`; all for another word."""
+    more = _MORE.get(what)
+    return tuple(dict.fromkeys([*TEXTS, *NUMBERS])) if more is None else (*_EVERYWHERE, *more)

@@ -6,14 +6,27 @@ import difflib
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 from control.errors import UsageError
-from control.filtercolumns import NUMBERS, PERCENTS, SECONDS, TEXTS, Row, SearchedTexts, labels_of, searched
+from control.filtercolumns import (
+    ALIASES,
+    NUMBERS,
+    PERCENTS,
+    SECONDS,
+    TEXTS,
+    Row,
+    SearchedTexts,
+    columns_of,
+    labels_of,
+    searched,
+)
 from control.text import clean
 from control.views import Inventory
 
-__all__ = ["Row", "parse_filter"]
+__all__ = ["Filter", "Row", "parse_filter"]
 
 Test = Callable[[Row, Inventory], bool]
 Search = Callable[[Row, Inventory], SearchedTexts]
@@ -30,18 +43,47 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 _COLUMN = re.compile(r"([A-Za-z0-9_-]+):(.*)", re.DOTALL)
 
 
-def parse_filter(words: Sequence[str], search: Search = searched) -> Callable[[Row, Inventory], bool]:
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A test of rows: all of `tests` must hold. `check` says whether its words mean anything where it is used."""
+
+    tests: tuple[Test, ...]
+    columns: tuple[str, ...] = ()
+    """The columns that it asks about."""
+    doubtful: tuple[str, ...] = ()
+    """Words like `llama:live`: a name with a colon, or a column that does not exist; only the rows can tell."""
+    search: Search = searched
+
+    def __call__(self, row: Row, inventory: Inventory) -> bool:
+        return all(test(row, inventory) for test in self.tests)
+
+    def check(self, inventory: Inventory, what: str = "") -> None:
+        """Raise `UsageError` for a column that does not exist, or that no row of the list `what` has."""
+        missing = next((column for column in self.columns if column not in columns_of(what)), None)
+        if missing is not None:
+            raise UsageError(f"{what} have no column '{missing}'", hint=_listed(what))
+        rows = (inventory.routes, inventory.limits, inventory.services, inventory.environments)
+        for word in self.doubtful:
+            wanted = word.casefold()
+            everywhere: Iterable[Row] = chain.from_iterable(group.values() for group in rows)
+            if not any(wanted in self.search(row, inventory).folded for row in everywhere):
+                raise _no_column(word.partition(":")[0], what, word)
+
+
+def parse_filter(words: Sequence[str], search: Search = searched) -> Filter:
     """A test of rows; all words must hold. Raises `UsageError` for a word that cannot be read.
 
     A word is a piece of a name, ref or label; `/RE` a regular expression over the same; `!WORD` and `!/RE` the
     inverse; `-l KEY=VALUE` a label of the environment; `COLUMN:VALUE` or `COLUMN:>NUMBER` one column.
 
     Case does not matter. Comparisons are `>`, `<`, `>=`, `<=` and `=`; a column of text takes `=` for the whole text
-    and a bare value for a piece of it. `5xx` and `429` are in percent, `gap` in points, `p95` and `age` in seconds
-    (`age:>5m` too). What is not known of a row holds for no comparison. `search` gives the texts of a row, for callers
-    that keep them.
+    and a bare value for a piece of it. `5xx`, `429` and `used` are in percent, `gap` in points, `p95` and `age` in
+    seconds (`age:>5m` too). What is not known of a row holds for no comparison. `search` gives the texts of a row, for
+    callers that keep them. A word that looks like a column and is none may be a name: `Filter.check` knows.
     """
     tests: list[Test] = []
+    columns: list[str] = []
+    doubtful: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -51,9 +93,28 @@ def parse_filter(words: Sequence[str], search: Search = searched) -> Callable[[R
             tests.append(_label(rest.pop(0)))
         elif word:
             tests.append(_word(word, search))
-    if len(tests) == 1:
-        return tests[0]
-    return lambda row, inventory: all(test(row, inventory) for test in tests)
+            match = _COLUMN.fullmatch(word.lstrip("!"))
+            if match is not None:
+                name = _named(match[1])
+                known = name in NUMBERS or name in TEXTS
+                (columns if known else doubtful).append(name if known else word.lstrip("!"))
+    return Filter(tuple(tests), tuple(columns), tuple(doubtful), search)
+
+
+def _named(name: str) -> str:
+    """The column that is meant by a name."""
+    return ALIASES.get(name.lower(), name.lower())
+
+
+def _listed(what: str) -> str:
+    return f"the columns are {', '.join(columns_of(what))}"
+
+
+def _no_column(name: str, what: str, word: str) -> UsageError:
+    return UsageError(
+        f"there is no column '{clean(name)}', and no name holds '{clean(word)}'",
+        hint=f"{_listed(what)}; write /{clean(word)} for the text itself",
+    )
 
 
 def _word(word: str, search: Search) -> Test:
@@ -93,7 +154,7 @@ def _label(text: str) -> Test:
 
 def _column(name: str, value: str) -> Test | None:
     """The test of one column; None where the word only looks like one, as `llama:live` does."""
-    column = {"environment": "env"}.get(name.lower(), name.lower())
+    column = _named(name)
     sign = next((sign for sign in _COMPARISONS if value.startswith(sign)), "")
     if column not in NUMBERS and column not in TEXTS:
         _refuse_unknown(name, column, sign)
@@ -109,12 +170,12 @@ def _column(name: str, value: str) -> Test | None:
 
 
 def _refuse_unknown(name: str, column: str, sign: str) -> None:
-    known = [*NUMBERS, *TEXTS]
+    known = [*NUMBERS, *TEXTS, *ALIASES]
     near = difflib.get_close_matches(column, known, 1, cutoff=0.8)
     if not sign and not near:
         return
-    hint = f"did you mean '{near[0]}'? Write /{clean(name)}: for the text itself" if near else None
-    raise UsageError(f"there is no column '{clean(name)}'", hint=hint or f"the columns are {', '.join(known)}")
+    hint = f"did you mean '{near[0]}'? Write /{clean(name)}: for the text itself; " if near else ""
+    raise UsageError(f"there is no column '{clean(name)}'", hint=hint + _listed(""))
 
 
 def _example(column: str) -> str:

@@ -124,6 +124,9 @@ class Action:
     """May send a write by itself, after its confirmation."""
     danger: str = ""
     """What to know before; empty for harmless ones."""
+    asks: str = ""
+    """The characters that what it asks for can begin with, `*` for any: where it is refused, a hand that types on all
+    the same must fire no other key with it. Empty where nothing is asked for."""
     repeat: bool = False
     """Harmless when a burst of keys repeats it: moving."""
     unavailable: Why = field(default=_always)
@@ -166,7 +169,15 @@ def _moves() -> list[Action]:
 def _look() -> list[Action]:
     return [
         Action("open", "Open what is selected", "look", _LISTS, ("enter",), unavailable=_row, short="open"),
-        Action("back", "Back one level; quit at the root", "look", _ALL, ("escape", "q"), "q"),
+        Action("back", "Back one level", "look", _ALL, ("escape",)),
+        Action(
+            "leave",
+            "Back one level; quit at the root",
+            "look",
+            _ALL,
+            ("q",),
+            "q",
+        ),
         Action("view.last", "The view before", "look", _LISTS, ("backspace",), "back"),
         Action("history.back", "The place before", "look", _LISTS, ("[", "left_square_bracket")),
         Action("history.forward", "The place after", "look", _LISTS, ("]", "right_square_bracket")),
@@ -207,6 +218,11 @@ def _look() -> list[Action]:
     ]
 
 
+VALUE = "0123456789+-*/.%= ub"
+"""What a value begins with: a number, a sign, `unlimited` or `blocked`."""
+_ASKS = {"edit": VALUE, "unstage.all": "d", "plan.save": "*", "plan.override": "abcdefghilmorstuvwxyz"}
+
+
 def _edit() -> list[Action]:
     rows: list[tuple[str, str, tuple[str, ...], str, Why, str]] = [
         ("edit", "Edit the value", ("e",), "edit", _value, "edit"),
@@ -233,15 +249,27 @@ def _edit() -> list[Action]:
         ("resolve", "State the truth about interrupted changes", (), "resolve", _arm, ""),
     ]
     return [
-        Action(id_, title, "edit", (DECK,), keys, command, edits=True, unavailable=why, short=short)
+        Action(
+            id_, title, "edit", (DECK,), keys, command,
+            edits=True, unavailable=why, short=short, asks=_ASKS.get(id_, ""),
+        )
         for id_, title, keys, command, why, short in rows
-    ]
+    ]  # fmt: skip
 
 
 def _what_if() -> list[Action]:
     """On call nothing can be sent: these stage here, plan, and save the plan for somebody who may apply it."""
     return [
-        Action("whatif.edit", "What if: another value", "whatif", (ONCALL,), ("e",), "edit", unavailable=_value),
+        Action(
+            "whatif.edit",
+            "What if: another value",
+            "whatif",
+            (ONCALL,),
+            ("e",),
+            "edit",
+            unavailable=_value,
+            asks=VALUE,
+        ),
         Action("whatif.drain", "What if: no new work", "whatif", (ONCALL,), ("D",), "drain", unavailable=_target),
         Action("whatif.plan", "What if: the plan, to save", "whatif", (ONCALL,), ("a",), "plan", unavailable=_staged),
         Action("whatif.drop", "What if: forget it", "whatif", (ONCALL,), ("x",), "unstage", unavailable=_staged_here),
@@ -263,6 +291,7 @@ def _sheets() -> list[Action]:
         Action(
             id_, title, "plan", (PLAN,), (key,),
             edits=edits, writes=id_ == "plan.apply", danger=danger, unavailable=why, short=short,
+            asks=_ASKS.get(id_, ""),
         )
         for id_, title, key, short, why, edits, danger in rows
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from making import make_limit, make_route
 
 from control.errors import UsageError
-from control.filtercolumns import SearchMemory
+from control.filtercolumns import NUMBERS, SearchMemory, columns_of
 from control.filters import Row, parse_filter
 from control.model import (
     Environment,
@@ -23,6 +23,7 @@ from control.model import (
     ReachState,
     TargetState,
     Traffic,
+    Use,
 )
 from control.ref import Ref
 from control.text import clean
@@ -204,6 +205,44 @@ def test_a_mistyped_column_is_told_the_nearest() -> None:
         parse_filter(["platfrom:ssh"])
     assert caught.value.hint is not None
     assert "'platform'" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [("team:ml", "routes"), ("!team:ml", "limits"), ("foo:", "environments"), ("llama:dead", "routes")],
+)
+def test_a_column_that_does_not_exist_and_no_name_holds_is_refused_with_those_that_do(word: str, what: str) -> None:
+    with pytest.raises(UsageError, match="there is no column") as caught:
+        parse_filter([word]).check(INVENTORY, what)
+    assert caught.value.hint is not None and "kind" in caught.value.hint
+
+
+def test_a_name_with_a_colon_is_no_column_where_some_row_has_it() -> None:
+    parse_filter(["llama:live", "!chat:live", "live"]).check(INVENTORY, "routes")
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [("5xx:>1", "limits"), ("used:>50", "routes"), ("owner:x", "services"), ("rps:>1", "environments")],
+)
+def test_a_column_of_other_rows_is_refused_with_those_of_these(word: str, what: str) -> None:
+    with pytest.raises(UsageError, match=f"{what} have no column") as caught:
+        parse_filter([word]).check(INVENTORY, what)
+    assert caught.value.hint is not None and word.partition(":")[0] not in caught.value.hint.split(": ")[0].split(", ")
+
+
+@pytest.mark.parametrize("what", ["routes", "limits", "environments", "services"])
+def test_every_column_that_is_listed_can_be_asked_for(what: str) -> None:
+    for column in columns_of(what):
+        word = f"{column}:>1" if column in NUMBERS else f"{column}:x"
+        parse_filter([word]).check(INVENTORY, what)
+
+
+def test_the_titles_of_the_lists_are_columns_too() -> None:
+    assert holds(ROUTE, "at:east", "in:inference") and holds(LIMIT, "mode:enforced")
+    full = replace(LIMIT, use=Use(current=Fraction(45), rejected_per_second=Fraction(3)))
+    assert holds(full, "used:>=90", "rejected:>2") and not holds(full, "used:>90")
+    assert not holds(LIMIT, "used:<100"), "unknown"
 
 
 @given(st.lists(st.text(max_size=12), max_size=4))

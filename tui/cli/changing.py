@@ -66,6 +66,7 @@ async def _asked_for(plane: ControlPlane, options: Options) -> list[Edit]:
         return [_edit(options, Ref.parse(options.items[0]), options.items[1:])]
     wanted = parse_filter(options.all.split())
     inventory = await plane.refresh()
+    wanted.check(inventory, "limits" if options.what == "limit" else "routes")
     rows = inventory.limits.values() if options.what == "limit" else inventory.routes.values()
     refs = [row.ref for row in rows if wanted(row, inventory)]
     if not refs:

@@ -40,6 +40,8 @@ async def get(plane: ControlPlane, options: Options) -> int:
     words = [*options.items, *(word for label in options.labels for word in ("-l", label))]
     wanted = parse_filter(words) if words else None
     inventory = await _read(plane, None, _sample(options))
+    if wanted is not None:
+        wanted.check(inventory, options.what)
     found: list[Any] = [
         row for row in getattr(inventory, options.what).values() if wanted is None or wanted(row, inventory)
     ]

@@ -152,14 +152,36 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         line = self.input
         if line is None:
             return
+        if line.dead and event.key not in ("enter", "escape") and not line.takes(event.character):
+            self.input = None
+            self._key(event)
+            return
         ended = "escape" if event.key == "ctrl+c" else line.key(event.key, event.character)
         if ended:
             self.input = None
             if ended == "enter":
-                line.submit(line.text.strip())
+                try:
+                    line.submit(line.text.strip())
+                except ControlError as error:
+                    if line.text.strip():
+                        self.input, line.refused = line, str(error)  # the text stays, to be mended
+                    else:
+                        self.say(str(error), "warn")
             elif line.cancelled is not None:
                 line.cancelled()
         self.render_foot()
+
+    def refuse(self, why: str, begins: str) -> None:
+        """Say why nothing can be typed now. What begins with one of these characters was meant for it: it is taken in
+        and fires no key."""
+        if begins:
+            self.ask(LineInput(why, lambda _text: None, dead=begins))
+        else:
+            self.say(why, "warn")
+
+    def asked(self, action: Action) -> str:
+        """The characters that what an action asks for can begin with."""
+        return action.asks
 
     # --- keys
 
@@ -210,7 +232,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         action = BY_ID[action] if isinstance(action, str) else action
         why = action.unavailable(self.situation())
         if why:
-            self.say(why, "warn")
+            self.refuse(why, self.asked(action))
             return
         handler = getattr(self, method_name(action), None) or getattr(self.deck, method_name(action), None)
         if handler is None:
@@ -219,7 +241,10 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         try:
             outcome = handler(argument) if argument or _takes_argument(handler) else handler()
         except ControlError as error:
-            self.fail(error)
+            if argument or not self.asked(action):
+                self.fail(error)
+            else:
+                self.refuse(str(error), self.asked(action))
             return
         if inspect.isawaitable(outcome):
             self.work(outcome, action.id)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from control.plane import EnvironmentView, ServiceView
 from control.ref import Ref
+from tui import figures
 from tui.actions import BY_ID, Action, Situation
 from tui.cells import safe
 from tui.look import SMALLEST, Span
@@ -28,7 +30,7 @@ from tui.views.limits import LimitsView
 from tui.views.pulse import PulseView
 from tui.views.rail import rail_lines
 from tui.views.routes import RoutesView
-from tui.views.states import state_lines
+from tui.views.states import empty_lines, state_lines
 from tui.widgets.canvas import Canvas, Painted
 from tui.widgets.footer import change_line, hint_line
 from tui.widgets.header import tab_line, top_line
@@ -75,7 +77,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
 
     def perform(self, action: Action | str, argument: str = "") -> None:
         action = BY_ID[action] if isinstance(action, str) else action
-        self.leaving = self.leaving and action.id in ("back", "quit")
+        self.leaving = self.leaving and action.id in ("leave", "quit")
         super().perform(action, argument)
 
     # --- what is true
@@ -136,9 +138,8 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         if not self.is_mounted or not self.size.width:
             return
         lines = self._instead()
-        self.set_class(lines is not None, "waiting")
         if lines is not None:
-            self.state.show(lines)
+            self._show_instead(lines)
         else:
             self.refresh_rows()
         self.render_head()
@@ -152,6 +153,12 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             return [((f"need {SMALLEST[0]}x{SMALLEST[1]}, this is {size.width}x{size.height}", "warn"),)]
         return state_lines(deck.store, deck.failure, size.width, deck.look)
 
+    def _show_instead(self, lines: list[tuple[Span, ...]] | None) -> None:
+        """Show lines in place of the rows; the rows where there are none."""
+        self.set_class(lines is not None, "waiting")
+        if lines is not None:
+            self.state.show(lines)
+
     def refresh_rows(self, force: bool = False) -> None:
         """Bring the rows of the view up to date, where anything they come from has moved."""
         version = self.view.version()
@@ -160,6 +167,9 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             return
         self._rows_version = version
         self.table.set_rows(self.view.rows())
+        if self._instead() is None:
+            empty = None if self.table.rows else empty_lines(self.view, self.deck.store, self.size.width)
+            self._show_instead(empty)
 
     def render_head(self) -> None:
         deck, cells = self.deck, self.size.width
@@ -326,23 +336,45 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         self.say(f"{safe(str(ref))} is not in the list", "warn")
 
     def do_back(self) -> None:
+        if not self._go_back():
+            self.at_root()
+
+    def do_leave(self) -> None:
+        if not self._go_back():
+            self.do_quit()
+
+    def _go_back(self) -> bool:
+        """From the detail to the list, from a filter to all rows; False at the root."""
         if self.in_detail:
             self._focus_detail(False)
         elif self.view.choice.words or self.view.choice.problems:
             self.clear_filter()
         else:
-            self.do_quit()
+            return False
+        return True
+
+    def at_root(self) -> None:
+        """Esc where there is nothing to go back to: it never quits."""
 
     def do_quit(self) -> None:
+        """Quit; where something is staged or under way, ask first: `y`, or the same key again."""
         deck = self.deck
-        if deck.in_flight:
-            self.say("a change is being applied: wait for it, or ctrl+c in its screen", "warn")
-        elif len(deck.staging) and not self.leaving:
-            self.leaving = True
-            self.say(f"{len(deck.staging)} staged: kept as a draft; q again quits, any other key stays", "staged")
-        else:
-            self.deck.remember()
+        if self.leaving or not (deck.in_flight or len(deck.staging)):
+            deck.remember()
             self.app.exit(0)
+            return
+        self.leaving = True
+        staged = f"{figures.plural(len(deck.staging), 'edit')} staged, kept as a draft" if len(deck.staging) else ""
+        flight = "a change is being applied: it stops before its next step" if deck.in_flight else ""
+        self.say(f"{'; '.join(filter(None, (flight, staged)))}. y or q quits, any other key stays", "staged")
+
+    def _key(self, event: events.Key) -> None:
+        action = self.deck.keymap.action(self.SCOPE, event.key, event.character)
+        if self.leaving and event.character == "y" and self.input is None:
+            self.do_quit()
+            return
+        self.leaving = self.leaving and action is not None and action.id in ("leave", "quit")
+        super()._key(event)
 
     def do_move_right(self) -> None:
         self._focus_detail(True)

@@ -13,6 +13,7 @@ from control.expressions import limit_expression
 from control.model import Limit, Outside, Route, TargetState
 from control.textedit import edits_between
 from tui.cells import safe
+from tui.figures import plural
 from tui.screens.parts import DeckParts
 from tui.staging import even, shares_now
 from tui.store import ChangeRow, LimitRow, RouteRow
@@ -149,18 +150,30 @@ class Editing(DeckParts):
         def apply(text: str) -> None:
             if not text:
                 return
-            try:
-                for row in rows:
-                    self._apply_one(row, text)
-            except ControlError as error:
-                self._staged()
-                self.fail(error)
+            if len(rows) > 1:
+                self._apply_to_many(rows, text)
                 return
+            self._apply_one(rows[0], text)
             first = rows[0]
-            words = self._words(first.route) if isinstance(first, RouteRow) else self._limit_words(first)
-            self._staged(words if len(rows) == 1 else f"staged on {len(rows)}, not sent; a plans them")
+            self._staged(self._words(first.route) if isinstance(first, RouteRow) else self._limit_words(first))
 
         return apply
+
+    def _apply_to_many(self, rows: list[RouteRow | LimitRow], text: str) -> None:
+        """Stage it on every row that can have it; of each that cannot, say why."""
+        refused: list[tuple[RouteRow | LimitRow, ControlError]] = []
+        for row in rows:
+            try:
+                self._apply_one(row, text)
+            except ControlError as error:
+                refused.append((row, error))
+        if not refused:
+            self._staged(f"staged on {len(rows)}, not sent; a plans them")
+            return
+        from tui.screens.refusals import RefusalsScreen, told
+
+        self._staged(told(len(rows), refused))
+        self.app.push_screen(RefusalsScreen(len(rows), refused))
 
     def _apply_one(self, row: RouteRow | LimitRow, text: str) -> None:
         staging = self.deck.staging
@@ -189,7 +202,12 @@ class Editing(DeckParts):
         return f"staged, not sent: {row.name} {change}   a plans it, x unstages"
 
     def _preview(self, rows: list[RouteRow | LimitRow], text: str) -> tuple[str, str]:
-        """What the text typed so far comes to on the first row."""
+        """What the text typed so far comes to on the first row, and how many of the others can have it."""
+        if len(rows) > 1 and text:
+            can = [row for row in rows if self._can(row, text)]
+            rest = "" if len(can) == len(rows) else f"   {len(can)} of {len(rows)} can"
+            words, role = self._preview(can[:1] or rows[:1], text)
+            return words + rest, "warn" if rest and role != "bad" else role
         first = rows[0]
         if not text:
             weights, amounts = "80  80%  +10  /2  *1.5  70/30", "50/s  /2  *1.5  +10  -10%  unlimited"
@@ -207,6 +225,16 @@ class Editing(DeckParts):
         native = f" (native weight {weighed.native})" if weighed.native is not None else ""
         return f"{self.deck.look.glyphs.arrow} {words}{native}", "staged"
 
+    def _can(self, row: RouteRow | LimitRow, text: str) -> bool:
+        try:
+            if isinstance(row, LimitRow):
+                check_limit(row.limit, limit_expression(row.limit, text))
+                return row.limit.editable.yes
+            weigh(row.route, shares_now(row.route), self._targets_of(row), text, set())
+        except ControlError:
+            return False
+        return row.route.editable.yes
+
     # --- taking back, and on to the plan
 
     def do_unstage(self) -> None:
@@ -218,11 +246,12 @@ class Editing(DeckParts):
         count = len(self.deck.staging)
 
         def answered(text: str) -> None:
-            if text == "discard":
-                self.deck.staging.clear()
-                self._staged(f"discarded {count} staged edits")
+            if text != "discard":
+                raise InvalidValue("nothing was dropped: 'discard' was not typed", hint="esc keeps them")
+            self.deck.staging.clear()
+            self._staged(f"discarded {plural(count, 'staged edit')}")
 
-        self.ask(LineInput(f"type discard to drop {count} staged edits:", answered))
+        self.ask(LineInput(f"type discard to drop {plural(count, 'staged edit')}:", answered))
 
     def do_plan(self) -> None:
         from tui.screens.plan import PlanScreen

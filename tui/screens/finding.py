@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from control.errors import UsageError
-from control.filters import parse_filter
+from tui import figures
 from tui.cells import safe
 from tui.restoring import restore_choice, session_of
 from tui.screens.parts import DeckParts
@@ -40,34 +39,34 @@ class Finding(DeckParts):
     def _sorted_column(self) -> str:
         return _COLUMN_OF.get(self.view.choice.sort, self.view.choice.sort)
 
+    _filters_before: list[str]
+
     def do_filter(self, words: str = "") -> None:
+        """Ask for a filter, afresh; the last ones are one key up. Esc leaves the list as it was."""
         if words:
-            self._filter(words)
+            self._filter(words, told=True)
             return
-        before = self.view.choice.words
-        line = LineInput("/", self._filter, before, changed=self._filter_softly)
+        if not hasattr(self, "_filters_before"):
+            self._filters_before = []
+        before, kept = self.view.choice.words, self._filters_before
+        if before:
+            kept[:] = [*(one for one in kept if one != before), before]
+        line = LineInput("/", lambda text: self._filter(text, told=True), changed=self._filter_softly, history=kept)
         line.cancelled = lambda: self._filter_softly(before)
         line.check = self._remark
         self.ask(line)
+        self._filter_softly("")
 
     def _remark(self, text: str) -> tuple[str, str]:
+        if not text:
+            last = f"up: {safe(self._filters_before[-1])}" if self._filters_before else ""
+            return last or "words of a name, env:NAME, kind:NAME, 5xx:>1, !word, /regex", "faint"
         try:
-            self._test(text)
+            self.view.test_of(text)
         except UsageError as error:
             return str(error), "bad"
         _, shown = self.table.position
-        return f"{shown} rows", "muted"
-
-    def _test(self, words: str) -> Callable[[Any], bool] | None:
-        if not words:
-            return None
-        try:
-            parts = shlex.split(words)
-        except ValueError as error:
-            raise UsageError("a quote is not closed") from error
-        store = self.deck.store
-        test = parse_filter(parts, store.searched)
-        return lambda row: store.inventory is not None and test(row, store.inventory)
+        return figures.plural(shown, "row"), "muted" if shown else "warn"
 
     def _filter_softly(self, words: str) -> None:
         try:
@@ -75,14 +74,11 @@ class Finding(DeckParts):
         except UsageError:
             return
 
-    def _filter(self, words: str) -> None:
+    def _filter(self, words: str, told: bool = False) -> None:
+        """Show the rows that these words name. Where they are `told`, and not still being typed, they must make sense:
+        raises `UsageError` for a column that does not exist, and the filter before stays."""
         choice = self.view.choice
-        try:
-            choice.test = self._test(words)
-        except UsageError as error:
-            self.fail(error)
-            return
-        choice.words = words
+        choice.test, choice.words = self.view.test_of(words, told), words
         self.refresh_rows(force=True)
         self.render_head()
         self.render_side()
@@ -96,7 +92,7 @@ class Finding(DeckParts):
         for view in self.views:
             words = restore_choice(view, session)
             try:
-                view.choice.test = self._test(words)
+                view.choice.test = view.test_of(words)
             except UsageError:
                 continue
             view.choice.words = words

@@ -29,6 +29,9 @@ class OncallLists(DeckScreen):
         self.refresh_rows(force=True)
         self.perform(action, argument)
 
+    def at_root(self) -> None:
+        self.do_quit()  # the answers lie below these lists
+
     def do_quit(self) -> None:
         self.app.pop_screen()
         self.deck._redraw()
@@ -162,8 +165,12 @@ class OncallScreen(BaseScreen):
     def do_back(self) -> None:
         if self.top:
             self._scroll(-1_000_000)
+
+    def do_leave(self) -> None:
+        if self.top:
+            self._scroll(-1_000_000)
         else:
-            self.app.exit(0)
+            self.do_quit()
 
     def do_quit(self) -> None:
         self.app.exit(0)

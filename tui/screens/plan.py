@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from control.errors import ControlError, ErrorKind, UsageError
+from control.errors import ControlError, ErrorKind, GuardRefused, InvalidValue, UsageError
 from control.options import ApplyOptions, PlanOptions
 from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
 from control.undo import CHANGED_SINCE
-from tui.actions import Situation
+from tui.actions import BY_ID, Action, Situation
 from tui.danger import Assessment, Danger, assess
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
@@ -183,15 +183,23 @@ class PlanScreen(SheetScreen):
         if self.plan is None or self.applying is not None or self.result is not None or not self.plan.steps:
             return
         if time.monotonic() - self.ready_at < GUARD_SECONDS:
+            self.refuse("not yet: read the plan first, then y again", self.asked(BY_ID["plan.apply"]))
             return
         if refused(self.plan) or self.plan.verdict is Verdict.REFUSE:
-            self.say("a guard refuses this plan; e goes back to editing", "bad")
-            return
+            raise GuardRefused("a guard refuses this plan; e goes back to editing")
         why = self._cannot_send()
         if why:
-            self.say(why, "warn")
-            return
+            raise InvalidValue(why)
         self._ask_words(0, frozenset())
+
+    def asked(self, action: Action) -> str:
+        """After `y` a hand goes on with the code or name that the plan says: it fires no other key where `y` did not
+        ask for it."""
+        if action.id == "plan.apply":
+            if self.plan is None and self.problem is None:
+                return "abcdefghijklmoprstuvwxyz"  # the words are not known yet; n and q leave
+            return "".join(word.text[:1] for word in self.danger.words[:1]) if self.result is None else ""
+        return super().asked(action)
 
     def _ask_words(self, index: int, codes: frozenset[str]) -> None:
         """Ask for each word in turn, then for a reason where one is needed, then go."""
@@ -200,9 +208,8 @@ class PlanScreen(SheetScreen):
 
             def typed(text: str) -> None:
                 if text != word.text:
-                    self.say(f"not applied: '{word.text}' was not typed", "warn")
-                else:
-                    self._ask_words(index + 1, codes | ({word.text} if word.code else frozenset()))
+                    raise InvalidValue(f"not applied: '{word.text}' was not typed")
+                self._ask_words(index + 1, codes | ({word.text} if word.code else frozenset()))
 
             self.ask(LineInput(f"{word.why}: type {word.text} to apply:", typed))
             return
@@ -214,8 +221,7 @@ class PlanScreen(SheetScreen):
 
     def _with_reason(self, text: str, codes: frozenset[str]) -> None:
         if not text:
-            self.say("not applied: production needs a reason", "warn")
-            return
+            raise InvalidValue("not applied: production needs a reason")
         self.reason = text
         self._go(codes)
 
@@ -319,14 +325,12 @@ class PlanScreen(SheetScreen):
     def do_plan_override(self) -> None:
         names = refused(self.plan) if self.plan is not None else []
         if not names:
-            self.say("no guard refuses this plan")
-            return
+            raise InvalidValue("no guard refuses this plan")
 
         def typed(text: str) -> None:
             name, _, reason = text.partition(" ")
             if name not in names or not reason.strip():
-                self.say("nothing overridden: the guard's name and a reason are needed", "warn")
-                return
+                raise InvalidValue("nothing overridden: the guard's name and a reason are needed")
             self.overrides, self.reason = (*self.overrides, name), reason.strip()
             self.work(self._plan(), "plan")
 

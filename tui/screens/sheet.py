@@ -116,6 +116,9 @@ class SheetScreen(BaseScreen):
     def do_back(self) -> None:
         self.app.pop_screen()
 
+    def do_leave(self) -> None:
+        self.do_back()
+
     def do_plan_cancel(self) -> None:
         self.do_back()
 

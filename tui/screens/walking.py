@@ -13,6 +13,7 @@ from control.ref import Ref
 from tui.cells import safe
 from tui.screens.parts import DeckParts
 from tui.store import LimitRow, RouteRow
+from tui.widgets.line_table import LABELS
 
 MOST_PLACES = 50
 Place = tuple[int, Hashable | None]
@@ -71,6 +72,9 @@ class Walking(DeckParts):
         """Paint letters before every row that is in sight; typing them goes there."""
         self.table.label_rows()
         self._letters = ""
+        if not self.table.labels:
+            self.refuse("there is no row to jump to", LABELS)
+            return
         self.say("type the letters of a row; esc stays", "info")
 
     def _key(self, event: events.Key) -> None:
@@ -81,6 +85,10 @@ class Walking(DeckParts):
         key = self.table.labels.get(self._letters)
         going_on = any(label.startswith(self._letters) for label in self.table.labels) and event.is_printable
         if key is None and going_on:
+            return
+        if key is None and (event.character or "") in LABELS and event.is_printable:
+            self.say(f"no row has the letters {safe(self._letters)}; esc stays", "warn")
+            self._letters = ""
             return
         self.table.clear_labels()
         self.note = None

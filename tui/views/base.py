@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from control.errors import UsageError
+from control.filters import parse_filter
 from control.model import Owner
 from tui import figures
 from tui.cells import clip, fit
@@ -36,6 +39,14 @@ def owner_names(owners: Sequence[Owner]) -> str:
     return ", ".join(f"{owner.kind} {owner.name}" for owner in owners) or figures.UNKNOWN
 
 
+def split_words(words: str) -> list[str]:
+    """Filter words as a shell would take them. Raises `UsageError` for an open quote."""
+    try:
+        return shlex.split(words)
+    except ValueError as error:
+        raise UsageError("a quote is not closed") from error
+
+
 class ListView(ABC):
     """One of the numbered views."""
 
@@ -57,6 +68,18 @@ class ListView(ABC):
         moment = store.batch if choice.test is not None or choice.sort == "age" else 0
         what = (self.name, store.revision, self.staging.version, moment)
         return what, choice.words, choice.sort, choice.reverse, choice.problems
+
+    def test_of(self, words: str, told: bool = False) -> Callable[[Any], bool] | None:
+        """What a row must be to be shown; None for every row. Raises `UsageError` for words that cannot be read and,
+        where they are `told` and not still being typed, for a column that does not exist here."""
+        parts = split_words(words)
+        if not parts:
+            return None
+        store = self.store
+        test = parse_filter(parts, store.searched)
+        if told and store.inventory is not None:
+            test.check(store.inventory, self.name)
+        return lambda row: store.inventory is not None and test(row, store.inventory)
 
     def shown_columns(self) -> Sequence[Column]:
         """The columns as the user wants them. Where it is too narrow, those chosen last go first."""

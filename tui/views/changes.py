@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import Any
 
+from control.errors import UsageError
 from tui import figures
+from tui.cells import safe
 from tui.look import Span
 from tui.store import ChangeRow
-from tui.views.base import ListView
+from tui.views.base import ListView, split_words
 from tui.widgets.line_table import NO_MARK, Column, TableRow
 
 _GOOD = ("applied", "no change")
@@ -18,6 +21,27 @@ def outcome_role(outcome: str) -> str:
     if outcome in _GOOD:
         return "good"
     return "info" if outcome == "outside" or outcome.startswith("undone") else "warn"
+
+
+_TEXTS: dict[str, Callable[[ChangeRow], str]] = {
+    "who": lambda row: row.who,
+    "what": lambda row: row.what,
+    "outcome": lambda row: row.outcome,
+    "why": lambda row: row.item.reason if row.item else (row.outside.source if row.outside else ""),
+}
+
+
+def _word_test(word: str) -> Callable[[ChangeRow], bool]:
+    """A piece of any text of a change, `COLUMN:PIECE` of one of them, `!WORD` the inverse."""
+    if len(word) > 1 and word.startswith("!"):
+        positive = _word_test(word[1:])
+        return lambda row: not positive(row)
+    name, colon, piece = word.lower().partition(":")
+    if colon and name not in _TEXTS and name.isidentifier():
+        raise UsageError(f"there is no column '{safe(name)}'", hint=f"the columns are {', '.join(_TEXTS)}")
+    if colon and name in _TEXTS:
+        return lambda row: piece in _TEXTS[name](row).lower()
+    return lambda row: any(word.lower() in text(row).lower() for text in _TEXTS.values())
 
 
 class ChangesView(ListView):
@@ -36,14 +60,17 @@ class ChangesView(ListView):
         return super().version(), self.store.told
 
     def rows(self) -> list[TableRow]:
-        rows = self.store.changes
-        words = self.choice.words.lower().split()
-        if words:
-            rows = [r for r in rows if all(w in f"{r.who} {r.what} {r.outcome}".lower() for w in words)]
+        rows, test = self.store.changes, self.choice.test
+        if test is not None:
+            rows = [row for row in rows if test(row)]
         if self.choice.problems:
             rows = [r for r in rows if outcome_role(r.outcome) == "warn"]
         ordered = reversed(rows) if self.choice.reverse else rows
         return [self._row(index, row) for index, row in enumerate(ordered)]
+
+    def test_of(self, words: str, told: bool = False) -> Callable[[Any], bool] | None:
+        tests = [_word_test(word) for word in split_words(words)]
+        return (lambda row: all(test(row) for test in tests)) if tests else None
 
     def _row(self, index: int, row: ChangeRow) -> TableRow:
         key = row.item.change if row.item else (row.at, row.what)
@@ -65,10 +92,5 @@ class ChangesView(ListView):
         if key == "what":
             return [(self.clip(data.what, width), "text")]
         if key == "reason":
-            return [
-                (
-                    self.fit(data.item.reason if data.item else (data.outside.source if data.outside else ""), width),
-                    "muted",
-                )
-            ]
+            return [(self.fit(_TEXTS["why"](data), width), "muted")]
         return [(self.fit(data.outcome, width), outcome_role(data.outcome))]

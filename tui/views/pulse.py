@@ -27,15 +27,17 @@ class PulseView(ListView):
     )
 
     def rows(self) -> list[TableRow]:
-        services = [TableRow(("service", v.name), v, v) for v in self.store.services().values() if self._wanted(v.name)]
-        environments = self.store.environments()
-        reach = sorted(environments, key=lambda v: (v.environment.reach.state is ReachState.OK, v.environment.name))
-        rows: list[TableRow] = []
-        if services:
-            rows += [TableRow("services", 0, "services", heading=True), *services]
-        rows.append(TableRow("environments", 0, "environments", heading=True))
-        names = [(view.environment.name, view) for view in reach]
-        return rows + [TableRow(("environment", name), view, view) for name, view in names if self._wanted(name)]
+        wanted = self.choice.test or (lambda _view: True)
+        services = [TableRow(("service", v.name), v, v) for v in self.store.services().values() if wanted(v)]
+        environments = [view for view in self.store.environments() if wanted(view)]
+        environments.sort(key=lambda v: (v.environment.reach.state is ReachState.OK, v.environment.name))
+        rows = [TableRow("services", 0, "services", heading=True), *services] if services else []
+        if environments:
+            rows.append(TableRow("environments", 0, "environments", heading=True))
+        return rows + [TableRow(("environment", view.environment.name), view, view) for view in environments]
+
+    def total(self) -> int:
+        return len(self.store.services()) + len(self.store.environments())
 
     def mark(self, row: TableRow) -> Span:
         bad = isinstance(row.data, EnvironmentView) and row.data.environment.reach.state is not ReachState.OK
@@ -43,9 +45,6 @@ class PulseView(ListView):
 
     def version(self) -> Hashable:
         return super().version(), self.store.batch
-
-    def _wanted(self, name: str) -> bool:
-        return all(word in name.lower() for word in self.choice.words.lower().split())
 
     def volatile(self, row: TableRow) -> Hashable:
         if isinstance(row.data, EnvironmentView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tui.cells import safe, width
+from tui.cells import clip, safe, width
 from tui.look import Line, Span
 
 Check = Callable[[str], tuple[str, str]]
@@ -24,6 +24,11 @@ class LineInput:
     changed: Callable[[str], None] | None = None
     cancelled: Callable[[], None] | None = None
     history: list[str] = field(default_factory=list)
+    refused: str = ""
+    """Why what was typed last cannot be: shown until the next key, while the text stays to be mended."""
+    dead: str = ""
+    """Nothing can be typed here (`label` says why). What begins with one of these characters (`*`: any) goes nowhere,
+    until Enter or Esc; any other key is a key again."""
     cursor: int = 0
     _at: int = 0
 
@@ -31,8 +36,14 @@ class LineInput:
         self.cursor = len(self.text)
         self._at = len(self.history)
 
+    def takes(self, character: str | None) -> bool:
+        """Whether a dead line takes in this key, so that it does nothing."""
+        begins = character is not None and (self.dead == "*" or character in self.dead)
+        return bool(self.text) or begins
+
     def key(self, key: str, character: str | None) -> str:
         """Take one key press; returns `enter` or `escape` when the typing is over."""
+        self.refused = ""
         if key in ("enter", "escape"):
             return key
         before = self.text
@@ -104,6 +115,8 @@ class LineInput:
 
     def line(self, cells: int) -> Line:
         """The line as it is drawn, cursor and remark included."""
+        if self.dead:
+            return self._dead_line(cells)
         label: list[Span] = [(self.label + (" " if len(self.label) > 1 else ""), "key")]
         before, at, after = (
             self.text[: self.cursor],
@@ -111,13 +124,20 @@ class LineInput:
             self.text[self.cursor + 1 :],
         )
         ghost = next((o[len(self.text) :] for o in self.complete(self.text) if o != self.text), "")
-        remark, role = self.check(self.text)
+        if self.refused:
+            label = [(clip(label[0][0], max(cells - width(self.refused) - width(self.text) - 6, 4)), "key")]
+        remark, role = (self.refused, "bad") if self.refused else self.check(self.text)
         room = max(cells // 2 if remark else cells - width(label[0][0]) - 2, 8)
         before = before[-room:]
         parts = [*label, (safe(before), "strong"), (safe(at) or " ", "readonly"), (safe(after), "strong")]
         if ghost and not after and not at:
             parts.append((safe(ghost), "faint"))
         return tuple([*parts, ("  " + safe(remark), role)] if remark else parts)
+
+    def _dead_line(self, cells: int) -> Line:
+        """The reason, and of what is typed that it does nothing."""
+        tail = f"  '{safe(self.text)[-12:]}' does nothing: esc" if self.text else ""
+        return ((" " + clip(self.label, max(cells - 2 - width(tail), 1)).rstrip(), "warn"), (tail, "muted"))
 
 
 _KEYS: dict[str, Callable[[LineInput], None]] = {

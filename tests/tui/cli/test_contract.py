@@ -75,6 +75,15 @@ def test_filters_and_labels_narrow_a_list(cli: Cli) -> None:
     assert cli.json("list", "get", "routes", "no-such-thing")["items"] == []
 
 
+@pytest.mark.parametrize("words", [("get", "routes"), ("get", "limits"), ("get", "environments"), ("get", "services")])
+def test_a_column_that_does_not_exist_is_an_error_with_those_that_do(cli: Cli, words: tuple[str, ...]) -> None:
+    assert cli(*words, "team:ml") == 1
+    assert "there is no column 'team'" in cli.err and "name, env, kind" in cli.err and not cli.out
+    assert cli("set", "limit", "--all", "5xx:>1", "rate=5/s") == 1
+    assert "limits have no column '5xx'" in cli.err
+    assert [row["name"] for row in cli.json("list", "get", "routes", "llama-chat:dev")["items"]] == ["llama-chat:dev"]
+
+
 def test_a_group_is_one_row_with_its_members(cli: Cli) -> None:
     one = cli.json("route", "get", "route", PRODUCTION)
     assert len(one["members"]) == 3
