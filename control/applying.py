@@ -7,21 +7,22 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from control.asking import READ_SECONDS, ask
-from control.changelog import ChangeLog, OpenChange, refused
+from control.asking import READ_SECONDS, ask, surely
+from control.changelog import ChangeLog, refused
 from control.compensating import take_back
-from control.errors import ControlError, ErrorKind, GuardRefused, Stale
+from control.errors import ControlError, ErrorKind, GuardRefused, JournalError, PlatformError, Stale, Unreachable
 from control.fields import rows_of
 from control.model import Limit, Snapshot
 from control.observing import LOOK_SECONDS, OBSERVE_SECONDS, Question, count, observe, questions, refs_of
+from control.openchange import OpenChange
 from control.options import ApplyOptions
 from control.plan import (
     GuardResult,
     OnFailure,
     Plan,
     Progress,
-    Proof,
     Reason,
     Result,
     ResultOutcome,
@@ -34,12 +35,16 @@ from control.planning import ObjectRead, Outlook, Situation, guards_of, mismatch
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
 from control.proving import UNKNOWN, wait_loaded
 from control.ref import Ref
-from control.writing import Attempt, ObjectLocks, guarded_write, prepare_step
+from control.writing import Attempt, ObjectLocks, guarded_write, prepare_step, see
 
 ProgressCall = Callable[[Progress], Awaitable[None]]
 Refresh = Callable[[Sequence[ObjectRead]], Awaitable[Situation]]
 """Fresh reads of objects -> the situation with them merged in."""
 
+T = TypeVar("T")
+
+LISTENER_SECONDS = 1.0
+"""How long a listener that is told to stop may take to do so."""
 AT_ONCE = 16
 """So many objects are read side by side before the first write."""
 
@@ -57,6 +62,7 @@ class Applying:
         actor: str,
         situation: Refresh,
         progress: ProgressCall | None = None,
+        stop: asyncio.Event | None = None,
     ) -> None:
         self.plan = plan
         self.options = options
@@ -64,7 +70,7 @@ class Applying:
         self.writers = writers
         self.log = log
         self.actor = actor
-        self.stop = asyncio.Event()
+        self.stop = stop if stop is not None else asyncio.Event()
         self.locks = ObjectLocks(log.journal.path)
         self._refresh = situation
         self._progress = progress
@@ -77,17 +83,25 @@ class Applying:
         self._limits_before: dict[Ref, Limit] = {}
 
     async def run(self) -> Result:
-        """Apply the plan. A refusal is a result; only a journal that cannot be written raises."""
+        """Apply the plan. A refusal is a result. Raises only before the first write: for a journal that cannot be
+        written, or an environment that cannot be read. After it, whatever breaks, the result says what is true."""
         reasons = await self._preflight()
-        if reasons:
+        if reasons or self.stop.is_set():
             return refused(self.plan, await asyncio.to_thread(self.log.journal.head), reasons)
         reason = self.options.reason or self.plan.reason
-        change = await asyncio.to_thread(self.log.open, self.plan, self.actor, reason, self.options.overrides)
+        change = await self._surely(self.log.open, self.plan, self.actor, reason, self.options.overrides)
         try:
-            return await self._run_steps(change)
-        except BaseException:
-            change.abandon()
-            raise
+            results, skipped = await self._run_steps(change)
+            outcome = outcome_of(results, skipped)
+        except Exception as error:
+            # What is true is not known: it stays open, for resolve, with what is known of single steps.
+            known = {attempt.step.object: attempt.result for attempt in self._attempts}
+            results = [_unclear(known.get(step.object), step, error) for step in self.plan.steps]
+            skipped, outcome = [], ResultOutcome.INTERRUPTED
+        return await self._surely(change.close, outcome, (*results, *skipped))
+
+    async def _surely(self, call: Callable[..., T], *arguments: object) -> T:
+        return await surely(self.stop, call, *arguments)
 
     # --- before anything is written -----------------------------------------------------------------------------------
 
@@ -142,47 +156,63 @@ class Applying:
 
     # --- step by step -------------------------------------------------------------------------------------------------
 
-    async def _run_steps(self, change: OpenChange) -> Result:
-        results: list[StepResult] = []
+    async def _run_steps(self, change: OpenChange) -> tuple[list[StepResult], list[StepResult]]:
+        """(what came of the steps that were begun, those that were not)."""
         for number, step in enumerate(self.plan.steps):
             if self.stop.is_set():
                 break
-            attempt = await self._do(number, step)
-            self._attempts.append(attempt)
-            results.append(attempt.result)
-            await asyncio.to_thread(change.note_step, number, attempt.result)
+            attempt = await self._do(change, number, step)
+            await self._surely(change.note_step, number, attempt.result)
             if attempt.result.outcome is not StepOutcome.APPLIED:
                 break
-        failed = next((a for a in self._attempts if a.failed), None)
+        begun = [a for a in self._attempts if a.result.outcome is not StepOutcome.NOT_STARTED]
+        failed = next((a for a in begun if a.failed), None)
         if failed is not None and self._on_failure is OnFailure.UNDO:
-            results = await self._undo_all(change, failed)
-        skipped = [StepResult(step.object, StepOutcome.NOT_STARTED) for step in self.plan.steps[len(results) :]]
-        return await asyncio.to_thread(change.close, outcome_of(results, skipped), (*results, *skipped))
+            await self._undo_all(change, failed)
+        steps = self.plan.steps[len(begun) :]
+        return [a.result for a in begun], [StepResult(step.object, StepOutcome.NOT_STARTED) for step in steps]
 
-    async def _do(self, number: int, step: Step) -> Attempt:
-        """One step, as far as it goes. Never raises for what a platform does."""
-        reader = self.readers[step.environment]
-        await self._tell("journaled", number)
-        attempt = await self._write(number, step, reader)
-        if attempt.failed or attempt.prepared is None:
-            return attempt
-        await self._tell("read_back", number)
-        loaded = await wait_loaded(reader, attempt.prepared, self.options.timeout_seconds, self.stop)
-        attempt.result = replace(attempt.result, proof=self._proof(attempt, loaded, UNKNOWN))
-        if loaded.state is ProofState.NO:
-            return attempt.fail(ErrorKind.PLATFORM, f"the data plane did not take it: {loaded.detail}")
-        if loaded.state is ProofState.PENDING:
-            attempt.result = replace(attempt.result, outcome=StepOutcome.IN_PROGRESS)
-            return attempt
-        await self._tell("loaded", number)
-        seen = await self._observe(reader, attempt)
-        attempt.result = replace(attempt.result, proof=self._proof(attempt, loaded, seen))
-        await self._tell("observed", number)
+    async def _do(self, change: OpenChange, number: int, step: Step) -> Attempt:
+        """One step, as far as it goes. Never raises: whatever breaks, the attempt says what is known."""
+        attempt = Attempt(step, StepResult(step.object, StepOutcome.APPLIED))
+        self._attempts.append(attempt)
+        started = time.monotonic()
+        try:
+            await self._carry_out(change, number, attempt)
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError):
+                self.stop.set()
+            await self._settle(attempt, error, started)
         return attempt
 
-    async def _write(self, number: int, step: Step, reader: Reader) -> Attempt:
-        """Under the object's lock: read anew, compare, judge, write once, read back."""
-        attempt = Attempt(step, StepResult(step.object, StepOutcome.APPLIED))
+    async def _carry_out(self, change: OpenChange, number: int, attempt: Attempt) -> None:
+        reader = self.readers[attempt.step.environment]
+        await self._tell("journaled", number)
+        if self.stop.is_set():
+            attempt.result = replace(attempt.result, outcome=StepOutcome.NOT_STARTED)
+            return
+        await self._write(change, number, attempt, reader)
+        if attempt.failed or attempt.prepared is None:
+            return
+        attempt.prove(UNKNOWN, UNKNOWN)
+        await self._tell("read_back", number)
+        loaded = await wait_loaded(reader, attempt.prepared, self.options.timeout_seconds, self.stop)
+        if loaded.state is ProofState.PENDING and self.stop.is_set():
+            loaded = ProofPart(ProofState.UNKNOWN, f"stopped before it was known; {loaded.detail}")
+        attempt.prove(loaded, UNKNOWN)
+        if loaded.state is ProofState.NO:
+            attempt.fail(ErrorKind.PLATFORM, f"the data plane did not take it: {loaded.detail}")
+            return
+        if loaded.state is ProofState.PENDING:
+            attempt.result = replace(attempt.result, outcome=StepOutcome.IN_PROGRESS)
+            return
+        await self._tell("loaded", number)
+        attempt.prove(loaded, await self._observe(reader, attempt))
+        await self._tell("observed", number)
+
+    async def _write(self, change: OpenChange, number: int, attempt: Attempt, reader: Reader) -> None:
+        """Under the object's lock: read anew, compare, judge, journal, write once, read back."""
+        step = attempt.step
         try:
             async with self.locks.held(step.object):
                 counting = asyncio.ensure_future(count(reader, refs_of(self._asked(self._fresh[number])), LOOK_SECONDS))
@@ -194,10 +224,38 @@ class Applying:
                 if against:
                     raise GuardRefused(told(against), ref=step.object)
                 attempt.prepared = fresh
+                await self._note_writing(change, number, fresh)
                 await guarded_write(attempt, reader, self.writers[step.environment], self._written(number))
         except ControlError as error:
+            if attempt.sent:
+                raise
             attempt.refuse(error)
-        return attempt
+
+    async def _note_writing(self, change: OpenChange, number: int, fresh: Prepared) -> None:
+        try:
+            await self._surely(change.note_writing, number, fresh.object, fresh.recorded)
+        except ControlError as error:
+            raise type(error)(f"{fresh.object} was not begun: {error.message}", ref=fresh.object) from error
+
+    async def _settle(self, attempt: Attempt, error: BaseException, started: float) -> None:
+        """Something broke, of ours or by being stopped: what is true of the step is asked of its platform."""
+        why = "stopped" if isinstance(error, asyncio.CancelledError) else broke(error)
+        if attempt.accepted.state is ProofState.YES:
+            if attempt.loaded.state is ProofState.UNKNOWN:
+                attempt.loaded = ProofPart(ProofState.UNKNOWN, f"{why} before it was known")
+            attempt.prove(attempt.loaded, ProofPart(ProofState.UNKNOWN, f"{why} before it was known"))
+        elif attempt.sent and attempt.result.found is None:
+            reader = self.readers[attempt.step.environment]
+            problem = error if isinstance(error, ControlError) else Unreachable(why)
+            await see(attempt, reader, problem, "", started)
+            if not attempt.failed:
+                attempt.prove(ProofPart(ProofState.UNKNOWN, f"{why} before it was known"), UNKNOWN)
+        elif attempt.sent:
+            return
+        elif isinstance(error, asyncio.CancelledError):
+            attempt.result = replace(attempt.result, outcome=StepOutcome.NOT_STARTED)
+        else:
+            attempt.refuse(error if isinstance(error, ControlError) else PlatformError(why))
 
     def _written(self, number: int) -> Callable[[], Awaitable[None]]:
         return lambda: self._tell("written", number)
@@ -207,52 +265,72 @@ class Applying:
         wait = "observed" in (self.options.wait, self.options.require)
         seconds = self.options.timeout_seconds or OBSERVE_SECONDS
         asked = self._asked(attempt.prepared)
-        return await observe(reader, asked, attempt.baseline, wait, seconds, self.stop)
+        try:
+            return await observe(reader, asked, attempt.baseline, wait, seconds, self.stop)
+        except Exception as error:  # what cannot be counted fails nothing
+            return ProofPart(ProofState.UNKNOWN, broke(error))
 
     def _asked(self, step: Prepared) -> list[Question]:
         return questions(step, self._limits_before)
 
-    def _proof(self, attempt: Attempt, loaded: ProofPart, seen: ProofPart) -> Proof:
-        return Proof(attempt.accepted, loaded, seen)
-
-    async def _undo_all(self, change: OpenChange, failed: Attempt) -> list[StepResult]:
+    async def _undo_all(self, change: OpenChange, failed: Attempt) -> None:
         """Take back in reverse what is in force, the failed step included where reading back says that it is."""
         because = f"taken back because {failed.step.object} failed"
         for number in reversed(range(len(self._attempts))):
             attempt = self._attempts[number]
             if not attempt.may_be_in_force:
                 continue
-            await asyncio.to_thread(change.note_undo, number, attempt.step.object)
-            environment = attempt.step.environment
-            async with contextlib.AsyncExitStack() as stack:
-                try:
-                    await stack.enter_async_context(self.locks.held(attempt.step.object))
-                except ControlError as error:
-                    attempt.result = replace(
-                        attempt.result, outcome=StepOutcome.UNDO_FAILED, reason=Reason(error.kind, str(error))
-                    )
-                else:
-                    attempt.result = await take_back(
-                        attempt, self.readers[environment], self.writers[environment], because
-                    )
-            await asyncio.to_thread(change.note_step, number, attempt.result)
-        return [attempt.result for attempt in self._attempts]
+            await self._surely(change.note_undo, number, attempt.step.object)
+            try:
+                await self._undo(attempt, because)
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError):
+                    self.stop.set()
+                why = error if isinstance(error, ControlError) else PlatformError(broke(error))
+                attempt.result = replace(
+                    attempt.result,
+                    outcome=StepOutcome.UNDO_FAILED,
+                    reason=Reason(why.kind, f"could not be taken back: {why}"),
+                )
+            await self._surely(change.note_step, number, attempt.result)
+
+    async def _undo(self, attempt: Attempt, because: str) -> None:
+        environment = attempt.step.environment
+        async with contextlib.AsyncExitStack() as stack:
+            # Without a place for locks nobody of ours can hold one, and the write has its own precondition.
+            with contextlib.suppress(JournalError):
+                await stack.enter_async_context(self.locks.held(attempt.step.object))
+            attempt.result = await take_back(attempt, self.readers[environment], self.writers[environment], because)
 
     async def _tell(self, stage: str, number: int) -> None:
         """Report a stage and wait for the listener, unless the work is to stop. A broken listener breaks nothing."""
         if self._progress is None:
             return
-        told = asyncio.ensure_future(
-            self._progress(Progress(stage, number, self.plan.steps[number].object, time.time()))
-        )
+        try:
+            listening = self._progress(Progress(stage, number, self.plan.steps[number].object, time.time()))
+            told = asyncio.ensure_future(listening)
+        except Exception:
+            return
         stopped = asyncio.ensure_future(self.stop.wait())
         try:
             await asyncio.wait({told, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
             told.cancel()
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await told
+        await asyncio.wait({told}, timeout=LISTENER_SECONDS)
+        if told.done() and not told.cancelled():
+            told.exception()
+
+
+def broke(error: BaseException) -> str:
+    """A failure of ours in words, without any value that it may hold."""
+    return f"the program failed here ({type(error).__name__})"
+
+
+def _unclear(known: StepResult | None, step: Step, error: Exception) -> StepResult:
+    if known is not None:
+        return known
+    return StepResult(step.object, StepOutcome.NOT_STARTED, Reason(ErrorKind.PLATFORM, broke(error)))
 
 
 def told(guards: Sequence[GuardResult]) -> str:
@@ -267,7 +345,7 @@ def outcome_of(results: Sequence[StepResult], skipped: Sequence[StepResult]) -> 
     """What the whole change came to, from its steps."""
     outcomes = [result.outcome for result in results]
     if not outcomes:
-        return ResultOutcome.NO_CHANGE
+        return ResultOutcome.REFUSED
     bad = [o for o in outcomes if o not in (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS)]
     if not bad:
         if StepOutcome.IN_PROGRESS in outcomes:

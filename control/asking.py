@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from control.errors import ControlError, PlatformError, Unreachable
 from control.ports import LogsIn, Reader
@@ -38,3 +38,33 @@ async def logged_in(reader: Reader) -> Reader:
     if isinstance(reader, LogsIn):
         await ask(reader.log_in(), LOGIN_SECONDS, f"logging in to {reader.name}")
     return reader
+
+
+async def surely(stop: asyncio.Event, call: Callable[..., T], *arguments: object) -> T:
+    """Call in a worker thread and wait for its end, whoever cancels us meanwhile: that sets `stop` instead."""
+    future = asyncio.get_running_loop().run_in_executor(None, lambda: call(*arguments))
+    while True:
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if future.cancelled():
+                raise
+            stop.set()
+
+
+async def finish(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T:
+    """Run work that stops where it can once `stop` is set, to its end. Being cancelled sets `stop`; it is passed on
+    when the work is done."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+            stop.set()
+    if cancelled:
+        if not task.cancelled():
+            task.exception()
+        raise asyncio.CancelledError
+    return task.result()

@@ -7,6 +7,7 @@ true.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -15,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from control.beside import Beside, Record, kept_changes, path_beside, records_in
 from control.edit import Change, split_field
-from control.errors import ErrorKind, NotFound
+from control.errors import ErrorKind, Locked, NotFound
 from control.journal import Entry, Journal
 from control.model import Weight
+from control.openchange import OpenChange
 from control.oslocks import FileLock, is_held
 from control.plan import (
     HistoryItem,
@@ -30,7 +33,7 @@ from control.plan import (
     StepOutcome,
     StepResult,
 )
-from control.planshapes import plan_from_json, plan_to_json, result_from_json, result_to_json
+from control.planshapes import plan_from_json, plan_to_json, result_from_json
 from control.ref import Ref
 
 DONE = frozenset(
@@ -56,6 +59,10 @@ class Recorded:
     process: Mapping[str, Any]
     noted: dict[int, StepResult] = field(default_factory=dict)
     """What was noted of single steps while the change was open."""
+    writing: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """The steps that were about to be written, each with what its platform recorded right before."""
+    notes_writing: bool = False
+    """Whether a step that is not in `writing` is known not to have been begun; earlier versions did not note it."""
     result: Result | None = None
     """None while it is open."""
     held: bool = False
@@ -64,8 +71,14 @@ class Recorded:
     @property
     def outcome(self) -> ResultOutcome:
         if self.result is not None:
-            return self.result.outcome
+            left = self.result.outcome is ResultOutcome.IN_PROGRESS
+            return ResultOutcome.APPLIED_UNPROVEN if left else self.result.outcome
         return ResultOutcome.IN_PROGRESS if self.held else ResultOutcome.INTERRUPTED
+
+    @property
+    def unfinished(self) -> bool:
+        """It ended while the platform was still at it: written, and to be followed up."""
+        return self.result is not None and self.result.outcome is ResultOutcome.IN_PROGRESS
 
     @property
     def interrupted(self) -> bool:
@@ -78,13 +91,38 @@ class Recorded:
         return self.noted.get(number)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the journal could not take of one change, as it lies beside it."""
+
+    change: str
+    path: Path
+    records: tuple[Record, ...] = ()
+    why: str = ""
+    """Why it cannot be read; "" where it was."""
+
+    @property
+    def outcome(self) -> ResultOutcome | None:
+        """What came of the change; None where its process died before it knew, or where it cannot be read."""
+        closed = [one for one in self.records if one.kind in ("close", "resolve") and one.data.get("closes", True)]
+        return result_from_json(closed[-1].data["result"]).outcome if closed else None
+
+
+def lives(process: Mapping[str, Any]) -> bool:
+    """Whether the process with this identity still runs, as far as this machine can tell."""
+    if process.get("boot_id") != _read("/proc/sys/kernel/random/boot_id"):
+        return False
+    pid = process.get("pid")
+    return isinstance(pid, int) and _start_ticks(str(pid)) == process.get("started")
+
+
 def process_identity() -> dict[str, Any]:
     """Who we are among all processes of all boots: pid, start time in clock ticks since boot, boot id."""
     return {"pid": os.getpid(), "started": _start_ticks(), "boot_id": _read("/proc/sys/kernel/random/boot_id")}
 
 
-def _start_ticks() -> int | None:
-    fields = _read("/proc/self/stat").rpartition(")")[2].split()
+def _start_ticks(pid: str = "self") -> int | None:
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 else None
 
 
@@ -107,25 +145,31 @@ class ChangeLog:
         self.journal.ensure()
         lock = FileLock(self._lock_path(change))
         lock.take(1.0, f"change {change}")
+        beside = Beside(path_beside(self.journal.path, change))
         data = {
             "actor": actor,
             "reason": reason,
             "overrides": sorted(overrides),
             "plan": plan_to_json(plan),
             "process": process_identity(),
+            "notes_writing": True,
         }
+        opened = OpenChange(change, self.journal, lock, beside)
         try:
-            self.journal.append("open", change, data)
+            opened.begin(data)
         except BaseException:
+            beside.drop()
             lock.release()
             raise
-        return OpenChange(change, self.journal, lock)
+        return opened
 
     def reopen(self, change: str) -> OpenChange:
         """Take over an interrupted change to state the truth of it. Raises `Locked` where somebody else is at it."""
         lock = FileLock(self._lock_path(change))
         lock.take(1.0, f"change {change}")
-        return OpenChange(change, self.journal, lock)
+        opened = OpenChange(change, self.journal, lock, Beside(path_beside(self.journal.path, change)))
+        opened.take_over()
+        return opened
 
     def note(self, actor: str, what: str, data: Mapping[str, Any]) -> None:
         """Record something that is no change of a platform: that somebody armed a session, and why."""
@@ -142,10 +186,56 @@ class ChangeLog:
                 found[entry.change] = _opened(entry)
             elif entry.change in found:
                 _add(found[entry.change], entry)
+        self._add_kept(found, change, since)
         for one in found.values():
             if one.result is None:
-                one.held = is_held(self._lock_path(one.change))
+                one.held = self._is_at_it(one)
         return list(found.values())
+
+    def _is_at_it(self, recorded: Recorded) -> bool:
+        """Whether a process is at an open change: it holds the lock, or, where we may not ask that, it lives."""
+        held = is_held(self._lock_path(recorded.change))
+        return lives(recorded.process) if held is None else held
+
+    # --- what the journal could not take ------------------------------------------------------------------------------
+
+    def kept(self) -> list[Kept]:
+        """What lies beside the journal of changes that no process is at."""
+        found: list[Kept] = []
+        for change, path in kept_changes(self.journal.path):
+            if is_held(self._lock_path(change)):
+                continue
+            try:
+                records = tuple(records_in(path))
+            except OSError as error:
+                found.append(Kept(change, path, why=error.strerror or type(error).__name__))
+                continue
+            if records:
+                found.append(Kept(change, path, records))
+        return found
+
+    def take_in(self) -> list[Kept]:
+        """Give the journal what lies beside it; returns what it took. Raises `JournalError` or `Locked` where it
+        cannot take it now."""
+        taken: list[Kept] = []
+        for one in self.kept():
+            if one.records:
+                with contextlib.suppress(Locked):  # another process is about to do the same
+                    self.reopen(one.change).abandon()
+                    taken.append(one)
+        return taken
+
+    def _add_kept(self, found: dict[str, Recorded], change: str | None, since: float) -> None:
+        """What lies beside counts as if the journal had it."""
+        for one in self.kept():
+            if change not in (None, one.change) or not one.records or one.records[0].at < since:
+                continue
+            for record in one.records:
+                entry = Entry(0, "", record.at, record.kind, one.change, record.data)
+                if record.kind == "open":
+                    found.setdefault(one.change, _opened(entry))
+                elif one.change in found and found[one.change].result is None:
+                    _add(found[one.change], entry)
 
     def get(self, change: str) -> Recorded:
         """One change. Raises `NotFound`."""
@@ -213,7 +303,13 @@ def _changes(recorded: Recorded) -> Iterable[Change]:
 def _opened(entry: Entry) -> Recorded:
     data = entry.data
     return Recorded(
-        entry.change, entry.at, data["actor"], data["reason"], plan_from_json(data["plan"]), data.get("process", {})
+        entry.change,
+        data.get("noted_at", entry.at),
+        data["actor"],
+        data["reason"],
+        plan_from_json(data["plan"]),
+        data.get("process", {}),
+        notes_writing=bool(data.get("notes_writing")),
     )
 
 
@@ -221,43 +317,13 @@ def _add(recorded: Recorded, entry: Entry) -> None:
     if entry.kind == "step":
         result = result_from_json({**_EMPTY_RESULT, "steps": [entry.data["result"]]})
         recorded.noted[int(entry.data["step"])] = result.steps[0]
+    elif entry.kind == "writing":
+        recorded.writing[int(entry.data["step"])] = entry.data.get("recorded", {})
     elif entry.kind in ("close", "resolve") and entry.data.get("closes", True):
         recorded.result = result_from_json(entry.data["result"])
 
 
 _EMPTY_RESULT = {"change": None, "outcome": ResultOutcome.INTERRUPTED.value, "head": None}
-
-
-class OpenChange:
-    """A change that is being applied (or resolved) by this process."""
-
-    def __init__(self, change: str, journal: Journal, lock: FileLock) -> None:
-        self.change = change
-        self._journal = journal
-        self._lock = lock
-
-    def note_step(self, number: int, result: StepResult) -> None:
-        """Record what came of one step."""
-        shape = result_to_json(Result(None, ResultOutcome.INTERRUPTED, None, (result,)))
-        self._journal.append("step", self.change, {"step": number, "result": shape["steps"][0]})
-
-    def note_undo(self, number: int, object: str) -> None:
-        """Record that a step is about to be taken back."""
-        self._journal.append("undoing", self.change, {"step": number, "object": object})
-
-    def close(self, outcome: ResultOutcome, steps: tuple[StepResult, ...], kind: str = "close") -> Result:
-        """Record the result and give the lock back. Returns the result with the new head."""
-        result = Result(self.change, outcome, None, steps)
-        closes = outcome is not ResultOutcome.INTERRUPTED
-        try:
-            head = self._journal.append(kind, self.change, {"result": result_to_json(result), "closes": closes})
-        finally:
-            self._lock.release()
-        return Result(self.change, outcome, head, steps)
-
-    def abandon(self) -> None:
-        """Give the lock back and leave the change open: what is true is not known."""
-        self._lock.release()
 
 
 def refused(plan: Plan, head: str | None, reasons: Mapping[int, tuple[ErrorKind, str]]) -> Result:

@@ -11,10 +11,10 @@ from control.edit import Change
 from control.errors import ControlError, ErrorKind, GuardRefused, PlatformError, Stale
 from control.fields import FieldKey, reverse, show, three_ways
 from control.model import Snapshot
-from control.plan import Reason, StepOutcome, StepResult
+from control.plan import Reason, Step, StepOutcome, StepResult
 from control.ports import Found, Prepared, ProofState, Reader, Writer
-from control.proving import read_back, wait_loaded
-from control.writing import Attempt
+from control.proving import read_back, wait_loaded, wait_running
+from control.writing import Attempt, not_running
 
 TRIES = 3
 """How often a step is tried to be taken back where somebody else writes the same object at the same time."""
@@ -34,30 +34,56 @@ async def take_back(attempt: Attempt, reader: Reader, writer: Writer, because: s
 
 
 def _not_undone(result: StepResult, error: ControlError) -> StepResult:
-    unknown = result.found is Found.UNREACHABLE
+    unknown = result.found is Found.UNREACHABLE or isinstance(error, _NotProved)
     outcome = StepOutcome.UNKNOWN if unknown else StepOutcome.UNDO_FAILED
     return replace(result, outcome=outcome, reason=Reason(error.kind, f"could not be taken back: {error}"))
 
 
+class _NotProved(PlatformError):
+    """The old values are written, and nothing shows that they run."""
+
+
 async def _once(attempt: Attempt, reader: Reader, writer: Writer, because: str) -> StepResult:
     step = attempt.step
-    # What is prepared carries the precondition; reading after it sees every change that the precondition would miss.
-    prepared = await ask(
-        reader.prepare([reverse(c, c.after) for c in step.changes], fresh=True), READ_SECONDS, f"reading {step.object}"
-    )
-    snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
-    back, foreign = split(step.changes, snapshot)
-    if not back and not foreign:
-        return replace(attempt.result, outcome=_nothing_left(attempt), found=Found.BEFORE)
-    if back and (foreign or len(back) < len(step.changes)):
-        prepared = await ask(reader.prepare(back, fresh=True), READ_SECONDS, f"reading {step.object}")
+    prepared, back, foreign = await _prepared(step, reader)
     if back:
         await _write_back(step.object, prepared, back, reader, writer)
     if foreign:
         raise GuardRefused("; ".join(foreign), hint="left as somebody else set them")
+    if not back:
+        return await _gone_already(attempt, reader)
     kept = attempt.result.reason
     reason = kept if attempt.failed and kept is not None else Reason(ErrorKind.PLATFORM, because)
     return replace(attempt.result, outcome=StepOutcome.UNDONE, reason=reason, found=Found.BEFORE)
+
+
+async def _prepared(step: Step, reader: Reader) -> tuple[Sequence[Prepared], list[Change], list[str]]:
+    """(the write that takes back what is still ours, those fields, the others in words).
+
+    What is prepared carries the precondition, and reading after it sees every change that the precondition would miss:
+    so where the reading finds other fields than were prepared, both are done again. Raises `Stale` where they never
+    agree.
+    """
+    wanted = [reverse(change, change.after) for change in step.changes]
+    for _ in range(TRIES):
+        refused: ControlError | None = None
+        prepared: Sequence[Prepared] = ()
+        try:
+            prepared = await ask(reader.prepare(wanted, fresh=True), READ_SECONDS, f"reading {step.object}")
+        except ControlError as error:
+            refused = error
+        snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
+        back, foreign = split(step.changes, snapshot)
+        if not back:
+            return (), back, foreign
+        if [(one.ref, one.field) for one in back] == [(one.ref, one.field) for one in wanted]:
+            if refused is not None:
+                raise refused
+            if any(one.object != step.object for one in prepared):
+                raise Stale(f"{step.object} no longer holds what the plan changed", ref=step.object)
+            return prepared, back, foreign
+        wanted = back
+    raise Stale(f"{step.object} does not stay as it is for long enough to be taken back", ref=step.object)
 
 
 async def _write_back(
@@ -79,11 +105,22 @@ async def _write_back(
         loaded = await wait_loaded(reader, one, None, asyncio.Event())
         if loaded.state is ProofState.NO:
             raise PlatformError(f"the data plane did not take the old values back: {loaded.detail}")
+        if loaded.state is not ProofState.YES:
+            raise _NotProved(f"the old values were written and read back; {not_running(loaded)}")
 
 
-def _nothing_left(attempt: Attempt) -> StepOutcome:
+async def _gone_already(attempt: Attempt, reader: Reader) -> StepResult:
     """Nothing of the step is there any more: it never took, or somebody has taken it back."""
-    return StepOutcome.FAILED if attempt.failed else StepOutcome.UNDONE
+    step = attempt.step
+    recorded = attempt.prepared.recorded if attempt.prepared is not None else {}
+    back = [reverse(change, change.after) for change in step.changes]
+    part = await wait_running(reader, step.object, back, recorded)
+    if part.state is ProofState.NO:
+        raise PlatformError(f"{step.object} holds the old values; {not_running(part)}")
+    if part.state is not ProofState.YES:
+        raise _NotProved(f"{step.object} holds the old values; {not_running(part)}")
+    outcome = StepOutcome.FAILED if attempt.failed else StepOutcome.UNDONE
+    return replace(attempt.result, outcome=outcome, found=Found.BEFORE)
 
 
 def split(

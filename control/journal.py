@@ -46,7 +46,7 @@ class Entry:
     at: float
     """Unix time."""
     kind: str
-    """`open`, `step`, `undoing`, `close`, `resolve`, `note`."""
+    """`open`, `writing`, `step`, `undoing`, `close`, `resolve`, `note`."""
     change: str
     data: Mapping[str, Any]
 

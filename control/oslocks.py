@@ -80,12 +80,13 @@ class FileLock:
         self._descriptor = None
 
 
-def is_held(path: Path) -> bool:
-    """Does some process hold the lock on `path`? Asking disturbs nobody: it takes a shared lock for a moment."""
+def is_held(path: Path) -> bool | None:
+    """Does some process hold the lock on `path`? None where we may not ask. Asking disturbs nobody: it takes a shared
+    lock for a moment."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        return error.errno not in (errno.ENOENT, errno.ELOOP)
+        return False if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR) else None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -124,6 +124,8 @@ class Result:
     outcome: ResultOutcome
     head: str | None
     steps: tuple[StepResult, ...] = ()
+    kept: str = ""
+    """What the journal could not take of this, and where it is kept instead; "" where the journal has everything."""
 
 
 @dataclass(frozen=True, slots=True)

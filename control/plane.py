@@ -12,8 +12,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from control.applying import Applying
-from control.asking import READ_SECONDS, ask, logged_in
-from control.changelog import ChangeLog, Recorded, refused
+from control.asking import READ_SECONDS, ask, finish, logged_in
+from control.changelog import ChangeLog, Kept, Recorded, refused
 from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.edit import Change, Edit
 from control.errors import ControlError, NotFound, ReadOnly
@@ -248,9 +248,11 @@ class ControlPlane:
         plan: Plan,
         options: ApplyOptions = _APPLY,
         progress: Callable[[Progress], Awaitable[None]] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> Result:
-        """Do a plan: journal, then step by step. Raises `ReadOnly` where no writer can be made. Cancelling the task
-        stops before the next step; the step in flight is finished and the journal says the truth."""
+        """Do a plan: journal, then step by step. Raises `ReadOnly` where no writer can be made. Setting `stop` ends it
+        before the next step, with the result of what was done; the step in flight is finished. Cancelling the task
+        does the same, and raises `CancelledError` when the journal says the truth."""
         if self._writers is None:
             raise ReadOnly("this is a read-only session: nothing can be written", hint="start without --read-only")
         if not plan.steps:
@@ -265,8 +267,10 @@ class ControlPlane:
             await self._ensure_read(list(dict.fromkeys(step.environment for step in plan.steps)))
         async with contextlib.AsyncExitStack() as stack:
             writers = self._open_writers(plan, self._writers, stack)
-            applying = Applying(plan, options, self._readers, writers, self._log, self.actor, self._situation, progress)
-            return await _finished(applying)
+            applying = Applying(
+                plan, options, self._readers, writers, self._log, self.actor, self._situation, progress, stop
+            )
+            return await finish(applying.run(), applying.stop)
 
     def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Writer]:
         writers: dict[str, Writer] = {}
@@ -288,6 +292,14 @@ class ControlPlane:
         """The changes whose process died and of which nobody has stated the truth yet."""
         return [item for item in self.history() if item.outcome is ResultOutcome.INTERRUPTED]
 
+    def kept(self) -> list[Kept]:
+        """What came of changes that the journal could not take, as it lies beside it. Reads files."""
+        return self._log.kept()
+
+    def take_in(self) -> list[Kept]:
+        """Give the journal what lies beside it; returns what it took. Raises where it cannot take it now."""
+        return self._log.take_in()
+
     async def note(self, what: str, data: Mapping[str, str]) -> None:
         """Journal something that is no change of a platform, as that a session was armed, for how long and why."""
         await asyncio.to_thread(self._log.note, self.actor, what, data)
@@ -300,13 +312,9 @@ class ControlPlane:
     def _unresolved(self, change: str | None) -> list[Recorded]:
         """Interrupted changes, and a named one that its process left in progress."""
         if change is None:
-            return [
-                one
-                for one in self._log.recorded()
-                if one.interrupted or (one.result is not None and one.outcome is ResultOutcome.IN_PROGRESS)
-            ]
+            return [one for one in self._log.recorded() if one.interrupted or one.unfinished]
         one = self._log.get(change)
-        return [one] if one.result is None or one.outcome is ResultOutcome.IN_PROGRESS else []
+        return [one] if one.result is None or one.unfinished else []
 
     async def doctor(self) -> list[tuple[str, Check]]:
         """What every environment's reader says of reach, identity and rights."""
@@ -345,14 +353,3 @@ def _environments_of(service: ServiceConfig) -> set[str]:
 async def _closed(writer: Writer) -> None:
     with contextlib.suppress(Exception):
         await writer.close()
-
-
-async def _finished(applying: Applying) -> Result:
-    """Run to the end. Where the caller is cancelled, finish the step in flight and stop before the next."""
-    task = asyncio.ensure_future(applying.run())
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        applying.stop.set()
-        await asyncio.gather(task, return_exceptions=True)
-        raise

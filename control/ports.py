@@ -9,7 +9,7 @@ it raises `control.errors.Unreachable`. Errors are `ControlError`s, texts in the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,6 +52,9 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     deadline_seconds: float = 30.0
     """How long `loaded` may take before it is pending."""
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    """What `Reader.running` needs later to judge this write, as JSON: the processes that run now, digests of files. It
+    is journaled before the write, so it holds no secret."""
     payload: Any = None
 
 
@@ -141,6 +144,16 @@ class Reader(Protocol):
     async def loaded(self, step: Prepared) -> ProofPart:
         """Does the data plane use what `step` wrote, now? One look, no waiting: `yes`, `no` (it refused), `pending`
         (not yet) or `unknown` (nothing can be asked). Control polls until `deadline_seconds`."""
+        ...
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        """Does the data plane run the values that `changes` lead to, now that `object` holds them? One look.
+
+        Unlike `loaded` it prepares nothing, so that it can be asked by another process, long after the write and
+        whoever made it: it judges by what is there and by `recorded`, which is `Prepared.recorded` of the write that
+        was planned (empty where none was kept). `yes`, `no` (something else runs, and nothing will change that by
+        itself), `pending` (on its way) or `unknown` (nothing can be asked).
+        """
         ...
 
     async def access(self) -> Access:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from control.asking import READ_SECONDS, ask
 from control.edit import Change
@@ -17,6 +18,8 @@ READ_BACK_SECONDS = 20.0
 """How long reading back is tried where the platform does not answer."""
 SETTLE_SECONDS = 2.0
 """How long a write that was accepted may take until reading back shows it."""
+RUNNING_SECONDS = 6.0
+"""How long a data plane is given to show that it runs what its object holds, where nobody waits for a write."""
 OBSERVE_SECONDS = 120.0
 """How long traffic is watched by default where the caller waits for `observed`."""
 COUNT_SECONDS = 5.0
@@ -77,6 +80,27 @@ async def wait_loaded(reader: Reader, step: Prepared, timeout_seconds: float | N
             return ProofPart(ProofState.PENDING, part.detail or f"not yet after {spent:.1f} s", spent)
         await pause(wait, stop)
         wait = min(wait * 1.3, 0.5 if spent < 10 else 2.0)
+
+
+async def running(reader: Reader, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+    """One look at whether the data plane runs what an object holds; see `control.ports.Reader.running`."""
+    try:
+        return await ask(reader.running(object, changes, recorded), READ_SECONDS, f"asking what {object} runs")
+    except ControlError as error:
+        return ProofPart(ProofState.UNKNOWN, error.message)
+
+
+async def wait_running(
+    reader: Reader, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]
+) -> ProofPart:
+    """The same, asked again for a while as long as the answer is that it is not yet so."""
+    started, wait = time.monotonic(), 0.05
+    while True:
+        part = await running(reader, object, changes, recorded)
+        if part.state is not ProofState.PENDING or time.monotonic() - started + wait > RUNNING_SECONDS:
+            return part
+        await asyncio.sleep(wait)
+        wait = min(wait * 1.5, 1.0)
 
 
 async def _loaded_once(reader: Reader, step: Prepared, seconds: float) -> ProofPart:

@@ -12,17 +12,16 @@ from pathlib import Path
 
 from control.asking import READ_SECONDS, WRITE_SECONDS, ask
 from control.errors import ControlError, ErrorKind, Locked, ReadOnly, Stale, Unreachable
+from control.fields import reverse
 from control.model import Counted
 from control.oslocks import FileLock
-from control.plan import Reason, Step, StepOutcome, StepResult
+from control.plan import Proof, Reason, Step, StepOutcome, StepResult
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
-from control.proving import UNKNOWN, read_back
+from control.proving import UNKNOWN, read_back, wait_running
 from control.ref import Ref
 
 LOCK_SECONDS = 15.0
 """How long a step waits for another process of ours that is writing the same object."""
-
-_REFUSALS = frozenset({ErrorKind.STALE, ErrorKind.LOCKED, ErrorKind.GUARD, ErrorKind.READ_ONLY})
 
 
 @dataclass(slots=True)
@@ -33,28 +32,35 @@ class Attempt:
     result: StepResult
     prepared: Prepared | None = None
     baseline: Mapping[Ref, Counted] = field(default_factory=dict)
+    sent: bool = False
+    """Whether something may have been written: from here on only the platform knows."""
     accepted: ProofPart = UNKNOWN
+    loaded: ProofPart = UNKNOWN
 
     @property
     def failed(self) -> bool:
-        return self.result.outcome not in (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS)
+        good = (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS, StepOutcome.NOT_STARTED)
+        return self.result.outcome not in good
 
     @property
     def may_be_in_force(self) -> bool:
         """False only where it is known that nothing of the step was written."""
         if not self.failed:
-            return True
+            return self.result.outcome is not StepOutcome.NOT_STARTED
         return self.result.found in (Found.AFTER, Found.OTHER, Found.UNREACHABLE)
 
-    def fail(self, kind: ErrorKind, message: str) -> Attempt:
+    def fail(self, kind: ErrorKind, message: str) -> None:
         """It was written, read back as it was meant, and the data plane refuses it."""
         self.result = replace(self.result, outcome=StepOutcome.FAILED, found=Found.AFTER, reason=Reason(kind, message))
-        return self
 
     def refuse(self, error: ControlError) -> None:
         """Nothing was written."""
-        outcome = StepOutcome.REFUSED if error.kind in _REFUSALS else StepOutcome.FAILED
-        self.result = replace(self.result, outcome=outcome, reason=Reason(error.kind, str(error)))
+        self.result = replace(self.result, outcome=StepOutcome.REFUSED, reason=Reason(error.kind, str(error)))
+
+    def prove(self, loaded: ProofPart, seen: ProofPart) -> None:
+        """It is in force; what the data plane and its traffic say of it."""
+        self.loaded = loaded
+        self.result = replace(self.result, proof=Proof(self.accepted, loaded, seen))
 
 
 async def prepare_step(reader: Reader, step: Step) -> Prepared:
@@ -81,27 +87,49 @@ async def guarded_write(
     Raises `Stale`, `Locked` and `ReadOnly`, which say that nothing was written.
     """
     assert attempt.prepared is not None
-    step, error, said = attempt.step, None, ""
+    error, said = None, ""
     started = time.monotonic()
+    attempt.sent = True
     try:
-        said = await ask(writer.write(attempt.prepared), WRITE_SECONDS, f"writing {step.object}")
+        said = await ask(writer.write(attempt.prepared), WRITE_SECONDS, f"writing {attempt.step.object}")
         await written()
     except (Stale, Locked, ReadOnly):
+        attempt.sent = False
         raise
     except ControlError as problem:
         error = problem
-    found = await read_back(reader, step.object, step.changes, accepted=error is None)
+    await see(attempt, reader, error, said, started)
+
+
+async def see(attempt: Attempt, reader: Reader, error: ControlError | None, said: str, started: float) -> None:
+    """Read back what came of a write that was sent (`started` by the monotonic clock), and say so in the attempt."""
+    assert attempt.prepared is not None
+    step = attempt.step
+    # Where no answer came the write may still be under way: that the old values are there is not believed at once.
+    may_follow = error is None or isinstance(error, Unreachable)
+    found = await read_back(reader, step.object, step.changes, accepted=may_follow)
     seconds = time.monotonic() - started
     if found is Found.AFTER and (error is None or isinstance(error, Unreachable)):
         note = said if error is None else f"no answer to the write ({error.message}), reading back shows it"
         attempt.accepted = ProofPart(ProofState.YES, note, seconds)
         return
-    attempt.result = replace(
-        attempt.result,
-        outcome=StepOutcome.UNKNOWN if found is Found.UNREACHABLE else StepOutcome.FAILED,
-        found=found,
-        reason=_why(error, found),
-    )
+    outcome = StepOutcome.UNKNOWN if found is Found.UNREACHABLE else StepOutcome.FAILED
+    reason = _why(error, found)
+    if found is Found.BEFORE:
+        # What holds the old values again need not be what runs: a file that was put back may not have been loaded.
+        back = [reverse(change, change.after) for change in step.changes]
+        running = await wait_running(reader, step.object, back, attempt.prepared.recorded)
+        if running.state is not ProofState.YES:
+            outcome = StepOutcome.UNDO_FAILED if running.state is ProofState.NO else StepOutcome.UNKNOWN
+            reason = replace(reason, message=f"{reason.message}; {not_running(running)}")
+    attempt.result = replace(attempt.result, outcome=outcome, found=found, reason=reason)
+
+
+def not_running(part: ProofPart) -> str:
+    """That the old values are there and not known to be what runs, in words."""
+    if part.state is ProofState.NO:
+        return f"the data plane does not run them: {part.detail}"
+    return f"whether the data plane runs them is not known: {part.detail or 'it cannot be asked'}"
 
 
 def _why(error: ControlError | None, found: Found) -> Reason:

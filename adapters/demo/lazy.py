@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from control.edit import Change, Edit
 from control.model import Access, Counted, Snapshot
@@ -60,6 +61,9 @@ class LazyReader:
 
     async def loaded(self, step: Prepared) -> ProofPart:
         return await (await self.inner()).loaded(step)
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        return await (await self.inner()).running(object, changes, recorded)
 
     async def access(self) -> Access:
         return await (await self.inner()).access()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from control.edit import Change, Edit
 from control.errors import Unreachable
@@ -46,6 +47,9 @@ class StaleReader:
         return []
 
     async def loaded(self, step: Prepared) -> ProofPart:
+        raise self._silent()
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
         raise self._silent()
 
     async def access(self) -> Access:

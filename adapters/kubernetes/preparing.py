@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,15 @@ def prepared(
         limits_after=tuple(limits),
         loses=_loses(made.codec),
         deadline_seconds=LOADED_DEADLINE_SECONDS,
+        recorded=recorded_of(made.native),
         payload=Payload(made.codec, ref, tuple(made.ops), made.after),
     )
+
+
+def recorded_of(native: Mapping[str, Any]) -> dict[str, Any]:
+    """What is journaled of an object before a write: which one it is, and which state of it."""
+    metadata = native.get("metadata", {})
+    return {"uid": metadata.get("uid"), "generation": metadata.get("generation")}
 
 
 def _base(read: Read) -> str:

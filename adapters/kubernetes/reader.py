@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.held import Dress, Held, snapshot_parts
 from adapters.kubernetes.kinds import codec_of
 from adapters.kubernetes.kubeconfig import load
-from adapters.kubernetes.loaded import loaded
-from adapters.kubernetes.preparing import Edited, edited, prepared
+from adapters.kubernetes.loaded import Payload, loaded
+from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
 from adapters.kubernetes.rights import Rights
 from adapters.kubernetes.shown import as_yaml, tidy
 from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
@@ -43,7 +43,7 @@ from control.model import (
     Route,
     Snapshot,
 )
-from control.ports import Check, NativeText, Prepared, ProofPart
+from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
 from control.ref import Ref
 from control.text import clean
 
@@ -265,6 +265,17 @@ class KubernetesReader:
 
     async def loaded(self, step: Prepared) -> ProofPart:
         """What the data plane itself says; see `adapters.kubernetes.loaded`."""
+        return await loaded(step, self.api, self.pages, self.config)
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        """Whether the data plane runs the object as it stands. One that has the generation and the uid that it had
+        before a write was never written."""
+        ref = Ref.parse(object).whole
+        fetched = await self._fetch(ref)
+        if recorded and recorded == recorded_of(fetched.native):
+            return ProofPart(ProofState.YES, "the object was never changed")
+        payload = Payload(fetched.codec, ref, (), fetched.wire)
+        step = Prepared(object, self.name, tuple(changes), "", "", payload=payload)
         return await loaded(step, self.api, self.pages, self.config)
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from adapters.serverless import alias as alias_codec
 from adapters.serverless import fetch
 from adapters.serverless.alias import AliasWrite
 from adapters.serverless.cloud import Cloud
 from adapters.serverless.concurrency import ConcurrencyWrite
 from control.errors import ControlError
 from control.ports import Prepared, ProofPart, ProofState
+from control.ref import Ref
 
 NOTHING_NEARER = "Lambda shows nothing nearer to its data plane"
 
@@ -23,6 +25,16 @@ async def loaded(cloud: Cloud, step: Prepared) -> ProofPart:
             return ProofPart(ProofState.YES, f"GetFunctionConcurrency holds it; {NOTHING_NEARER}")
         return ProofPart(ProofState.NO, f"reserved concurrency is {'none' if held is None else held}")
     return ProofPart(ProofState.UNKNOWN, "not a step of this platform")
+
+
+async def running(cloud: Cloud, ref: Ref) -> ProofPart:
+    """What AWS holds is what it runs, but for provisioned capacity that still moves. Raises `Unreachable`."""
+    if ref.kind != alias_codec.KIND:
+        await fetch.reserved(cloud, ref.name)
+        return ProofPart(ProofState.YES, f"GetFunctionConcurrency holds it; {NOTHING_NEARER}")
+    function, name = alias_codec.split_name(ref.name)
+    held = await fetch.alias(cloud, function, name)
+    return await _alias(cloud, AliasWrite(function, name, held, held.revision))
 
 
 async def _alias(cloud: Cloud, write: AliasWrite) -> ProofPart:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from adapters.serverless import alias as alias_codec
 from adapters.serverless import concurrency as concurrency_codec
@@ -111,6 +112,10 @@ class LambdaReader:
     async def loaded(self, step: Prepared) -> ProofPart:
         """Whether reading back shows what `step` wrote. Nothing nearer to Lambda's data plane can be asked."""
         return await prove.loaded(self.cloud, step)
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        """What is held runs; see `adapters.serverless.prove`."""
+        return await prove.running(self.cloud, Ref.parse(object))
 
     async def access(self) -> Access:
         """Unknown until a write was refused."""

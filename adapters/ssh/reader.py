@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from adapters.ssh.watching import watch
 from control.deckfile import EnvironmentConfig, ProxyConfig
 from control.edit import Change, Edit
 from control.errors import AuthError, ControlError, NotFound, Unreachable
+from control.fields import classify, flattened
 from control.grouping import with_group_rows
 from control.model import (
     Access,
@@ -33,7 +34,7 @@ from control.model import (
     Route,
     Snapshot,
 )
-from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
+from control.ports import Check, Found, NativeText, Prepared, ProofPart, ProofState
 from control.ref import Ref
 from control.text import clean
 
@@ -200,6 +201,12 @@ class SshReader:
             return ProofPart(ProofState.UNKNOWN, "the step was not prepared here")
         site = await self.site_of_step(payload)
         return await _bounded(site.driver.loaded(site.host, payload))
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        site, state, path = await self._object(object)
+        if classify(changes, flattened(_rows(state))) is not Found.AFTER:
+            return ProofPart(ProofState.NO, f"{object} holds other values")
+        return await _bounded(site.driver.running(site.host, state.tree, state.runtime, path, changes, recorded))
 
     async def site_of_step(self, step: Step) -> Site:
         """The site that a step is for."""

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from control.deckfile import ProxyConfig
 from control.edit import Change
@@ -323,6 +323,18 @@ class Driver(Protocol):
         ...
 
     async def loaded(self, host: HostReader, step: Step) -> ProofPart: ...
+
+    async def running(
+        self,
+        host: HostReader,
+        tree: ConfigTree,
+        runtime: Runtime,
+        path: str,
+        changes: Sequence[Change],
+        recorded: Mapping[str, Any],
+    ) -> ProofPart:
+        """Does the proxy run what the file at `path` holds, as just read? See `control.ports.Reader.running`."""
+        ...
 
     async def count(
         self,

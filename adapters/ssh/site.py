@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapters.ssh import discovery
+from adapters.ssh.drivers import adopted
 from adapters.ssh.seam import (
     ConfigTree,
     Driver,
@@ -144,6 +145,7 @@ class Site:
             loses=edit.loses,
             warnings=edit.warnings + self._rights(state, edit),
             deadline_seconds=self.driver.deadline_seconds,
+            recorded=adopted.recorded(state.tree, edit.path, state.runtime),
             payload=Step(state.facts, state.tree, state.runtime, edit),
         )
 

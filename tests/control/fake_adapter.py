@@ -7,7 +7,7 @@ import copy
 import fcntl
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from control.deckfile import EnvironmentConfig
 from control.edit import Change, Edit, split_field
 from control.errors import InvalidValue, Locked, NotFound, PlatformError, Stale, Unreachable
+from control.fields import classify, rows_of
 from control.model import (
     Access,
     AccessState,
@@ -40,7 +41,7 @@ from control.model import (
     Window,
     WindowKind,
 )
-from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
+from control.ports import Check, Found, NativeText, Prepared, ProofPart, ProofState
 from control.ref import Ref
 from control.shares import shares_of
 from control.textedit import edits_between
@@ -109,6 +110,7 @@ class Faults:
     write: list[str] = field(default_factory=list)
     """`refuse`, `error_after`, `silent_after` (applied, no answer), `silent_before`, `lose`, `hang`, `stale`, `ok`."""
     loaded: list[ProofState] = field(default_factory=list)
+    running: list[ProofState] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     """`unreachable`, `hang`, `ok`, for `read_object`."""
     late_seconds: float = 0.0
@@ -251,6 +253,7 @@ class FakeReader:
             after.routes,
             after.limits,
             deadline_seconds=self.deadline_seconds,
+            recorded={"version": native[object]["version"]},
             payload=new,
         )
 
@@ -288,6 +291,16 @@ class FakeReader:
     async def loaded(self, step: Prepared) -> ProofPart:
         await self._answer()
         return ProofPart(self.faults.loaded.pop(0) if self.faults.loaded else self.default_loaded, "as asked")
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        await self._answer()
+        native = self.store.get()[object]
+        if classify(changes, rows_of(self.snapshot({object: native}))) is not Found.AFTER:
+            return ProofPart(ProofState.NO, "it holds other values")
+        if recorded.get("version") == native["version"]:
+            return ProofPart(ProofState.YES, "it was never changed")
+        state = self.faults.running.pop(0) if self.faults.running else self.default_loaded
+        return ProofPart(state, "as asked")
 
     async def access(self) -> Access:
         return Access(AccessState.WRITABLE)

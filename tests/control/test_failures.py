@@ -234,6 +234,8 @@ async def test_what_cannot_be_reached_stays_open_until_it_can(tmp_path: Path) ->
     w = world(tmp_path)
     plan = await w.plane.plan(BOTH)  # type: ignore[arg-type]
     died = await asyncio.to_thread(w.plane._log.open, plan, "me@here", "", ())
+    for number, step in enumerate(plan.steps):
+        died.note_writing(number, step.object, {"version": 1})
     died.abandon()
     w.faults().down = True
     (unclear,) = await w.plane.resolve()
@@ -266,7 +268,7 @@ async def test_an_armed_plane_shares_what_was_read(tmp_path: Path) -> None:
     assert (await armed.apply(plan)).outcome is ResultOutcome.APPLIED
     assert len(writers) == 1 and writers[0].closed
     assert armed.inventory is reading.inventory
-    assert [entry.kind for entry in reading.journal.entries()] == ["note", "open", "step", "close"]
+    assert [entry.kind for entry in reading.journal.entries()] == ["note", "open", "writing", "step", "close"]
     assert len(reading.history()) == 1
 
 

@@ -255,6 +255,7 @@ class FakePlane:
         plan: Plan,
         options: ApplyOptions = NO_OPTIONS,
         progress: Callable[[Progress], Awaitable[None]] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> Result:
         if not self.writable:
             raise ReadOnly("this session is read-only")

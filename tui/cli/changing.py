@@ -20,10 +20,22 @@ from control.ref import Ref
 from tui.cli import tables
 from tui.cli.arguments import Options
 from tui.cli.emit import emit, exit_code, say
+from tui.cli.stopping import stopping
 from tui.cli.watching import progress
 from tui.planfiles import plan_text
 
 PLANNED = 2
+INTERRUPTED = 130
+_UNCLEAR = (ResultOutcome.PARTLY_APPLIED, ResultOutcome.INTERRUPTED, ResultOutcome.ROLLED_BACK)
+_SORTS = (
+    ("in force", (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS)),
+    ("taken back", (StepOutcome.UNDONE,)),
+    ("not taken back", (StepOutcome.UNDO_FAILED,)),
+    ("failed", (StepOutcome.FAILED,)),
+    ("not known", (StepOutcome.UNKNOWN,)),
+    ("refused", (StepOutcome.REFUSED,)),
+    ("never begun", (StepOutcome.NOT_STARTED,)),
+)
 _OUTCOMES = {ResultOutcome.ROLLED_BACK: 1, ResultOutcome.PARTLY_APPLIED: 1, ResultOutcome.INTERRUPTED: 1}
 
 
@@ -170,16 +182,23 @@ async def _applied(plane: ControlPlane, options: Options, made: Plan) -> int:
         timeout_seconds=options.timeout,
         require=options.require,
     )
-    code: int | None = None
-    try:
-        done = await plane.apply(made, chosen, progress(options.progress))
-    except ControlError as error:
-        code, done = exit_code(error.kind), await _refusal(plane, made, error)
-        if not made.steps:
-            say(str(error))
-    emit(result_to_json(done), options.output, lambda: tables.result(done))
-    _tell(done)
-    return code if code is not None else _code(done, options.require)
+    code, stop = None, asyncio.Event()
+    with stopping(stop):
+        try:
+            done = await plane.apply(made, chosen, progress(options.progress), stop)
+        except ControlError as error:
+            code, done = exit_code(error.kind), await _refusal(plane, made, error)
+            if not made.steps:
+                say(str(error))
+        _tell(done, stop.is_set())
+        code = _code(done, options.require, stop.is_set()) if code is None else code
+        try:
+            emit(result_to_json(done), options.output, lambda: tables.result(done))
+        except OSError as error:
+            # The exit code stays that of what was done: it is all that some callers get.
+            why = error.strerror or str(error)
+            say(f"the result could not be printed ({why}): change {done.change or '-'} is {done.outcome.value}")
+    return code
 
 
 async def _refusal(plane: ControlPlane, made: Plan, error: ControlError) -> Result:
@@ -193,18 +212,39 @@ async def _refusal(plane: ControlPlane, made: Plan, error: ControlError) -> Resu
     return Result(None, ResultOutcome.REFUSED, head, steps)
 
 
-def _tell(done: Result) -> None:
-    """The reasons on stderr, each once."""
+def _tell(done: Result, stopped: bool) -> None:
+    """The reasons on stderr, each once, and where not all went as planned what is in force and what is not."""
     reasons = [(step.object, step.reason.message) for step in done.steps if step.reason is not None]
     for name, message in dict.fromkeys(reasons):
         say(message if message.startswith(name) else f"{name}: {message}")
+    if done.kept or done.outcome in _UNCLEAR or (stopped and not _whole(done)):
+        say(summary(done))
 
 
-def _code(done: Result, require: str | None) -> int:
+def summary(done: Result) -> str:
+    """What is in force of a change, what was taken back, what is not known, what never began, and what to do."""
+    parts = []
+    for words, outcomes in _SORTS:
+        found = [step.object for step in done.steps if step.outcome in outcomes]
+        if found:
+            parts.append(f"{words}: {', '.join(found)}")
+    named = f"change {done.change} is {done.outcome.value}" if done.change else "nothing was written"
+    if done.change and (done.kept or done.outcome in (ResultOutcome.PARTLY_APPLIED, ResultOutcome.INTERRUPTED)):
+        parts.append(f"run: trafficdeck resolve {done.change}")
+    return "; ".join([named, *parts])
+
+
+def _whole(done: Result) -> bool:
+    return all(step.outcome is StepOutcome.APPLIED for step in done.steps)
+
+
+def _code(done: Result, require: str | None, stopped: bool) -> int:
+    if stopped and not _whole(done):
+        return INTERRUPTED
     if done.outcome is ResultOutcome.REFUSED:
         kinds = [step.reason.kind for step in done.steps if step.reason is not None]
         return max(map(exit_code, kinds), default=exit_code(ErrorKind.GUARD))
-    code = _OUTCOMES.get(done.outcome, 0)
+    code = 1 if done.kept else _OUTCOMES.get(done.outcome, 0)
     if code == 0 and require is not None and not all(_proven(step, require) for step in done.steps):
         say(f"not proved: --require {require} asks for more than was seen")
         return 1

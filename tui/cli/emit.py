@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TextIO
 
 from control.errors import ControlError, ErrorKind
 from control.plan import HistoryItem
 from control.text import clean_lines
+
+if TYPE_CHECKING:
+    from control.changelog import Kept
 
 REFUSED = 3
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -47,15 +52,37 @@ def emit(document: Any, output: str, table: Callable[[], str]) -> None:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=110).rstrip("\n")
     else:
         text = table().rstrip("\n")
-    if text:
-        sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    try:
+        if text:
+            sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError:
+        _discard(sys.stdout)
+        raise
+
+
+def _discard(stream: TextIO) -> None:
+    """Nothing more goes to a stream that takes nothing: what is left in it would fail once more at the end of the
+    program, with an exit code of its own."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
 
 
 def say(text: str) -> None:
-    """One sentence on stderr; what came from the command line may hold anything, so it is cleaned here."""
-    sys.stderr.write(f"trafficdeck: {clean_lines(text)}\n")
-    sys.stderr.flush()
+    """One sentence on stderr; what came from the command line may hold anything, so it is cleaned here. Where nobody
+    can hear it, nothing happens: the exit code tells."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"trafficdeck: {clean_lines(text)}\n")
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
 
 
 def fail(error: ControlError, output: str) -> int:
@@ -67,6 +94,17 @@ def fail(error: ControlError, output: str) -> int:
 
         emit(error_to_json(error), output, lambda: "")
     return exit_code(error.kind)
+
+
+def tell_kept(kept: Iterable[Kept], taken: Iterable[Kept]) -> None:
+    """What every command says first where the journal lacks what came of a change, or has just been given it."""
+    for one in taken:
+        say(f"the journal has now been given what came of change {one.change}, which it could not take before")
+    for one in kept:
+        outcome = one.outcome
+        came = f"what came of change {one.change} ({outcome.value})" if outcome else f"what is known of {one.change}"
+        why = f", and cannot be read: {one.why}" if one.why else ""
+        say(f"{came} is not in the journal, which could not take it: it is kept in {one.path}{why}")
 
 
 def tell_interrupted(items: list[HistoryItem]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
+from control.changelog import Kept
 from control.errors import ControlError
 from control.plane import ControlPlane
 from tui.cli import changing, looking
 from tui.cli.arguments import Options
-from tui.cli.emit import fail, tell_interrupted
+from tui.cli.emit import fail, say, tell_interrupted, tell_kept
 
 INTERRUPTED = 130
 Command = Callable[[ControlPlane, Options], Awaitable[int]]
@@ -60,18 +62,30 @@ def run(options: Options, open_plane: Callable[[Options], ControlPlane]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        return 0  # who reads has seen enough
+    except OSError as error:
+        say(f"the result could not be printed: {error.strerror or error}")
+        return 1
 
 
 async def _run(options: Options, open_plane: Callable[[Options], ControlPlane]) -> int:
     plane = open_plane(options)
     try:
+        await _say_kept(plane, options)
         if options.command != "resolve":
             await _say_interrupted(plane)
         return await COMMANDS[options.command](plane, options)
     finally:
         await plane.close()
+
+
+async def _say_kept(plane: ControlPlane, options: Options) -> None:
+    """Give the journal what it could not take before; where it still cannot, or may not be written, say so."""
+    taken: list[Kept] = []
+    with contextlib.suppress(ControlError):
+        if not options.read_only and options.command != "oncall":
+            taken = await asyncio.to_thread(plane.take_in)
+    tell_kept(await asyncio.to_thread(plane.kept), taken)
 
 
 async def _say_interrupted(plane: ControlPlane) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from adapters.ssh.codecs import haproxy_runtime
 from adapters.ssh.codecs.haproxy import HAProxyCodec
 from adapters.ssh.codecs.haproxy_config import Config
+from adapters.ssh.codecs.haproxy_request_limit import KIND as REQUEST_LIMIT
 from adapters.ssh.drivers import haproxy_counts, haproxy_proof
+from adapters.ssh.drivers.adopted import file_runs
 from adapters.ssh.drivers.nginx import pending_files
 from adapters.ssh.seam import (
     ConfigTree,
@@ -23,6 +26,7 @@ from adapters.ssh.seam import (
     Step,
     Workers,
 )
+from control.edit import Change
 from control.errors import ControlError, PlatformError, Stale, Unreachable
 from control.model import Counted, Limit, Route
 from control.ports import ProofPart, ProofState
@@ -132,6 +136,25 @@ class HAProxyDriver:
         if wrong:
             return ProofPart(ProofState.PENDING if edit.needs_reload else ProofState.NO, wrong[0])
         return ProofPart(ProofState.YES, haproxy_proof.told(step))
+
+    async def running(
+        self,
+        host: HostReader,
+        tree: ConfigTree,
+        runtime: Runtime,
+        path: str,
+        changes: Sequence[Change],
+        recorded: Mapping[str, Any],
+    ) -> ProofPart:
+        """What the running process says of itself was compared already; thresholds in rules need a process that has
+        read the file."""
+        in_rules = {definition.name for definition in Config(tree).definitions() if definition.map_key is None}
+        if any(change.ref.kind == REQUEST_LIMIT and change.ref.name in in_rules for change in changes):
+            facts = (await host.file_facts([path])).get(path)
+            return file_runs(tree, path, facts, runtime, recorded)
+        if not runtime.answers:
+            return ProofPart(ProofState.UNKNOWN, clean(runtime.why_not))
+        return ProofPart(ProofState.YES, "the running process says so")
 
     async def count(
         self,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.codecs.nginx_log import Log, Request, logs, requests
 from adapters.ssh.codecs.nginx_tree import tree_of
+from adapters.ssh.drivers.adopted import CLOCK_GRAIN, file_runs
 from adapters.ssh.seam import (
     ConfigTree,
     FileChange,
@@ -23,13 +25,12 @@ from adapters.ssh.seam import (
     Step,
     Workers,
 )
+from control.edit import Change
 from control.errors import ControlError, PlatformError
 from control.model import Counted, Limit, Route, TargetCount
 from control.ports import ProofPart, ProofState
 from control.text import clean
 
-CLOCK_GRAIN = 0.02
-"""Start times of processes are known to 10 ms."""
 _LOG_CHUNK = 4 * 1024 * 1024
 _MOST_CHUNKS = 8
 _REMEMBERED = 2000
@@ -105,6 +106,19 @@ class NginxDriver:
             return ProofPart(ProofState.PENDING, "workers with the former configuration still serve")
         detail = f"{len(workers.serving)} new workers"
         return ProofPart(ProofState.YES, f"{detail}, {retiring} old ones finish their requests" if retiring else detail)
+
+    async def running(
+        self,
+        host: HostReader,
+        tree: ConfigTree,
+        runtime: Runtime,
+        path: str,
+        changes: Sequence[Change],
+        recorded: Mapping[str, Any],
+    ) -> ProofPart:
+        """Yes, when every serving worker has read the file as it is."""
+        facts = (await host.file_facts([path])).get(path)
+        return file_runs(tree, path, facts, runtime, recorded)
 
     async def count(
         self,
