@@ -13,23 +13,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from adapters.ssh import known_hosts
+from adapters.ssh import known_command, known_hosts, ways
 from adapters.ssh.hosts import HostConfig
-from adapters.ssh.keys import KeyRing
-from adapters.ssh.shell import Done, Shell, run_once
-from control.errors import AuthError, ControlError, Unreachable
+from adapters.ssh.keys import MAXIMUM_KEYS, KeyRing
+from adapters.ssh.revoked import refuse_revoked
+from adapters.ssh.shell import Done, Shell, ShellClosed, run_once
+from adapters.ssh.ways import CONNECT_TIMEOUT
+from control.errors import AuthError, ControlError, Forbidden, Unreachable
 from control.text import clean
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
 
-CONNECT_TIMEOUT = 5.0
 CHANNEL_TIMEOUT = 5.0
 KEEPALIVE = 15
-MAXIMUM_KEYS = 6
-"""sshd closes the connection after six refused keys."""
 _BACKOFF = (0.5, 15.0)
 _BANNER_TRIES = 3
 _EXECS = 2
@@ -38,25 +37,13 @@ _KEX = ("mlkem768x25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nist
 _KEX_OLD = ("ecdh-sha2-nistp521", "diffie-hellman-group16-sha512", "diffie-hellman-group14-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
+_PROHIBITED = 1
+"""The reason of a channel that the server's configuration forbids."""
+_T = TypeVar("_T")
 
 
-class _QuickSocket:
-    """A socket that acknowledges at once: asked for after every read, since the kernel forgets it."""
-
-    def __init__(self, raw: socket.socket) -> None:
-        self._raw = raw
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._option: int | None = getattr(socket, "TCP_QUICKACK", None)
-
-    def recv(self, size: int) -> bytes:
-        data = self._raw.recv(size)
-        if self._option is not None and data:
-            with contextlib.suppress(OSError):
-                self._raw.setsockopt(socket.IPPROTO_TCP, self._option, 1)
-        return data
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
+class _NoSession(Exception):
+    """The server opens no further session."""
 
 
 class Connection:
@@ -77,6 +64,9 @@ class Connection:
         self._transport: Transport | None = None
         self._shells: dict[bool, Shell] = {}
         self._execs = threading.BoundedSemaphore(_EXECS)
+        self._narrow = False
+        """The server opens fewer sessions than we would have (`MaxSessions`): then one at a time does everything."""
+        self._turn = threading.Lock()
         self._failures = 0
         self._retry_at = 0.0
         self._last_error: ControlError | None = None
@@ -96,25 +86,59 @@ class Connection:
 
     def shell(self, script: str, timeout: float, root: bool = False) -> Done:
         """Run a script in the shell that stays open (one for us, one for root). Raises `Unreachable`."""
-        with self._told():
-            with self._lock:
-                transport = self._connected()
-                shell = self._shells.get(root)
+
+        def run() -> Done:
+            while True:
+                with self._lock:
+                    transport = self._connected()
+                    shell = self._shells.get(root)
                 if shell is None or shell.broken:
-                    shell = self._shells[root] = Shell(self._session(transport), self._name, root)
-            return shell.run(script, timeout)
+                    session = self._session(transport, timeout)
+                    with self._lock:
+                        shell = self._shells[root] = Shell(session, self._name, root)
+                try:
+                    return shell.run(script, timeout)
+                except ShellClosed:
+                    continue  # it made room for another session before it began
+
+        with self._told():
+            return self._in_turn(run, timeout)
 
     def execute(self, script: str, data: bytes, timeout: float, root: bool = False) -> Done:
         """Run a script in a session of its own, with `data` on its standard input."""
-        with self._told():
+
+        def run() -> Done:
             with self._lock:
                 transport = self._connected()
             if not self._execs.acquire(timeout=timeout):
                 raise Unreachable(f"host {self._name} is busy with other commands")
             try:
-                return run_once(self._session(transport), script, data, timeout, self._name, root)
+                return run_once(self._session(transport, timeout), script, data, timeout, self._name, root)
             finally:
                 self._execs.release()
+
+        with self._told():
+            return self._in_turn(run, timeout)
+
+    def _in_turn(self, work: Callable[[], _T], timeout: float) -> _T:
+        """Do work that needs a session; where the server opens too few, one after the other. A session that was not
+        opened has run nothing, so the work may begin again."""
+        if not self._narrow:
+            try:
+                return work()
+            except _NoSession:
+                self._narrow = True
+        if not self._turn.acquire(timeout=timeout):
+            raise Unreachable(f"host {self._name} is busy with another command, and opens no further session")
+        try:
+            return work()
+        except _NoSession as error:
+            raise Forbidden(
+                f"host {self._name}: its SSH server opens no session for us",
+                hint="allow at least one in its configuration (MaxSessions), and end other sessions of this connection",
+            ) from error
+        finally:
+            self._turn.release()
 
     def exchange(self, path: str, request: bytes, timeout: float) -> bytes:
         """Send a request to a unix socket on the host and read until it closes. `Forbidden` where not let through."""
@@ -180,13 +204,19 @@ class Connection:
         from paramiko.ssh_exception import SSHException
 
         for attempt in range(_BANNER_TRIES):
-            transport = _make_transport(self._socket())
+            stream = self._socket()
+            transport = _make_transport(stream)
+            if isinstance(stream, ways.ProxyStream):
+                transport.banner_timeout = transport.handshake_timeout = ways.PROXY_TIMEOUT
             began = time.monotonic()
             try:
                 self._handshake(transport)
                 return transport
             except SSHException as error:
+                complaint = stream.complaint() if isinstance(stream, ways.ProxyStream) else ""
                 _end(transport)
+                if complaint:
+                    raise Unreachable(f"host {self._name}: its ProxyCommand says: {complaint}") from error
                 # sshd drops connections at random when many come at once (MaxStartups)
                 slow = time.monotonic() - began > 1.0
                 if "banner" not in str(error) or slow or attempt == _BANNER_TRIES - 1:
@@ -198,60 +228,95 @@ class Connection:
         raise Unreachable(f"host {self._name} does not answer as an SSH server")
 
     def _socket(self) -> Any:
-        target = (self.config.hostname, self.config.port)
+        if self.config.proxy_command is not None:
+            return ways.by_command(self.config)
         if self._through is not None:
-            return self._through.forward(target)
-        try:
-            return _QuickSocket(socket.create_connection(target, timeout=CONNECT_TIMEOUT))
-        except TimeoutError as error:
-            raise Unreachable(f"host {self._name} ({self.config.address}): no answer in time") from error
-        except OSError as error:
-            reason = clean(error.strerror or str(error))
-            raise Unreachable(f"host {self._name} ({self.config.address}): {reason}") from error
+            return self._through.forward((self.config.hostname, self.config.port))
+        return ways.straight(self.config)
 
     def forward(self, target: tuple[str, int]) -> Channel:
-        """A channel from this host, a bastion, to another."""
+        """A channel from this host, a bastion, to another. Raises `Forbidden` where its server lets nobody through."""
+        from paramiko.ssh_exception import ChannelException
+
+        where = f"{clean(target[0])}:{target[1]}"
         with self._told():
             with self._lock:
                 transport = self._connected()
-            return transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=CHANNEL_TIMEOUT)
+            try:
+                return transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=CHANNEL_TIMEOUT)
+            except ChannelException as error:
+                if error.code == _PROHIBITED:
+                    raise Forbidden(
+                        f"bastion {self._name} does not forward to {where}: its SSH server forbids it",
+                        hint="allow it there: AllowTcpForwarding, PermitOpen, or what restricts the key",
+                    ) from error
+                raise Unreachable(f"bastion {self._name} gets no connection to {where}: {clean(error.text)}") from error
 
     def _handshake(self, transport: Transport) -> None:
-        known = self._known()
-        name = self.config.known_name
+        name, command = self.config.known_name, self.config.known_hosts_command
+        known = list(self._known())
+        if command:
+            known += known_command.ask(command, name, known_command.ORDER)[0]
         _prefer_known(transport, known_hosts.key_types(known, name))
-        transport.start_client(timeout=CONNECT_TIMEOUT)
+        transport.start_client(timeout=transport.banner_timeout)
         if not transport.initial_kex_done:
             raise Unreachable(f"host {self._name} ({self.config.address}): the SSH handshake took too long")
         key = transport.get_remote_server_key()
-        known_hosts.check(known, name, self._name, key.get_name(), key.asbytes())
+        doubt = ""
+        if command:
+            told, doubt = known_command.ask(command, name, known_command.HOSTNAME, key.get_name(), key.asbytes())
+            known += told
+        if self.config.revoked is not None:
+            refuse_revoked(self.config.revoked, self._name, key.get_name(), key.asbytes())
+        known_hosts.check(known, name, self._name, key.get_name(), key.asbytes(), doubt)
         self._authenticate(transport)
         transport.set_keepalive(KEEPALIVE)
 
     def _authenticate(self, transport: Transport) -> None:
-        from paramiko.ssh_exception import AuthenticationException
+        from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType
 
-        offered: list[str] = []
+        user, offered, closed = clean(self.config.user), list[str](), False
         for candidate in self._keys.candidates(self.config):
             try:
                 more = transport.auth_publickey(self.config.user, candidate.key)
+            except BadAuthenticationType as error:
+                takes = clean(", ".join(error.allowed_types)) or "nothing that we know"
+                raise AuthError(f"host {self._name} takes no key for user {user}, only: {takes}") from error
             except AuthenticationException:
-                offered.append(candidate.what)
-                if len(offered) == MAXIMUM_KEYS or not transport.is_active():
+                offered.append(clean(candidate.what))
+                closed = not transport.is_active()
+                if len(offered) == MAXIMUM_KEYS or closed:
                     break
                 continue
             if more:
                 raise AuthError(f"host {self._name} asks for more than a key ({clean(', '.join(more))})")
             return
+        ended = f"; it closed the connection after {len(offered)} of them (MaxAuthTries)" if closed else ""
+        advice = "; name the right one with IdentityFile and IdentitiesOnly" if closed else ""
         raise AuthError(
-            f"host {self._name} accepts no key of ours for user {clean(self.config.user)}",
-            hint=f"offered: {', '.join(offered)}",
+            f"host {self._name} accepts no key of ours for user {user}{ended}",
+            hint=f"offered: {', '.join(offered)}{advice}",
         )
 
-    def _session(self, transport: Transport) -> Channel:
-        channel = transport.open_session(timeout=CHANNEL_TIMEOUT)
-        channel.settimeout(CHANNEL_TIMEOUT)
-        return channel
+    def _session(self, transport: Transport, timeout: float) -> Channel:
+        """A new session. Where the server opens only few, shells that stay open without work make room for it; it
+        counts them until their processes have ended."""
+        from paramiko.ssh_exception import ChannelException
+
+        end = time.monotonic() + min(timeout, CHANNEL_TIMEOUT)
+        while True:
+            try:
+                channel = transport.open_session(timeout=CHANNEL_TIMEOUT)
+                channel.settimeout(CHANNEL_TIMEOUT)
+                return channel
+            except ChannelException as error:
+                if not self._narrow or time.monotonic() > end:
+                    raise _NoSession from error
+            with self._lock:
+                shells = list(self._shells.values())
+            for shell in shells:
+                shell.make_room()
+            time.sleep(0.03)
 
     def _drop(self) -> None:
         self._shells.clear()

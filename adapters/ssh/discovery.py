@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from adapters.ssh.seam import Probe, Process, Worker, Workers
+from adapters.ssh.sudo import trouble
 from control.deckfile import ProxyConfig
 from control.errors import PlatformError
 from control.text import clean
@@ -63,6 +64,7 @@ def parse_probe(text: str, host: str, began: float, ended: float) -> Probe:
         versions=versions,
         builds=builds,
         rights=dict.fromkeys(_filled(parts.get("rights", [])), True),
+        sudo_trouble=trouble("\n".join(parts.get("sudo", [])).encode("utf-8", "surrogateescape")),
     )
 
 

@@ -33,6 +33,8 @@ async def _check_host(reader: SshReader, name: str) -> list[Check]:
     offset = probe.clock - probe.read_at
     if abs(offset) > CLOCK_SECONDS:
         checks.append(Check(f"clock {shown}", "warn", f"{offset:+.0f} s against ours", "set its clock: ages are wrong"))
+    if probe.sudo_trouble is not None:
+        checks.append(Check(f"sudo {shown}", "warn", *probe.sudo_trouble))
     if not sites:
         hint = "name its `proxies` in the deck file"
         checks.append(Check(f"proxies {shown}", "warn", "neither nginx nor HAProxy runs there", hint))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from adapters.ssh import ssh_config, tokens
 from control.deckfile import SshConfig
 from control.errors import DeckError
 
@@ -18,7 +20,8 @@ _HOST = re.compile(r"[A-Za-z0-9_.:%\[\]-]{1,255}")
 _USER = re.compile(r"[A-Za-z0-9_.@\\+-]{1,64}")
 _SSH_TIMEOUT = 5.0
 _MAXIMUM_HOPS = 8
-_MAXIMUM_INCLUDES = 16
+
+_YES = ("yes", "true")
 
 Options = Mapping[str, list[str]]
 """Lower-case keyword -> its values, in order."""
@@ -36,11 +39,18 @@ class HostConfig:
     port: int
     user: str
     identity_files: tuple[str, ...] = ()
+    certificate_files: tuple[str, ...] = ()
     identities_only: bool = False
     agent: str | None = None
     """Path of an agent's socket where ssh config names one; `none` for no agent; None for the usual one."""
     key_alias: str | None = None
     known_hosts: tuple[str, ...] = ()
+    known_hosts_command: tuple[str, ...] = ()
+    """`KnownHostsCommand` as words, with the tokens of a key (%H, %I, %K, %t, %f) still in them."""
+    revoked: str | None = None
+    """Path of a `RevokedHostKeys` file."""
+    proxy_command: str | None = None
+    """A shell command whose standard input and output are the way to the host."""
     jumps: tuple[HostConfig, ...] = ()
     """Bastions, nearest first."""
 
@@ -70,23 +80,62 @@ def _resolve(name: str, ssh: SshConfig, lookup: Lookup, user: str | None, depth:
     if config is not None and not Path(config).is_file():
         raise DeckError(f"ssh config '{config}' is not there", hint="correct `config` in the deck file's ssh section")
     options = lookup(target, at or user, config)
-    if _one(options, "proxycommand") not in (None, "none"):
-        raise DeckError(f"host '{name}' uses ProxyCommand, which is not supported", hint="use ProxyJump instead")
-    jumps = _hops(_one(options, "proxyjump"), ssh, lookup, depth)
+    hostname = _one(options, "hostname") or target
+    about = tokens.About(
+        given=target,
+        hostname=hostname,
+        port=port or _port(_one(options, "port"), name),
+        user=at or user or _one(options, "user") or getpass.getuser(),
+        alias=_one(options, "hostkeyalias"),
+        jump=_one(options, "proxyjump") or "",
+    )
     own_files = (str(Path(ssh.known_hosts).expanduser()),) if ssh.known_hosts else ()
     known = [*_words(options, "userknownhostsfile"), *_words(options, "globalknownhostsfile")]
     return HostConfig(
         name=name,
-        hostname=_one(options, "hostname") or target,
-        port=port or _port(_one(options, "port"), name),
-        user=at or user or _one(options, "user") or getpass.getuser(),
-        identity_files=tuple(_expand(value) for value in options.get("identityfile", [])),
-        identities_only=_one(options, "identitiesonly") == "yes",
+        hostname=hostname,
+        port=about.port,
+        user=about.user,
+        identity_files=_paths(options, "identityfile", "IdentityFile", about),
+        certificate_files=_paths(options, "certificatefile", "CertificateFile", about),
+        identities_only=_one(options, "identitiesonly") in _YES,
         agent=_agent(_one(options, "identityagent")),
-        key_alias=_one(options, "hostkeyalias"),
+        key_alias=about.alias,
         known_hosts=own_files + tuple(_expand(path) for path in known if path != "none"),
-        jumps=jumps,
+        known_hosts_command=_known_hosts_command(_one(options, "knownhostscommand"), about),
+        revoked=next(iter(_paths(options, "revokedhostkeys", "RevokedHostKeys", about)), None),
+        proxy_command=_proxy_command(options, name, about),
+        jumps=_hops(_one(options, "proxyjump"), about, ssh, lookup, depth),
     )
+
+
+def _paths(options: Options, keyword: str, shown: str, about: tokens.About) -> tuple[str, ...]:
+    values = options.get(keyword, [])
+    return tuple(tokens.expand_path(value, about, shown) for value in values if value.strip('"') != "none")
+
+
+def _proxy_command(options: Options, name: str, about: tokens.About) -> str | None:
+    command = _one(options, "proxycommand")
+    if command in (None, "none"):
+        return None
+    if _one(options, "proxyusefdpass") in _YES:
+        raise DeckError(
+            f"host '{name}' uses ProxyUseFdpass, which is not supported", hint="use ProxyJump, or a plain ProxyCommand"
+        )
+    known = about.tokens()
+    return tokens.percent(command, {letter: known[letter] for letter in "hnpr"}, "ProxyCommand")
+
+
+def _known_hosts_command(command: str | None, about: tokens.About) -> tuple[str, ...]:
+    """The command's words with the tokens of the host replaced; those of a key wait for the key."""
+    if command in (None, "none"):
+        return ()
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise DeckError(f"KnownHostsCommand of host '{about.given}' is not a command: {error}") from error
+    kept = [re.sub(r"%(%|[HIKtf])", lambda found: found[0].replace("%", "%%"), word) for word in words]
+    return tuple(tokens.expand(word, about, "KnownHostsCommand") for word in kept)
 
 
 def split_target(text: str) -> tuple[str, str | None, int | None]:
@@ -129,40 +178,16 @@ def _ask_ssh(host: str, user: str | None, config: str | None) -> Options:
 
 
 def _read_config(host: str, user: str | None, config: str | None) -> Options:
-    """The same from paramiko's reader, which knows no Include, where there is no ssh program."""
-    from paramiko import SSHConfig
-
-    path = Path(config) if config else Path("~/.ssh/config").expanduser()
-    text = expand_includes(path) if path.is_file() else ""
-    found: Mapping[str, Any] = dict(SSHConfig.from_text(text).lookup(host))
-    options = {key: list(value) if isinstance(value, list) else [str(value)] for key, value in found.items()}
-    options.setdefault("userknownhostsfile", ["~/.ssh/known_hosts ~/.ssh/known_hosts2"])
-    options.setdefault("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"])
-    options.setdefault("identityfile", [f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa")])
-    return options
+    """The same from our own reader, where there is no ssh program."""
+    return ssh_config.read(host, user, Path(config) if config else None)
 
 
-def expand_includes(path: Path, depth: int = 0) -> str:
-    """The text of an ssh config file with its `Include` lines replaced by the files they name."""
-    if depth > _MAXIMUM_INCLUDES:
-        raise DeckError(f"ssh config '{path}': Include goes in a circle")
-    lines: list[str] = []
-    for line in path.read_text("utf-8", "replace").splitlines():
-        found = re.match(r"\s*include[\s=]+(.+)", line, re.IGNORECASE)
-        if not found:
-            lines.append(line)
-            continue
-        for pattern in found[1].replace('"', " ").split():
-            full = Path(pattern).expanduser()
-            full = full if full.is_absolute() else Path("~/.ssh").expanduser() / full
-            lines += [expand_includes(one, depth + 1) for one in sorted(full.parent.glob(full.name)) if one.is_file()]
-    return "\n".join(lines)
-
-
-def _hops(text: str | None, ssh: SshConfig, lookup: Lookup, depth: int) -> tuple[HostConfig, ...]:
+def _hops(text: str | None, about: tokens.About, ssh: SshConfig, lookup: Lookup, depth: int) -> tuple[HostConfig, ...]:
     if text in (None, "none"):
         return ()
     hops: list[HostConfig] = []
+    known = about.tokens()
+    text = tokens.percent(text, {letter: known[letter] for letter in "hnpr"}, "ProxyJump")
     for hop in text.split(","):
         config = _resolve(hop.strip(), ssh, lookup, None, depth + 1)
         hops += [*config.jumps, replace(config, jumps=())] if not hops else [replace(config, jumps=())]
@@ -179,7 +204,12 @@ def _words(options: Options, keyword: str) -> list[str]:
 
 
 def _agent(value: str | None) -> str | None:
-    return None if value in (None, "SSH_AUTH_SOCK") else _expand(value)
+    """`$NAME` is the variable that holds the path; tokens and `${NAME}` are replaced where the value comes from."""
+    if value in (None, "SSH_AUTH_SOCK"):
+        return None
+    if value.startswith("$"):
+        return os.environ.get(value[1:]) or "none"
+    return _expand(value)
 
 
 def _expand(path: str) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.ssh.patterns import matches_any
 from control.errors import AuthError
 from control.text import clean
 
@@ -87,14 +88,7 @@ def matches(names: str, name: str) -> bool:
     """Does the first field of a line stand for `name` (`host`, or `[host]:port`)? A `!pattern` that matches rules."""
     if names.startswith("|"):
         return _hash_matches(names, name)
-    matched = False
-    for pattern in names.split(","):
-        negated = pattern.startswith("!")
-        if _glob(pattern.removeprefix("!").lower(), name.lower()):
-            if negated:
-                return False
-            matched = True
-    return matched
+    return matches_any(names.split(","), name)
 
 
 def _hash_matches(names: str, name: str) -> bool:
@@ -108,32 +102,24 @@ def _hash_matches(names: str, name: str) -> bool:
     return hmac.compare_digest(hmac.new(salt, name.lower().encode(), hashlib.sha1).digest(), digest)
 
 
-def _glob(pattern: str, name: str) -> bool:
-    """`*` and `?` only; brackets are plain characters, since `[host]:port` is written with them."""
-    translated = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    return re.fullmatch(translated, name, re.DOTALL) is not None
-
-
 def key_types(known: Sequence[KnownKey], name: str) -> list[str]:
     """The key types known for `name`, so that the connection asks for one of them."""
     return list(dict.fromkeys(key.key_type for key in known if not key.marker and matches(key.names, name)))
 
 
-def check(known: Sequence[KnownKey], name: str, host: str, key_type: str, key: bytes) -> None:
+def check(known: Sequence[KnownKey], name: str, host: str, key_type: str, key: bytes, doubt: str = "") -> None:
     """Accept the key that `host` showed, or raise `AuthError` that says why not and what to do.
 
     `name` is the host as known_hosts files hold it, `host` as the user knows it. A key held for the host without its
-    port is accepted too, as ssh does.
+    port is accepted too, as ssh does. A `@revoked` line counts for its host on every port.
+    `doubt` is what else might have known the host and could not be asked.
     """
-    plain = name[1:].partition("]")[0] if name.startswith("[") else name
-    of_host = [one for one in known if matches(one.names, name) or (plain != name and matches(one.names, plain))]
+    plain = _without_port(name)
     shown = f"{clean(key_type)} {fingerprint(key)}"
-    for one in of_host:
-        if one.marker == "@revoked" and one.key == key:
-            raise AuthError(
-                f"host {host} shows a REVOKED key: {shown} ({one.where})",
-                hint="somebody may be posing as this host: connect to it no more and tell its owner",
-            )
+    for one in known:
+        if one.marker == "@revoked" and one.key == key and _on_any_port(one.names, name, plain):
+            raise revoked(host, shown, one.where)
+    of_host = [one for one in known if matches(one.names, name) or (plain != name and matches(one.names, plain))]
     if any(not one.marker and one.key == key for one in of_host):
         return
     held = [one for one in of_host if not one.marker and matches(one.names, name)]
@@ -143,16 +129,38 @@ def check(known: Sequence[KnownKey], name: str, host: str, key_type: str, key: b
             f"host key of {host} has CHANGED: it shows {shown}, known is {old}",
             hint="ask the host's owner whether the key was renewed; only then remove the old line from that file",
         )
-    raise _unknown(of_host, name, host, key_type, key, shown)
+    raise _unknown(of_host, name, host, key_type, key, shown, doubt)
 
 
-def _unknown(of_host: list[KnownKey], name: str, host: str, key_type: str, key: bytes, shown: str) -> AuthError:
+def revoked(host: str, shown: str, where: str) -> AuthError:
+    """What is said of a key that somebody revoked. `shown` is its type and fingerprint, `where` what revokes it."""
+    return AuthError(
+        f"host {host} shows a REVOKED key: {shown} ({where})",
+        hint="somebody may be posing as this host: connect to it no more and tell its owner",
+    )
+
+
+def _without_port(name: str) -> str:
+    return name[1:].partition("]")[0] if name.startswith("[") else name
+
+
+def _on_any_port(names: str, name: str, plain: str) -> bool:
+    """Does a line stand for the host, whatever port it names? Of a hashed name only this port and none can be told."""
+    if names.startswith("|"):
+        return any(_hash_matches(names, one) for one in {name, plain, f"[{plain}]:22"})
+    patterns = [re.sub(r"^(!?)\[(.*)\]:.*$", r"\1\2", pattern) for pattern in names.split(",")]
+    return matches_any(names.split(","), name) or matches_any(patterns, plain)
+
+
+def _unknown(
+    of_host: list[KnownKey], name: str, host: str, key_type: str, key: bytes, shown: str, doubt: str
+) -> AuthError:
     line = shlex.quote(f"{name} {clean(key_type)} {base64.b64encode(key).decode()}")
     path = pinned_file()
     algorithm = key_type.removeprefix("ssh-").partition("-")[0]
-    why = ""
+    why = f"; {doubt}" if doubt else ""
     if any(one.marker == "@cert-authority" for one in of_host):
-        why = "; it is verified by a certificate authority, which is not supported: pin its own key"
+        why += "; it is verified by a certificate authority, which is not supported: pin its own key"
     return AuthError(
         f"host key of {host} is unknown: {shown}{why}",
         hint=f"compare it with 'ssh-keygen -lf /etc/ssh/ssh_host_{algorithm}_key.pub' on the host itself; "

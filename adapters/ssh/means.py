@@ -47,9 +47,10 @@ async def means_of(
     root = probed.uid == 0 or (sudo and probed.rights.get("shell", False))
     pids = [workers.master] if workers.master else [worker.pid for worker in workers.workers]
     signals = root
+    allowed = await host.rights(paths, pids)
+    _refuse_impossible(host.host, paths, allowed)
     if not root:
-        allowed = await host.rights(paths, pids)
-        _require(host.host, paths, allowed)
+        _require(host.host, paths, allowed, probed.sudo_trouble if sudo else None)
         signals = all(("K", str(pid)) in allowed for pid in pids)
     chosen = _Choice(host.host, proxy, probed, workers, sudo and not root)
     process = chosen.process
@@ -74,17 +75,40 @@ def main_files(proxy: ProxyConfig, probed: Probe) -> list[str]:
     return [checked(proxy.config)]
 
 
-def _require(host: str, paths: Sequence[str], allowed: set[tuple[str, str]]) -> None:
+def _refuse_impossible(host: str, paths: Sequence[str], allowed: set[tuple[str, str]]) -> None:
+    """Name what not even root could write."""
+    for path in paths:
+        if ("R", path) in allowed:
+            raise Forbidden(
+                f"host {clean(host)}: {clean(path)} is on a read-only file system",
+                hint="mount it read-write, or change the file where it comes from",
+            )
+        if ("I", path) in allowed:
+            raise Forbidden(
+                f"host {clean(host)}: {clean(path)} or its folder is immutable (chattr)",
+                hint="somebody protects it on purpose: ask them, or chattr -i it there",
+            )
+
+
+def _require(
+    host: str, paths: Sequence[str], allowed: set[tuple[str, str]], sudo_trouble: tuple[str, str] | None
+) -> None:
+    """`sudo_trouble`: why sudo, which the deck file allows, gives no root shell."""
+    cause = f", and {sudo_trouble[0]}" if sudo_trouble else ""
     for path in paths:
         if ("W", path) not in allowed:
             raise Forbidden(
-                f"host {clean(host)}: this user may not replace {clean(path)} in its folder",
-                hint="give the group write access to file and folder, or allow sudo and set `sudo: true`",
+                f"host {clean(host)}: this user may not replace {clean(path)} in its folder{cause}",
+                hint=sudo_trouble[1]
+                if sudo_trouble
+                else "give the group write access to file and folder, or allow sudo and set `sudo: true`",
             )
         if ("O", path) not in allowed:
             raise Forbidden(
-                f"host {clean(host)}: {clean(path)} belongs to somebody else, and its owner could not be kept",
-                hint="make this user its owner, or allow sudo and set `sudo: true`",
+                f"host {clean(host)}: {clean(path)} belongs to somebody else, and its owner could not be kept{cause}",
+                hint=sudo_trouble[1]
+                if sudo_trouble
+                else "make this user its owner, or allow sudo and set `sudo: true`",
             )
 
 

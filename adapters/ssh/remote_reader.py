@@ -97,7 +97,9 @@ class RemoteReader:
             return
         where = ", ".join(clean(main) for main in mains)
         if parts.unreadable:
-            raise Forbidden(f"host {clean(self.host)}: {where} is not readable for this user", hint=_READ_HINT)
+            trouble = self._known().sudo_trouble if self._sudo else None
+            cause, hint = (f", and {trouble[0]}", trouble[1]) if trouble else ("", _READ_HINT)
+            raise Forbidden(f"host {clean(self.host)}: {where} is not readable for this user{cause}", hint=hint)
         raise NotFound(f"host {clean(self.host)}: there is no {where}", hint="name `config` of this proxy in the deck")
 
     def _fetch(self, globs: Sequence[str], folders: Sequence[str], root: bool, first: bool) -> tuple[bytes, str]:

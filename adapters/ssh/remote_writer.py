@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -15,7 +16,7 @@ from adapters.ssh.seam import FileReplacement
 from adapters.ssh.shell import Done, assign
 from adapters.ssh.sockets import Sockets
 from adapters.ssh.write_script import REPLACE
-from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale
+from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale, Unreachable
 from control.text import clean, clean_lines
 
 LOCK_WAIT = 10
@@ -34,6 +35,7 @@ _MEANING = {
     "reload": "rolled back: the old file is in force",
     "adoption": "rolled back: the old file is in force again",
     "refused": "nothing was written",
+    "forbidden": "nothing was written",
 }
 
 
@@ -51,25 +53,28 @@ class RemoteWriter:
         paths = [change.path for change in replacement.files]
         workers = await self._reader.workers(replacement.proxy)
         means = await means_of(self._reader, replacement.proxy, workers, paths, self._sudo, replacement.reload)
-        script, data = _script(replacement, means)
+        mark = secrets.token_hex(16)
+        script, data = _script(replacement, means, mark)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
         done = await pool.on(self._connection, self._connection.execute, script, data, limit, means.root)
-        return self._outcome(done, replacement)
+        return self._outcome(done, replacement, mark)
 
-    def _outcome(self, done: Done, replacement: FileReplacement) -> str:
-        lines = done.out.decode("utf-8", "replace").splitlines()
-        status = lines[0] if lines else ""
+    def _outcome(self, done: Done, replacement: FileReplacement, mark: str) -> str:
+        """What the verdict says. What else was printed, before it or among its lines, decides nothing."""
+        said = (b"\n" + done.out).partition(f"\n{mark} ".encode())[2].decode("utf-8", "replace")
+        status, *lines = said.splitlines() or [""]
         if status == "OK":
             files = ", ".join(PurePosixPath(change.path).name for change in replacement.files)
-            said = f"replaced {clean(files)}"
-            return f"{said}, reloaded, {clean(lines[1])} new workers" if replacement.reload else said
+            told = f"replaced {clean(files)}"
+            number = next((line for line in lines if line.isdigit()), "0")
+            return f"{told}, reloaded, {number} new workers" if replacement.reload else told
         host = clean(self.host)
         if not status.startswith("FAIL "):
-            if done.error.startswith(b"sudo:"):
-                raise Forbidden(f"host {host}: {done.reason}")
-            raise PlatformError(f"host {host}: the write ended without a verdict: {done.reason}")
+            raise Unreachable(
+                f"host {host}: the write ended without a verdict ({done.reason}): what came of it is not known"
+            )
         kind = status.removeprefix("FAIL ")
-        detail = clean(clean_lines("\n".join(lines[1:])).strip().replace("\n", "; "), 1000)
+        detail = clean(clean_lines("\n".join(lines)).strip().replace("\n", "; "), 1000)
         meaning = _MEANING.get(kind)
         raise _ERRORS.get(kind, PlatformError)(f"host {host}: {detail}{f'; {meaning}' if meaning else ''}")
 
@@ -90,8 +95,9 @@ class RemoteWriter:
         """The connection is the reader's."""
 
 
-def _script(replacement: FileReplacement, means: Means) -> tuple[str, bytes]:
+def _script(replacement: FileReplacement, means: Means, mark: str) -> tuple[str, bytes]:
     values: dict[str, str | int] = {
+        "VERDICT": mark,
         "KIND": replacement.proxy.kind,
         "N": len(replacement.files),
         "FOLDER": str(PurePosixPath(replacement.files[0].path).parent),

@@ -41,14 +41,18 @@ command -v haproxy >/dev/null 2>&1 && haproxy -v | head -n 1
 echo "@@sockets"
 sed -n 's/^[^ ]* [^ ]* [^ ]* 00010000 [^ ]* [^ ]* [^ ]* \(\/.*\)$/\1/p' /proc/net/unix | head -n 200
 echo "@@rights"
+e=
 if [ "$SUDO" = 1 ]; then
-  sudo -n -l /bin/sh >/dev/null 2>&1 && echo "shell"
+  if e=$(sudo -n -l /bin/sh 2>&1) && e=$(sudo -n /bin/sh -c : 2>&1); then echo "shell"; e=
+  else e="sudo: ${e:-may not run /bin/sh}"; fi
   for n in nginx haproxy; do
     sudo -n -l systemctl reload $n >/dev/null 2>&1 && echo "systemctl reload $n"
   done
   x=$(command -v nginx) && sudo -n -l "$x" -t >/dev/null 2>&1 && echo "nginx -t"
   x=$(command -v nginx) && sudo -n -l "$x" -s reload >/dev/null 2>&1 && echo "nginx -s reload"
 fi
+echo "@@sudo"
+printf '%s\n' "$e"
 """
     + PROCESSES
 )
@@ -119,11 +123,20 @@ IFS=$NL; set -f
 for p in $PATHS; do
   [ -w "$p" ] && [ -w "${p%/*}/" ] && printf 'W\t%s\n' "$p"
   [ -O "$p" ] && printf 'O\t%s\n' "$p"
+  for w in "$p" "${p%/*}/"; do
+    a=$(lsattr -d -- "$w" 2>/dev/null) && case ${a%% *} in *i*|*a*) printf 'I\t%s\n' "$p";; esac
+  done
+  best=; how=
+  while IFS=' ' read -r _ _ _ _ m o rest; do
+    case $p/ in "${m%/}"/*) [ "${#m}" -ge "${#best}" ] && { best=$m; how=,$o,${rest##* },; };; esac
+  done < /proc/self/mountinfo
+  case $how in *,ro,*) printf 'R\t%s\n' "$p";; esac
 done
 for d in $PIDS; do kill -0 "$d" 2>/dev/null && printf 'K\t%s\n' "$d"; done
 """
-"""What this user may do, without doing it: write a file and its folder, keep its owner, signal a process. Variables:
-PATHS and PIDS (a line each)."""
+"""What this user may do, without doing it: write a file and its folder (W), keep its owner (O), signal a process (K);
+and what not even root may: write an immutable file or into such a folder (I), write to a read-only file system (R).
+Variables: PATHS and PIDS (a line each)."""
 
 LOG_TAIL = r"""
 [ -f "$LOG" ] || { echo missing; exit 0; }

@@ -127,6 +127,8 @@ class Probe:
     """`nginx` -> its default configuration path."""
     rights: Mapping[str, bool] = field(default_factory=dict)
     """What `sudo -n -l` says: `shell`, `nginx -t`, `nginx -s reload`, `systemctl reload nginx`, …"""
+    sudo_trouble: tuple[str, str] | None = None
+    """(cause, what to do), where sudo was asked for a root shell and gives none."""
 
 
 @dataclass(frozen=True, slots=True)

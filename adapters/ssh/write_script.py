@@ -4,14 +4,34 @@ from __future__ import annotations
 
 REPLACE = r"""
 trap '' HUP INT TERM PIPE  # a connection that breaks leaves a script that finishes or cleans up
-say() { printf '%s\n' "$@"; }
+verdict() { printf '\n%s %s\n' "$VERDICT" "$1"; shift; printf '%s\n' "$@"; }
 each() { i=1; while [ "$i" -le "$N" ]; do
   eval "P=\$P$i E=\$E$i H=\$H$i L=\$L$i T=\$T$i B=\$B$i"; "$1" || return 1; i=$((i + 1)); done; }
 sum() { s=$(sha256sum < "$1") || return 1; s=${s%% *}; }
 names() { D=${P%/*}; F=${P##*/}; eval "T$i=\$D/.\$F.deck.$$.new B$i=\$D/.\$F.deck.$$.old"; }
 drop() { rm -f -- "$T" "$B"; }
 finish() { each drop; [ -z "$MADE" ] || rm -rf -- "$MADE"; }
-fail() { finish; say "FAIL $1" "$2"; exit 0; }
+fail() { finish; verdict "FAIL $1" "$2"; exit 0; }
+alive() {
+  [ "$1" != $$ ] || return 1
+  c=; { read -r c < "/proc/$1/comm"; } 2>/dev/null
+  case $c in sh|dash|bash|ash|busybox) return 0;; *) return 1;; esac
+}
+sweep() {  # what runs that were killed left beside the file: nobody else is at it, since we hold the lock
+  for f in "${P%/*}"/.*.deck.*.new "${P%/*}"/.*.deck.*.old; do
+    [ -f "$f" ] && ! [ -L "$f" ] || continue
+    o=${f%.*}; o=${o##*.}
+    case $o in ''|*[!0-9]*) continue;; esac
+    alive "$o" || rm -f -- "$f"
+  done
+}
+obstacle() {  # what keeps even root from replacing the file; $1: what a program said of it
+  case $1 in *"Read-only file system"*) printf '%s' "$P is on a read-only file system"; return;; esac
+  for w in "$P" "${P%/*}"; do
+    a=$(lsattr -d -- "$w" 2>/dev/null) || continue
+    case ${a%% *} in *i*|*a*) printf '%s' "$w is immutable (chattr)"; return;; esac
+  done
+}
 
 # --- one at a time: the lock is on the folder itself, so no file is made and every user can hold it
 MADE=
@@ -24,7 +44,7 @@ lock() {
   k=$FOLDER/.trafficdeck.lock; t=0
   until mkdir "$k" 2>/dev/null; do
     o=$(cat "$k/pid" 2>/dev/null)
-    [ -n "$o" ] && ! [ -d "/proc/$o" ] && { rm -rf -- "$k"; continue; }
+    [ -n "$o" ] && ! alive "$o" && { rm -rf -- "$k"; continue; }
     [ "$t" -lt "$WAIT" ] || fail locked "somebody else is changing $FOLDER (process $o)"
     t=$((t + 1)); sleep 1
   done
@@ -40,7 +60,11 @@ whole() {
 }
 same() { sum "$P" && [ "$s" = "$E" ] || fail stale "$P was changed: sha256 is now $s"; }
 receive() {
-  ( set -C; : > "$T" ) 2>/dev/null || fail refused "no file can be made beside $P: $( { : > "$T"; } 2>&1 )"
+  if ! ( set -C; : > "$T" ) 2>/dev/null; then
+    e=$( { : > "$T"; } 2>&1 ); o=$(obstacle "$e")
+    [ -z "$o" ] || fail forbidden "$o"
+    fail refused "no file can be made beside $P: $e"
+  fi
   cp --attributes-only --preserve=all -- "$P" "$T" 2>/dev/null ||
     { chmod "$(stat -c %a -- "$P")" "$T"; chown "$(stat -c %u:%g -- "$P")" "$T" 2>/dev/null; }
   if [ "$i" -lt "$N" ]; then o=$( { dd bs=1 count="$L" 2>/dev/null > "$T"; } 2>&1 )
@@ -118,7 +142,7 @@ proved() {
 }
 swap() {
   ln -- "$P" "$B" 2>/dev/null || cp -p -- "$P" "$B" || return 1
-  mv -fT -- "$T" "$P" || { rm -f -- "$B"; return 1; }
+  e=$(mv -fT -- "$T" "$P" 2>&1) || { rm -f -- "$B"; return 1; }
   eval "S$i=1"; flush "${P%/*}/"
 }
 reload() { ( trap - HUP INT TERM PIPE; eval "$RELOAD" ) 2>&1 9<&-; }
@@ -129,6 +153,7 @@ back() { each restore; }
 i=1; while [ "$i" -le "$N" ]; do eval "S$i=0"; i=$((i + 1)); done
 each names
 lock
+each sweep
 each whole
 each same
 if [ "$RELOADS" = 1 ]; then
@@ -140,7 +165,11 @@ preflight
 sync_new() { flush "$T"; }
 each sync_new
 each same
-each swap || { back; fail refused "$P could not be replaced; the old file is in force"; }
+each swap || {
+  o=$(obstacle "$e"); why="$P could not be replaced: ${e##*: }"
+  back; [ -z "$o" ] || fail forbidden "$o"
+  fail refused "$why; the old file is in force"
+}
 each unmoved || { back; fail stale "$P was changed while it was being replaced; that change is kept"; }
 if [ -n "$VALIDATE" ] && [ "$CHECKED" = 0 ]; then
   o=$( ( surroundings; eval "$VALIDATE" ) 2>&1 9<&- ) || { back; fail invalid "$o"; }
@@ -150,12 +179,13 @@ if [ "$RELOADS" = 1 ]; then
   proved || { back; reload >/dev/null; fail adoption "the reload was not adopted within $ADOPT s"; }
 fi
 finish
-say "OK" "${new:-0}"
+verdict "OK" "${new:-0}"
 """
 """Variables: KIND, N, P1.. (paths), E1.. (expected sha256), H1.. (new sha256), L1.. (bytes), FOLDER (lock), WAIT and
-ADOPT (seconds), ROOT, RELOADS (1 or 0), RELOAD, VALIDATE, BESIDE (quoted words), MASTER (pid), CWD. The new texts
-follow on standard input. Answer: `OK` and the number of new workers, or `FAIL kind` and the reason; nothing is written
-or everything is put back when it fails.
+ADOPT (seconds), ROOT, RELOADS (1 or 0), RELOAD, VALIDATE, BESIDE (quoted words), MASTER (pid), CWD,
+VERDICT (a mark made up for this run). The new texts follow on standard input. Answer, on a line that begins with the
+mark: `OK`, then the number of new workers; or `FAIL kind`, then the reason; nothing is written or everything is put
+back when it fails. What a killed run left is taken away first.
 
 A worker is new when it is not in OLD, the workers before the reload. nginx adopts when no old worker serves any more
 (old ones that still stream are "shutting down"); HAProxy's old worker drains under the same name, so there it is

@@ -30,7 +30,7 @@ _FOLDERS = {
     "home": "/home",
 }
 _SSHD = """\
-ListenAddress {address}:{port}
+{more}ListenAddress {address}:{port}
 HostKey {root}/host_key
 AuthorizedKeysFile {root}/authorized/%u
 PidFile none
@@ -134,6 +134,10 @@ class Host:
         self.port = free_port(address)
         self.forwarding = forwarding
         self.small_disk = False
+        self.sshd = ""
+        """Lines of its sshd_config that come before the usual ones."""
+        self.mounts: list[str] = []
+        """Commands that change its mounts before its servers start."""
         self.sudoers = f"{USER} ALL=(root) NOPASSWD: /bin/sh\n"
         self.process: subprocess.Popen[bytes] | None = None
         self.init = 0
@@ -175,12 +179,13 @@ class Host:
         (self.root / "sudoers.d" / "deck").write_text(self.sudoers)
         (self.root / "sudoers.d" / "deck").chmod(0o440)
         forwarding = "yes" if self.forwarding else "no"
-        config = _SSHD.format(address=self.address, port=self.port, root="/mnt", forwarding=forwarding)
+        config = _SSHD.format(address=self.address, port=self.port, root="/mnt", forwarding=forwarding, more=self.sshd)
         (self.root / "sshd_config").write_text(config)
         binds = [f"mount --bind /mnt/{name} {place}" for name, place in _FOLDERS.items()]
         binds += [f"mount --bind /mnt/{name} /etc/{name}" for name in ("passwd", "group", "shadow", "hosts")]
         if self.small_disk:
             binds.append("mount -t tmpfs -o size=64k tmpfs /etc/nginx && cp -a /mnt/nginx/. /etc/nginx/")
+        binds += self.mounts
         run = "/usr/sbin/nginx -g 'daemon off;' &\n/usr/sbin/haproxy -W -f /etc/haproxy/haproxy.cfg &\n"
         lines = [f"mount --bind {self.root} /mnt", *binds, f"hostname {self.name}"]
         script = (
@@ -200,6 +205,17 @@ class Host:
             wait_port(self.address, 8081)
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         self.init = int(children[0])
+
+    def login_shell(self, user: str, text: str) -> None:
+        """Give a user a login shell of its own, which gets `-c COMMAND` from sshd. Before `start`."""
+        shell = self.root / "home" / f"shell-{user}"
+        shell.write_text(f"#!/bin/sh\n{text}")
+        shell.chmod(0o755)
+        lines = (self.root / "passwd").read_text().splitlines()
+        changed = [
+            line.rpartition(":")[0] + f":/home/shell-{user}" if line.startswith(f"{user}:") else line for line in lines
+        ]
+        (self.root / "passwd").write_text("\n".join(changed) + "\n")
 
     def stop(self) -> None:
         if self.process is not None:

@@ -94,7 +94,7 @@ def test_jumps_are_resolved_themselves() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"proxycommand": ["nc %h %p"]}, "ProxyCommand"),
+        ({"proxycommand": ["nc %h %p"], "proxyusefdpass": ["yes"]}, "ProxyUseFdpass"),
         ({"proxyjump": ["a"]}, "circle"),
         ({"port": ["many"]}, "port"),
     ],
@@ -109,20 +109,42 @@ def test_a_missing_config_is_told(tmp_path: Path) -> None:
         hosts.resolve("a", SshConfig(("a",), config=str(tmp_path / "none")), _lookup({}))
 
 
-def test_includes_are_expanded(tmp_path: Path) -> None:
-    (tmp_path / "one.conf").write_text("Host a\n  Port 7\n")
-    main = tmp_path / "config"
-    main.write_text(f"Include {tmp_path}/*.conf\nHost b\n  Port 8\n")
-    assert hosts.expand_includes(main) == "Host a\n  Port 7\nHost b\n  Port 8"
-    main.write_text(f"Include {main}\n")
-    with pytest.raises(DeckError, match="circle"):
-        hosts.expand_includes(main)
+def test_tokens_and_variables_in_names_of_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KEYS", "/keys")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = {
+        "hostname": ["gpu.example"],
+        "user": ["ops"],
+        "port": ["2200"],
+        "hostkeyalias": ["fleet"],
+        "identityfile": ["~/.ssh/%r_%n", "${KEYS}/%h-%p", "%d/%k%%", "none"],
+        "certificatefile": ["${KEYS}/%h-cert.pub"],
+        "revokedhostkeys": ["~/revoked"],
+        "knownhostscommand": ["/usr/bin/lookup --host %H %h %%"],
+        "proxyjump": ["%r@%h-gate"],
+    }
+    answers: dict[str, Options] = {"gpu": options, "gpu.example-gate": {}}
+    found = hosts.resolve("gpu", SshConfig(("gpu",)), _lookup(answers))
+    assert found.identity_files == (f"{tmp_path}/.ssh/ops_gpu", "/keys/gpu.example-2200", f"{tmp_path}/fleet%")
+    assert found.certificate_files == ("/keys/gpu.example-cert.pub",)
+    assert found.revoked == f"{tmp_path}/revoked"
+    assert found.known_hosts_command == ("/usr/bin/lookup", "--host", "%H", "gpu.example", "%%")
+    assert [(hop.user, hop.hostname) for hop in found.jumps] == [("ops", "gpu.example-gate")]
 
 
-def test_without_an_ssh_program_the_librarys_reader_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts.shutil, "which", lambda name: None)
-    (tmp_path / "more").write_text("Host web-1\n  HostName 10.1.1.1\n  Port 2022\n")
-    config = tmp_path / "config"
-    config.write_text(f"Include {tmp_path}/more\nHost *\n  User ops\n")
-    found = hosts.resolve("web-1", SshConfig(("web-1",), config=str(config)))
-    assert (found.hostname, found.port, found.user) == ("10.1.1.1", 2022, "ops")
+def test_an_agent_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_AGENT", "/run/mine")
+    for value, agent in (("$MY_AGENT", "/run/mine"), ("none", "none"), ("SSH_AUTH_SOCK", None), ("$UNSET_", "none")):
+        found = hosts.resolve("a", SshConfig(("a",)), _lookup({"a": {"identityagent": [value]}}))
+        assert found.agent == agent
+
+
+@pytest.mark.parametrize(("value", "named"), [("/k/${NOT_SET_HERE}", "NOT_SET_HERE"), ("/k/%z", "%z")])
+def test_what_ssh_would_not_expand_is_told(value: str, named: str) -> None:
+    with pytest.raises(DeckError, match=named):
+        hosts.resolve("a", SshConfig(("a",)), _lookup({"a": {"identityfile": [value]}}))
+
+
+def test_a_proxy_command_is_the_way_and_its_tokens_are_replaced() -> None:
+    answers = {"a": {"hostname": ["a.example"], "port": ["2022"], "proxycommand": ["nc %h %p # 100%%"]}}
+    assert hosts.resolve("a", SshConfig(("a",)), _lookup(answers)).proxy_command == "nc a.example 2022 # 100%"

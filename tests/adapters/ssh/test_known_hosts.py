@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import string
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ssh import known_hosts
+from adapters.ssh import known_hosts, revoked
 from control.errors import AuthError
 
 KEY = b"\x00\x00\x00\x0bssh-ed25519" + bytes(range(36))
@@ -125,3 +127,63 @@ def test_a_certificate_authority_is_told() -> None:
 
 def test_files_that_are_not_there_are_no_error(tmp_path: Path) -> None:
     assert known_hosts.load([tmp_path / "nothing"]) == []
+
+
+@pytest.mark.parametrize("name", ["lb-1", "[lb-1]:2222", "[lb-1]:22022"])
+@pytest.mark.parametrize("names", ["lb-1", "[lb-1]:2222", "[lb-1]:443", "*", "[*]:2222", hashed("lb-1"), "x,[lb-1]:9"])
+def test_a_revoked_key_is_refused_on_every_port(name: str, names: str) -> None:
+    with pytest.raises(AuthError, match="REVOKED"):
+        _check(f"{name} ssh-ed25519 {TEXT}\n@revoked {names} ssh-ed25519 {TEXT}\n", name)
+
+
+def test_a_key_revoked_for_another_host_counts_for_that_host_alone() -> None:
+    _check(f"lb-1 ssh-ed25519 {TEXT}\n@revoked lb-2,[lb-3]:2222,!lb-1,* ssh-ed25519 {TEXT}\n")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three keys, and every form in which OpenSSH keeps a list of revoked ones; the first two are on the lists."""
+    folder = tmp_path_factory.mktemp("revoked")
+    for name, kind in (("a", "ed25519"), ("b", "ecdsa"), ("c", "ed25519")):
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(folder / name)], check=True, timeout=20)
+    (folder / "text").write_text("# ours\n\n" + (folder / "a.pub").read_text() + (folder / "b.pub").read_text())
+    both = [str(folder / "a.pub"), str(folder / "b.pub")]
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(folder / "krl"), *both], check=True, timeout=20)
+    for kind in ("sha1", "sha256"):
+        text = "".join(f"{kind}: {Path(one).read_text()}" for one in both)
+        (folder / f"spec-{kind}").write_text(text)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-k", "-f", str(folder / kind), str(folder / f"spec-{kind}")], check=True, timeout=20
+        )
+    return {name: folder / name for name in ("a", "b", "c", "text", "krl", "sha1", "sha256")}
+
+
+def _blob(path: Path) -> tuple[str, bytes]:
+    kind, key, *_ = Path(f"{path}.pub").read_text().split()
+    return kind, base64.b64decode(key)
+
+
+@pytest.mark.parametrize("form", ["text", "krl", "sha1", "sha256"])
+def test_every_form_of_a_list_of_revoked_keys_is_obeyed(made: dict[str, Path], form: str) -> None:
+    for name in ("a", "b"):
+        with pytest.raises(AuthError, match="REVOKED"):
+            revoked.refuse_revoked(str(made[form]), "lb-1", *_blob(made[name]))
+    revoked.refuse_revoked(str(made[form]), "lb-1", *_blob(made["c"]))
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "later"])
+def test_a_list_that_cannot_be_read_trusts_no_host(made: dict[str, Path], tmp_path: Path, damage: str) -> None:
+    path, data = tmp_path / "list", made["krl"].read_bytes()
+    if damage != "gone":
+        path.write_bytes(data[:-3] if damage == "cut" else data[:11] + b"\x09" + data[12:])
+    with pytest.raises(AuthError, match="no host key is trusted"):
+        revoked.refuse_revoked(str(path), "lb-1", *_blob(made["c"]))
+
+
+@given(st.binary(max_size=200))
+def test_no_list_of_revoked_keys_breaks_the_parser(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-list"
+    for content in (data, b"SSHKRL\n\0" + data):
+        path.write_bytes(content)
+        with contextlib.suppress(AuthError):
+            revoked.refuse_revoked(str(path), "lb-1", "ssh-ed25519", KEY)
