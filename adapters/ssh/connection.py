@@ -212,7 +212,7 @@ class Connection:
             try:
                 self._handshake(transport)
                 return transport
-            except SSHException as error:
+            except (SSHException, OSError, EOFError) as error:
                 complaint = stream.complaint() if isinstance(stream, ways.ProxyStream) else ""
                 _end(transport)
                 if complaint:

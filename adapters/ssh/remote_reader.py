@@ -13,14 +13,13 @@ from adapters.ssh.paths import checked, checked_log, checked_show, roots
 from adapters.ssh.seam import ConfigTree, FileFacts, Includes, Probe, Workers
 from adapters.ssh.shell import Done, assign
 from adapters.ssh.sockets import Sockets
-from adapters.ssh.tree import UNREADABLE, TreeParts
+from adapters.ssh.tree import MAXIMUM_FILE, UNREADABLE, NotWhole, TreeParts
 from control.deckfile import ProxyConfig
 from control.errors import Forbidden, NotFound, Unreachable
 from control.text import clean
 
 READ_TIMEOUT = 8.0
 _LEVELS = 10
-_MAXIMUM_FILE = 4 * 1024 * 1024
 _PROBE_AGE = 300.0
 """For how long a probe is good: tools, rights and arguments change rarely; workers are always asked anew."""
 
@@ -67,6 +66,12 @@ class RemoteReader:
         return await pool.on(self._connection, self._config_tree, proxy, includes)
 
     def _config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
+        try:
+            return self._whole_tree(proxy, includes)
+        except NotWhole:
+            return self._whole_tree(proxy, includes)
+
+    def _whole_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
         probed = self._known()
         proxy = discovery.settle(proxy, probed)
         mains = main_files(proxy, probed)
@@ -105,7 +110,7 @@ class RemoteReader:
     def _fetch(self, globs: Sequence[str], folders: Sequence[str], root: bool, first: bool) -> tuple[bytes, str]:
         marker = secrets.token_hex(16)
         values = assign(
-            GLOBS="\n".join(globs), ROOTS="\n".join(folders), MARK=marker, MAXIMUM=_MAXIMUM_FILE, DIRS=int(first)
+            GLOBS="\n".join(globs), ROOTS="\n".join(folders), MARK=marker, MAXIMUM=MAXIMUM_FILE, DIRS=int(first)
         )
         return self._shell(values + scripts.TREE, root).out, marker
 

@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 
 from adapters.ssh.seam import ConfigTree, FileFacts
 from control.errors import PlatformError
+from control.text import clean
 
+MAXIMUM_FILE = 4 * 1024 * 1024
+"""Bytes of one file that are read at most."""
 UNREADABLE = "not readable for this user"
 OUTSIDE = "outside the proxy's own tree"
+
+
+class NotWhole(PlatformError):
+    """The answer is not what the script printed, or a file was written while it was read: reading again may do."""
 
 
 @dataclass(slots=True)
@@ -34,20 +41,22 @@ class TreeParts:
             text = line.decode("utf-8", "surrogateescape")
             fields = text.split("\t", 3 if text.startswith("F\t") else 1)
             if fields[0] in ("G", "D", "U", "X") and len(fields) < 2:
-                raise PlatformError("the list of configuration files did not arrive whole")
+                raise NotWhole("the list of configuration files did not arrive whole")
             if fields[0] == "G":
                 self._expand(glob, paths)
                 glob, paths = fields[1], []
             elif fields[0] == "F" and len(fields) == 4:
                 data, mark, rest = rest.partition(f"\n{marker}\n".encode())
                 if not mark:
-                    raise PlatformError("a configuration file did not arrive whole")
+                    raise NotWhole("a configuration file did not arrive whole")
                 path = fields[3]
                 if path not in self.files:
-                    fresh.append(path)
-                    self.files[path] = data
                     digest = hashlib.sha256(data).hexdigest()
-                    self.facts[path] = self.facts_of(fields[1], fields[2], path, digest, self.root)
+                    facts = self.facts_of(fields[1], fields[2], path, digest, self.root)
+                    if len(data) != min(facts.size, MAXIMUM_FILE):
+                        raise NotWhole(f"the file {clean(path)} did not arrive whole")
+                    fresh.append(path)
+                    self.files[path], self.facts[path] = data, facts
                 paths.append(path)
             elif fields[0] == "D":
                 paths.append(fields[1])

@@ -58,6 +58,8 @@ class ProxyStream:
 
     def complaint(self) -> str:
         """The last line that the command wrote to its standard error, cleaned."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS / 2)  # it may be about to say why it ends
         with contextlib.suppress(OSError, ValueError):
             self._errors.seek(0)
             lines = [line for line in self._errors.read(65536).decode("utf-8", "replace").splitlines() if line.strip()]
