@@ -31,6 +31,8 @@ from control.text import clean
 from control.yamlcheck import Place, check, compose, entries, line_of
 
 MAXIMUM_HOSTS = 10_000
+_ADDRESS = re.compile(r"^([^@\[\]]*@)?\[[^\[\]]*:[^\[\]]*\](:[0-9]+)?$")
+"""An address of IPv6 in brackets, with a user and a port perhaps."""
 _RANGE = re.compile(r"\[([0-9]{1,9})-([0-9]{1,9})\]")
 
 
@@ -209,7 +211,7 @@ def _expanded(pattern: str, node: yaml.Node, place: Place) -> list[str]:
     """`gpu-[01-40]` as gpu-01 … gpu-40: as many digits as the first number has."""
     match = _RANGE.search(pattern)
     if match is None:
-        if "[" in pattern or "]" in pattern:
+        if ("[" in pattern or "]" in pattern) and not _ADDRESS.match(pattern):
             raise place.error(node, f"'{pattern}' is not a range of hosts", "write for example gpu-[01-40]")
         return [pattern]
     first, last = int(match[1]), int(match[2])

@@ -96,6 +96,16 @@ def test_the_published_schema_takes_what_is_read() -> None:
 ONE = "environments:\n  - name: a\n    kubernetes: {}\n"
 
 
+def test_addresses_of_version_six_with_a_port_are_hosts(tmp_path: Path) -> None:
+    path = tmp_path / "deck.yaml"
+    path.write_text(
+        "environments:\n  - name: a\n    ssh: {hosts: ['[::1]:2222', 'ops@[fe80::1%eth0]', '::1', 'b-[1-2]']}\n"
+    )
+    [environment] = read_deck(path).environments
+    assert environment.ssh is not None
+    assert environment.ssh.hosts == ("[::1]:2222", "ops@[fe80::1%eth0]", "::1", "b-1", "b-2")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [
