@@ -9,6 +9,7 @@ reverses. Field names: `targets/NAME/weight`, `targets/NAME/share` (kinds that h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from fractions import Fraction
 
 from control.model import Amount, TargetState, Weight
@@ -77,3 +78,8 @@ class Change:
     before: Value
     after: Value
     persist: bool = False
+    was: str = dataclass_field(default="", compare=False)
+    """How `before` stood natively, where writing that value anew would give other bytes: an undo restores those. Only
+    the adapter that wrote it reads it, and believes nothing in it but the form. Never a secret."""
+    again: str = dataclass_field(default="", compare=False)
+    """The `was` of the change that this one takes back: how `after` is to stand."""

@@ -122,7 +122,7 @@ def three_ways(changes: Sequence[Change], snapshot: Snapshot) -> list[UndoField]
 
 def reverse(change: Change, now: Value) -> Change:
     """The change that takes `change` back, from what is there `now`."""
-    return replace(change, before=now, after=change.before)
+    return replace(change, before=now, after=change.before, was="", again=change.was)
 
 
 def show(value: Value) -> str:

@@ -89,10 +89,14 @@ _VALUES: Mapping[str, Callable[[Any], Value]] = {
 
 
 def change_to_json(change: Change) -> Json:
-    """`{ref, field, from, to}`, and `persist` where it is true. Weights are numbers, exact fractions are strings."""
+    """`{ref, field, from, to}`, with `persist`, `was` and `again` where they say something.
+
+    Weights are numbers, exact fractions are strings.
+    """
     before, after = (_change_value(change.field, value) for value in (change.before, change.after))
     document = {"ref": str(change.ref), "field": change.field, "from": before, "to": after}
-    return document | ({"persist": True} if change.persist else {})
+    said = {"persist": change.persist, "was": change.was, "again": change.again}
+    return document | {key: value for key, value in said.items() if value}
 
 
 def _change_value(field: str, value: Value) -> Any:
@@ -107,7 +111,8 @@ def change_from_json(document: Mapping[str, Any]) -> Change:
         field = document["field"]
         read = _VALUES[split_field(field)[1]]
         before, after = (None if document[key] is None else read(document[key]) for key in ("from", "to"))
-        return Change(Ref.parse(document["ref"]), field, before, after, bool(document.get("persist", False)))
+        forms = (str(document.get(key, "")) for key in ("was", "again"))
+        return Change(Ref.parse(document["ref"]), field, before, after, bool(document.get("persist", False)), *forms)
     except (KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise UsageError(f"a change cannot be read: {clean(str(error))}") from None
 

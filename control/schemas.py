@@ -217,7 +217,7 @@ def _list_shape() -> Schema:
 # --- what is done -----------------------------------------------------------------------------------------------------
 
 _CHANGE = _object(
-    {"persist": {"const": True}, "from": _WEIGHT, "to": _WEIGHT},
+    {"persist": {"const": True}, "was": _TEXT, "again": _TEXT, "from": _WEIGHT, "to": _WEIGHT},
     ref=_REF,
     field={"type": "string", "pattern": "^(targets/.+/(weight|share|state)|amount|window|burst)$"},
 )

@@ -53,8 +53,13 @@ def install(packages: list[str]) -> None:
 
 def main() -> int:
     try:
-        if packages := system.missing():
-            install(packages)
+        if packages := system.wanted():
+            try:
+                install(packages)
+            except BedError as error:
+                if system.missing():
+                    raise
+                build.say(f"{error}\nonly single tests need these: they say so where they are skipped")
         return build.main()
     except BedError as error:
         build.say(f"test bed: {error}")

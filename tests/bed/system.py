@@ -21,6 +21,9 @@ PROGRAMS = {
 }
 """Program -> the package that brings it."""
 
+MODULES = {"/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream"}
+"""File -> the package that brings it: single tests need these, no bed does."""
+
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -32,6 +35,12 @@ def find(program: str) -> str | None:
 def missing() -> list[str]:
     """The packages that bring what is not there, each once."""
     return sorted({package for program, package in PROGRAMS.items() if find(program) is None})
+
+
+def wanted() -> list[str]:
+    """The packages that the tests can use and that are not there: those of the bed, and of single tests."""
+    modules = (package for file, package in MODULES.items() if not os.path.exists(file))
+    return sorted({*missing(), *modules})
 
 
 def is_root() -> bool:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapters.ssh.codecs import nginx_limit_conn, nginx_limit_req, nginx_upstream
+from adapters.ssh.codecs import (
+    nginx_limit_conn,
+    nginx_limit_req,
+    nginx_max_conns,
+    nginx_server_edits,
+    nginx_split,
+    nginx_upstream,
+)
+from adapters.ssh.codecs.also_fed import also_fed
 from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secret
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
 from adapters.ssh.codecs.nginx_log import logs
 from adapters.ssh.codecs.nginx_tree import NginxTree, include_globs, tree_of
-from adapters.ssh.codecs.spans import FileEdit, apply_edits, text
+from adapters.ssh.codecs.spans import FileEdit, TokenEdit, apply_edits, text
 from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime, base_of
 from control.edit import Change
 from control.errors import InvalidValue
@@ -23,8 +31,10 @@ class NginxCodec:
 
     kinds: Mapping[str, str] = {
         nginx_upstream.KIND: "the servers of an nginx upstream: weight, down, backup",
+        nginx_split.KIND: "the percentages of an nginx split_clients",
         nginx_limit_req.KIND: "an nginx limit_req_zone with the limit_req lines that use it",
         nginx_limit_conn.KIND: "an nginx limit_conn line with its zone",
+        nginx_max_conns.KIND: "max_conns of a server of an nginx upstream",
     }
     language = "nginx"
 
@@ -36,9 +46,12 @@ class NginxCodec:
         workers = len((runtime or facts).workers.serving) or None
         extra = _notes(parsed, runtime)
         named = facts.access_log or facts.proxy.access_log
-        routes = nginx_upstream.read(parsed, tree, facts, workers, _unseen(parsed, named) + extra)
+        addresses = nginx_upstream.addresses_of(runtime.answers if runtime else {})
+        routes = nginx_upstream.read(parsed, tree, facts, workers, _unseen(parsed, named) + extra, addresses)
+        routes += nginx_split.read(parsed, tree, facts, extra)
         limits = nginx_limit_req.read(parsed, tree, facts)
         limits += nginx_limit_conn.read(parsed, tree, facts)
+        limits += nginx_max_conns.read(parsed, tree, facts, workers)
         if extra:
             limits = [replace(limit, notes=limit.notes + extra) for limit in limits]
         return routes, limits
@@ -51,11 +64,20 @@ class NginxCodec:
         for group in _groups(changes):
             for edit in _token_edits(parsed, group):
                 by_path.setdefault(edit.path, []).append(edit)
-        return [self._native(tree, path, edits, runtime) for path, edits in by_path.items()]
+        made = [self._native(tree, path, edits, runtime) for path, edits in by_path.items()]
+        asked = {change.ref for change in changes}
+        told, now = list[NativeEdit](), tree
+        for one in made:
+            before = self.read(now, None, facts)
+            now, _ = self.after(now, one, None)
+            others = also_fed(before, self.read(now, None, facts), asked)
+            told.append(replace(one, warnings=(*one.warnings, *others)))
+        return told
 
     def _native(self, tree: ConfigTree, path: str, edits: list[FileEdit], runtime: Runtime | None) -> NativeEdit:
         data = tree.files[path]
-        new = apply_edits(data, tokenize(data, path), [e.edit for e in edits], tokenize)
+        tokens = tokenize(data, path)
+        new = apply_edits(data, tokens, _merged(tokens, edits), tokenize)
         changes = dict.fromkeys(change for edit in edits for change in edit.changes)
         pending = runtime.pending if runtime else ()
         loses = tuple(
@@ -115,6 +137,22 @@ def _notes(parsed: NginxTree, runtime: Runtime | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _merged(tokens: Sequence[Token], edits: Sequence[FileEdit]) -> list[TokenEdit]:
+    """One edit for each token: one place may feed two rows, and a word may be put behind one that is edited."""
+    found: dict[int, TokenEdit] = {}
+    for edit in (one.edit for one in edits):
+        known = found.setdefault(edit.index, edit)
+        if known == edit:
+            continue
+        raw = tokens[edit.index].raw
+        if raw not in (known.raw, edit.raw) and known.raw != edit.raw:
+            ref = next(str(one.changes[0].ref) for one in edits if one.edit is edit)
+            raise InvalidValue("two of these edits want different values in one place", ref=ref)
+        new = edit.raw if known.raw == raw else known.raw
+        found[edit.index] = TokenEdit(edit.index, new, (*known.after, *edit.after), max(known.skip, edit.skip))
+    return list(found.values())
+
+
 def _groups(changes: Sequence[Change]) -> list[list[Change]]:
     """Changes of one route or limit together, in the order in which they came."""
     groups: dict[str, list[Change]] = {}
@@ -126,7 +164,11 @@ def _groups(changes: Sequence[Change]) -> list[list[Change]]:
 def _token_edits(parsed: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
     kind = changes[0].ref.kind
     if kind == nginx_upstream.KIND:
-        return nginx_upstream.edits(parsed, changes)
+        return nginx_server_edits.edits(parsed, changes)
+    if kind == nginx_split.KIND:
+        return nginx_split.edits(parsed, changes)
+    if kind == nginx_max_conns.KIND:
+        return nginx_max_conns.edits(parsed, changes)
     if kind == nginx_limit_req.KIND:
         return nginx_limit_req.edits(parsed, changes)
     if kind == nginx_limit_conn.KIND:

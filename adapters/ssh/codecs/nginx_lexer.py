@@ -2,7 +2,8 @@
 
 Words end at white space, `;` and `{`; a quote opens a token only at its start; `\\` escapes one byte; `{` directly
 after `$` belongs to the word; `#` starts a comment only where a token may start; `}` inside a word does not end it;
-the body of a `*_by_lua_block` is opaque. Gaps between tokens are white space by construction (and a byte order mark).
+the body of a `*_by_lua_block` is opaque. Gaps between tokens are white space by construction. A byte order mark is no
+white space to nginx: it belongs to the first word.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from adapters.ssh.codecs.spans import BOM, line_of, text
+from adapters.ssh.codecs.spans import line_of, text
 from control.errors import PlatformError
 
 _SPACE = b" \t\r\n"
@@ -60,7 +61,7 @@ def _unescape(match: re.Match[str]) -> str:
 def tokenize(data: bytes, name: str = "the file") -> list[Token]:
     """All tokens of a file in order, comments included. Raises `NginxSyntaxError`."""
     tokens: list[Token] = []
-    position = len(BOM) if data.startswith(BOM) else 0
+    position = 0
     head: Token | None = None
     while True:
         while position < len(data) and data[position] in _SPACE:

@@ -1,30 +1,34 @@
 """Kind NginxLimitConn: each `limit_conn` line is a definition; its zone gives the key.
 
-nginx counts a connection only while a request of it is served, so the number bounds requests in flight.
+In `http` nginx counts a connection only while a request of it is served, so the number bounds requests in flight; in
+`stream` it bounds connections, and its refs have the part `#stream`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from adapters.ssh.codecs import nginx_limits
+from adapters.ssh.codecs import nginx_limits, standing
 from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.nginx_limits import Hold, Zone, whole
-from adapters.ssh.codecs.nginx_places import Place
+from adapters.ssh.codecs.nginx_places import SECTIONS, Place
+from adapters.ssh.codecs.nginx_routes import part_of, section_of, shown
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 from adapters.ssh.codecs.spans import FileEdit, TokenEdit
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
 from control.edit import Change
 from control.errors import InvalidValue, NotFound
-from control.model import Action, Editable, Grid, Interval, Limit, Measure, OverLimit, Platform
+from control.model import Action, Editable, Grid, Limit, Measure, Mode, OverLimit, Platform
 from control.ref import Ref
 from control.text import clean
 
 KIND = "NginxLimitConn"
 GRID = Grid(minimum=1, maximum=65535, zero=False)
+_NUMBER = re.compile(r"(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Line:
     """One `limit_conn` line. Its name is that of the zone; lines of one zone are told apart by their place."""
 
     name: str
+    section: str
     zone: Zone
     hold: Hold
 
@@ -44,24 +49,20 @@ class Line:
         return int(text) if plain else None
 
 
-def zone_named(directive: Directive) -> str:
-    """The zone that a `limit_conn` uses."""
-    return directive.arguments[0]
-
-
 @lru_cache(maxsize=64)
 def lines(tree: NginxTree) -> tuple[Line, ...]:
     """All `limit_conn` lines that hold somewhere."""
     found: list[Line] = []
-    taken: set[str] = set()
-    for zone in nginx_limits.zones(tree, "limit_conn_zone"):
-        held = nginx_limits.holds(tree, "limit_conn", zone_named).get(zone.name, ())
-        for hold in held:
-            name = zone.name if len(held) == 1 else f"{zone.name}@{_block(hold)}"
-            while name in taken:
-                name += "~"
-            taken.add(name)
-            found.append(Line(name, zone, hold))
+    for section in SECTIONS:
+        taken: set[str] = set()
+        for zone in nginx_limits.zones(tree, "limit_conn_zone", section):
+            held = nginx_limits.holds(tree, "limit_conn", section).get(zone.name, ())
+            for hold in held:
+                name = zone.name if len(held) == 1 else f"{zone.name}@{_block(hold)}"
+                while name in taken:
+                    name += "~"
+                taken.add(name)
+                found.append(Line(name, section, zone, hold))
     return tuple(found)
 
 
@@ -76,31 +77,37 @@ def read(tree: NginxTree, config: ConfigTree, facts: HostFacts) -> list[Limit]:
 
 
 def _limit(tree: NginxTree, line: Line, config: ConfigTree, facts: HostFacts) -> Limit:
-    directive = line.hold.directive
-    amount = line.amount
+    directive, amount = line.hold.directive, line.amount
+    status_setting = "limit_conn_dry_run"
     return Limit(
-        ref=Ref(facts.environment, KIND, facts.host, line.name),
+        ref=Ref(facts.environment, KIND, facts.host, line.name, part_of(line.section)),
         platform=Platform.SSH,
-        name=clean(line.name),
-        measure=Measure.INFLIGHT,
-        amount=Fraction(amount or 0),
+        name=shown(line.name, line.section),
+        measure=Measure.INFLIGHT if line.section == "http" else Measure.CONNECTIONS,
+        amount=Fraction(amount) if amount else None,
         object=object_name(facts, directive.path),
         base=base_of(config.files[directive.path]),
         read_at=facts.read_at,
         key=nginx_limits.key_words(line.zone.key),
         over=nginx_limits.first_over([line.hold], lambda _hold, place: _over(place)),
-        mode=nginx_limits.modes([line.hold], "limit_conn_dry_run"),
+        mode=nginx_limits.modes([line.hold], status_setting) if amount else Mode.NOT_UNDERSTOOD,
         bindings=nginx_limits.bindings(nginx_limits.bound(tree, line.hold, None, _over), facts),
-        enforced=None if amount else Interval(None, None),
         amounts=GRID,
         owners=owners(config.files[directive.path]),
         editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),
-        notes=tuple(nginx_limits.notes(tree, line.zone, [line.hold], "limit_conn")),
+        notes=(
+            *nginx_limits.notes(tree, line.zone, [line.hold], "limit_conn"),
+            *nginx_limits.rehearsals([line.hold], status_setting),
+        ),
         location=clean(directive.location),
+        native="" if amount else nginx_limits.native_text(directive),
     )
 
 
 def _over(place: Place) -> OverLimit:
+    """A refused connection of `stream` is closed without a word."""
+    if place.section == "stream":
+        return OverLimit(Action.REJECT)
     return OverLimit(Action.REJECT, nginx_limits.status_of(place, "limit_conn_status"))
 
 
@@ -110,11 +117,11 @@ def _text(directive: Directive) -> str:
 
 def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
     """Token edits, each with its file. Raises `InvalidValue`, `NotFound`."""
-    by_name = {line.name: line for line in lines(tree)}
+    by_name = {(line.section, line.name): line for line in lines(tree)}
     found: list[FileEdit] = []
     for change in changes:
         ref = str(change.ref)
-        line = by_name.get(change.ref.name)
+        line = by_name.get((section_of(change.ref), change.ref.name))
         if line is None:
             raise NotFound(f"there is no limit_conn '{clean(change.ref.name)}' here", ref=ref)
         if change.field != "amount":
@@ -125,6 +132,7 @@ def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
         amount = whole(change, "limit of connections", GRID.minimum, GRID.maximum)
         raw = directive.words[2].raw
         quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
-        edit = TokenEdit(directive.positions[2], quote + b"%d" % amount + quote)
-        found.append(FileEdit(directive.path, edit, (change,)))
+        new = standing.restored(change.again, _NUMBER, amount) or quote + b"%d" % amount + quote
+        done = replace(change, was=standing.raw_form(raw, b"%d" % line.amount))
+        found.append(FileEdit(directive.path, TokenEdit(directive.positions[2], new), (done,)))
     return found

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from adapters.ssh.codecs import nginx_limits
+from adapters.ssh.codecs import nginx_limits, standing
 from adapters.ssh.codecs.file_owners import owners
+from adapters.ssh.codecs.nginx_lexer import tokenize
 from adapters.ssh.codecs.nginx_limits import Bound, Hold, Zone, whole
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
@@ -43,6 +44,7 @@ GRID = Grid(minimum=1, maximum=1_000_000, zero=False)
 WINDOWS = (Fraction(1), Fraction(60))
 _MAXIMUM_BURST = 1_000_000
 _RATE = re.compile(r"\Arate=(\d+)(r/s|r/m)?\Z", re.ASCII)
+_BURST = re.compile(r"burst=(\d+)", re.ASCII)
 _PER_MILLE = 1000
 
 
@@ -62,17 +64,14 @@ class Rate:
 
 
 def rate_of(zone: Zone) -> Rate | None:
-    """The zone's rate; None where it is not a plain number."""
-    for index, word in enumerate(zone.directive.words):
-        match = _RATE.match(word.value)
-        if match and int(match[1]) > 0:
+    """The zone's rate; None where it is not a plain number. Of several the last holds."""
+    for index, word in reversed(list(enumerate(zone.directive.words))):
+        if zone.known and word.value.startswith("rate="):
+            match = _RATE.match(word.value)
+            if match is None or int(match[1]) == 0:
+                return None
             return Rate(int(match[1]), 60 if match[2] == "r/m" else 1, match[2] or "", index)
     return None
-
-
-def zone_named(directive: Directive) -> str:
-    """The zone that a `limit_req` uses."""
-    return next((a.removeprefix("zone=") for a in directive.arguments if a.startswith("zone=")), "")
 
 
 def _number(directive: Directive, name: str) -> int:
@@ -91,7 +90,7 @@ class _Content:
     """What a limit is made of and every host with the same files has in common."""
 
     zone: Zone
-    amount: Fraction
+    amount: Fraction | None
     window: Window | None
     burst: Burst | None
     key: tuple[str, ...]
@@ -112,18 +111,18 @@ def _contents(tree: NginxTree) -> tuple[_Content, ...]:
 
 def _content(tree: NginxTree, zone: Zone) -> _Content:
     rate = rate_of(zone)
-    held = nginx_limits.holds(tree, "limit_req", zone_named).get(zone.name, ())
+    held = nginx_limits.holds(tree, "limit_req").get(zone.name, ())
     alone = len(held) == 1
     return _Content(
         zone=zone,
-        amount=Fraction(rate.amount if rate else 0),
+        amount=Fraction(rate.amount) if rate else None,
         window=Window(WindowKind.BUCKET, Fraction(rate.seconds)) if rate else None,
         burst=burst_of(held[0].directive) if alone else None,
         key=nginx_limits.key_words(zone.key),
         over=nginx_limits.first_over(held, lambda hold, place: _over(hold, place, rate)),
-        mode=nginx_limits.modes(held, "limit_req_dry_run"),
+        mode=nginx_limits.modes(held, "limit_req_dry_run") if rate else Mode.NOT_UNDERSTOOD,
         bound=tuple(one for hold in held for one in _bound(tree, hold, rate)),
-        enforced=_enforced(rate),
+        enforced=_enforced(rate) if rate else None,
         fields=frozenset({"amount", "window", "burst"} if alone else {"amount", "window"}),
         editable=_editable(zone, rate),
         notes=tuple(_notes(tree, zone, held, rate)),
@@ -162,12 +161,11 @@ def _limit(content: _Content, config: ConfigTree, facts: HostFacts) -> Limit:
         notes=content.notes,
         location=clean(directive.location),
         remainder=content.remainder,
+        native=nginx_limits.native_text(directive) if content.amount is None else "",
     )
 
 
-def _enforced(rate: Rate | None) -> Interval | None:
-    if rate is None:
-        return Interval(None, None)
+def _enforced(rate: Rate) -> Interval | None:
     return Interval.exactly(rate.enforced) if rate.enforced != rate.amount else None
 
 
@@ -178,9 +176,11 @@ def _bound(tree: NginxTree, hold: Hold, rate: Rate | None) -> list[Bound]:
 def _over(hold: Hold, place: Place, rate: Rate | None) -> OverLimit:
     """`nodelay` rejects at once; else requests wait, up to what `burst` beyond `delay` takes at this rate."""
     status = nginx_limits.status_of(place, "limit_req_status")
-    burst, undelayed = _number(hold.directive, "burst="), _number(hold.directive, "delay=")
+    burst = _number(hold.directive, "burst=")
+    last = next((a for a in reversed(hold.directive.arguments) if a == "nodelay" or a.startswith("delay=")), "")
+    undelayed = burst if last == "nodelay" else _number(hold.directive, "delay=") if last else 0
     waiting = burst - min(undelayed, burst)
-    if "nodelay" in hold.directive.arguments or waiting == 0 or rate is None:
+    if waiting == 0 or rate is None:
         return OverLimit(Action.REJECT, status)
     return OverLimit(Action.DELAY, status, Fraction(waiting * rate.seconds, rate.amount))
 
@@ -188,12 +188,15 @@ def _over(hold: Hold, place: Place, rate: Rate | None) -> OverLimit:
 def _editable(zone: Zone, rate: Rate | None) -> Editable:
     if rate is not None:
         return Editable()
-    text = next((a for a in zone.directive.arguments if a.startswith("rate=")), "the zone without a rate")
+    if not zone.known:
+        return Editable(False, f"no file that was read defines the zone {clean(zone.name)}")
+    text = next((a for a in reversed(zone.directive.arguments) if a.startswith("rate=")), "the zone without a rate")
     return Editable(False, f"{clean(text)} is no whole number of r/s or r/m: edit {clean(zone.directive.location)}")
 
 
 def _notes(tree: NginxTree, zone: Zone, held: Sequence[Hold], rate: Rate | None) -> list[str]:
     notes = nginx_limits.notes(tree, zone, held, "limit_req")
+    notes += nginx_limits.rehearsals(held, "limit_req_dry_run")
     if len(held) > 1:
         lines = ", ".join(clean(hold.directive.location) for hold in held)
         notes.append(
@@ -208,6 +211,8 @@ def _notes(tree: NginxTree, zone: Zone, held: Sequence[Hold], rate: Rate | None)
 
 
 def _remainder(zone: Zone, rate: Rate | None) -> tuple[tuple[str, str], ...]:
+    if not zone.known:
+        return ()
     known = {1, rate.word if rate else 0}
     return tuple(
         (word.value.partition("=")[0], clean(word.value.partition("=")[2] or word.value))
@@ -233,31 +238,42 @@ def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
         if unknown:
             raise InvalidValue(f"a limit_req has no field '{unknown[0]}'", ref=ref)
         if "amount" in fields or "window" in fields:
-            done = tuple(fields[field] for field in ("amount", "window") if field in fields)
-            found.append(FileEdit(zone.directive.path, _rate_edit(zone, fields, ref), done))
+            found.append(_rate_edit(zone, {f: c for f, c in fields.items() if f != "burst"}, ref))
         if "burst" in fields:
-            held = nginx_limits.holds(tree, "limit_req", zone_named).get(name, ())
-            found.extend(_burst_edit(held, fields["burst"]))
+            held = nginx_limits.holds(tree, "limit_req").get(name, ())
+            found.extend(_burst_edit(tree, held, fields["burst"]))
     return found
 
 
-def _rate_edit(zone: Zone, fields: dict[str, Change], ref: str) -> TokenEdit:
+def _rate_edit(zone: Zone, fields: dict[str, Change], ref: str) -> FileEdit:
     rate = rate_of(zone)
     if rate is None:
         raise InvalidValue(_editable(zone, rate).reason, ref=ref)
     amount = whole(fields["amount"], "rate", 1, GRID.maximum) if "amount" in fields else rate.amount
-    suffix = rate.suffix
+    seconds, suffix = rate.seconds, rate.suffix
     if "window" in fields:
-        seconds = fields["window"].after
-        if seconds not in WINDOWS:
-            raise InvalidValue(f"nginx has no window of {seconds} s", ref=ref, hint="1 (per second) or 60 (per minute)")
-        suffix = "r/s" if seconds == 1 else "r/m"
-    raw = zone.directive.words[rate.word].raw
-    quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
-    return TokenEdit(zone.directive.positions[rate.word], quote + f"rate={amount}{suffix}".encode() + quote)
+        asked = fields["window"].after
+        if asked not in WINDOWS:
+            raise InvalidValue(f"nginx has no window of {asked} s", ref=ref, hint="1 (per second) or 60 (per minute)")
+        seconds, suffix = (1, "r/s") if asked == 1 else (60, "r/m")
+    word, position = zone.directive.words[rate.word], zone.directive.positions[rate.word]
+    again = next((change.again for change in fields.values() if change.again), "")
+    match = _RATE.match(again.strip("\"'"))
+    raw = standing.restored(again, _RATE, amount)
+    if raw is None or match is None or (60 if match[2] == "r/m" else 1) != seconds:
+        raw = _quoted(word.raw, f"rate={amount}{suffix}")
+    anew = _quoted(b"", f"rate={rate.amount}{'r/m' if rate.seconds == 60 else 'r/s'}")
+    done = tuple(replace(change, was=standing.raw_form(word.raw, anew)) for change in fields.values())
+    return FileEdit(zone.directive.path, TokenEdit(position, raw), done)
 
 
-def _burst_edit(held: Sequence[Hold], change: Change) -> list[FileEdit]:
+def _quoted(like: bytes, text: str) -> bytes:
+    """A word in the quotes that another one has."""
+    quote = like[:1] if like[:1] in (b'"', b"'") else b""
+    return quote + text.encode() + quote
+
+
+def _burst_edit(tree: NginxTree, held: Sequence[Hold], change: Change) -> list[FileEdit]:
     if len(held) != 1:
         raise InvalidValue(
             f"{len(held)} limit_req lines use this zone, each with its own burst",
@@ -265,14 +281,26 @@ def _burst_edit(held: Sequence[Hold], change: Change) -> list[FileEdit]:
             hint="edit the lines in the file: " + ", ".join(clean(hold.directive.location) for hold in held),
         )
     burst = 0 if change.after is None else whole(change, "burst", 0, _MAXIMUM_BURST)
-    directive, done = held[0].directive, (change,)
+    directive = held[0].directive
     words, positions, path = directive.words, directive.positions, directive.path
-    standing = [i for i, word in enumerate(words) if word.value.startswith("burst=")]
+    data = tree.tree.files[path]
+    tokens = tokenize(data, path)
+    there = [i for i, word in enumerate(words) if word.value.startswith("burst=")]
+    if there and (burst == 0 or change.again == standing.ABSENT):
+        alone = len(there) == 1
+        was = standing.taken_out(data, tokens, positions[0], positions[there[0]]) if alone else ""
+        done = (replace(change, was=was),)
+        return [FileEdit(path, TokenEdit(positions[i], None), done) for i in there]
     if burst == 0:
-        return [FileEdit(path, TokenEdit(positions[i], None), done) for i in standing]
-    if not standing:
+        return []
+    if not there:
+        done = (replace(change, was=standing.ABSENT),)
+        back = standing.put_back(data, tokens, positions[0], change.again, _BURST)
+        if back is not None and back.after[0].strip().strip(b"\"'") == b"burst=%d" % burst:
+            return [FileEdit(path, back, done)]
         zone = next(i for i, word in enumerate(words) if word.value.startswith("zone="))
         return [FileEdit(path, TokenEdit(positions[zone], words[zone].raw, (b"burst=%d" % burst,)), done)]
-    raw = words[standing[-1]].raw
-    quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
-    return [FileEdit(path, TokenEdit(positions[standing[-1]], quote + b"burst=%d" % burst + quote), done)]
+    word = words[there[-1]]
+    raw = standing.restored(change.again, _BURST, burst) or _quoted(word.raw, f"burst={burst}")
+    was = standing.raw_form(word.raw, b"burst=%d" % _number(directive, "burst="))
+    return [FileEdit(path, TokenEdit(positions[there[-1]], raw), (replace(change, was=was),))]

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
-from adapters.ssh.codecs.spans import line_of
+from adapters.ssh.codecs.spans import BOM, line_of, text
 from adapters.ssh.seam import ConfigTree
 
 _DEEPEST_INCLUDE = 16
+_MARK = text(BOM)
+_TABLES = frozenset({"map", "geo", "types", "charset_map"})
+"""Blocks whose lines are entries, not directives: nginx takes any first word there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +138,8 @@ class NginxTree:
         self.tree = tree
         self.main = tree.main[0]
         self._parsed = {path: parse(path, data) for path, data in self._reached(tree)}
+        if any(tree.files[path].startswith(BOM) for path in self._parsed):
+            self._refuse_marks(self.children())
 
     def _reached(self, tree: ConfigTree) -> Iterator[tuple[str, bytes]]:
         """Files that the main file leads to: others (access lists, keys, backups) are not ours to read."""
@@ -171,6 +176,13 @@ class NginxTree:
             for path in self.matching(absolute(self.main, directive.arguments[0])):
                 yield from self._expanded(self._parsed.get(path, ()), depth + 1)
 
+    def _refuse_marks(self, directives: Iterator[Directive]) -> None:
+        for directive in directives:
+            if directive.name.startswith(_MARK):
+                raise NginxSyntaxError(f"{directive.location}: it begins with a byte order mark, which nginx refuses")
+            if directive.children is not None and directive.name not in _TABLES:
+                self._refuse_marks(self.children(directive))
+
     def unread(self) -> list[str]:
         """Paths that the configuration includes and that could not be read."""
         return sorted(self.tree.unreadable)
@@ -179,10 +191,14 @@ class NginxTree:
         """The blocks called `name` directly inside a block."""
         return (d for d in self.children(inside) if d.name == name and d.children is not None)
 
+    def section(self, name: str) -> Iterator[Directive]:
+        """All directives directly inside `http` or `stream`."""
+        for block in self.blocks(name):
+            yield from self.children(block)
+
     def http(self) -> Iterator[Directive]:
         """All directives directly inside `http`."""
-        for block in self.blocks("http"):
-            yield from self.children(block)
+        yield from self.section("http")
 
 
 def _matches(path: str, glob: str) -> bool:

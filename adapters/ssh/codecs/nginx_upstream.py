@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from adapters.ssh.codecs.file_owners import owners
-from adapters.ssh.codecs.nginx_places import matches_of
+from adapters.ssh.codecs.nginx_places import SECTIONS, matches_of
+from adapters.ssh.codecs.nginx_routes import UPSTREAM, Block, upstream_blocks
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
-from adapters.ssh.codecs.spans import FileEdit, TokenEdit
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
-from control.edit import Change, split_field
-from control.errors import InvalidValue, NotFound
 from control.model import (
     Editable,
     Grid,
@@ -25,13 +23,14 @@ from control.model import (
     Target,
     TargetState,
 )
-from control.ref import Ref
 from control.text import clean
 
-KIND = "NginxUpstream"
+KIND = UPSTREAM
 GRID = Grid(minimum=1, zero=False)
 _STATES = frozenset({TargetState.ACTIVE, TargetState.MAINTENANCE})
 _POLICIES = ("ip_hash", "hash", "least_conn", "least_time", "random", "sticky")
+Addresses = tuple[tuple[str, int], ...]
+"""Host names -> how many addresses each has, as far as known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +41,54 @@ class Server:
     directive: Directive
     weight: int | None
     weight_text: str
-    down: bool
+    state: TargetState
     backup: bool
 
     @property
     def address(self) -> str:
         return self.directive.arguments[0]
 
+    @property
+    def down(self) -> bool:
+        return self.state is TargetState.MAINTENANCE
+
+    def value_of(self, name: str) -> str | None:
+        """The text of a parameter `name=`; of several the last holds."""
+        parameters = reversed(self.directive.arguments[1:])
+        return next((p.removeprefix(f"{name}=") for p in parameters if p.startswith(f"{name}=")), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One `upstream` block; `name` is its own among all upstreams of the host."""
+    """One `upstream` block; its route's name is its own among all upstreams of the host."""
 
-    name: str
-    native_name: str
-    directive: Directive
+    block: Block
     servers: tuple[Server, ...]
     policy: str
     zone: bool
-    duplicate: bool
+
+    @property
+    def name(self) -> str:
+        return self.block.route.name
+
+    @property
+    def section(self) -> str:
+        return self.block.route.section
 
     @property
     def path(self) -> str:
         """The file that holds the server lines: the block's own, or one that it includes."""
-        return self.servers[0].directive.path if self.servers else self.directive.path
+        return self.servers[0].directive.path if self.servers else self.block.directive.path
 
 
 @lru_cache(maxsize=64)
 def upstreams(tree: NginxTree) -> tuple[Upstream, ...]:
-    """All upstreams of the http block. Those that share a name are told apart by their file."""
+    """All upstreams of `http` and of `stream`."""
     found: list[Upstream] = []
-    taken: set[str] = set()
-    for block in tree.http():
-        if block.name != "upstream" or block.children is None or len(block.words) != 2:
-            continue
-        native = block.arguments[0]
-        name = native
-        if native in taken:
-            name = f"{native}@{block.path}:{block.line}"
-        taken.add(native)
-        inside = list(tree.children(block))
+    for block in upstream_blocks(tree):
+        inside = list(tree.children(block.directive))
         policy = " ".join(next(([d.name, *d.arguments] for d in inside if d.name in _POLICIES), []))
-        zone = any(d.name == "zone" for d in inside)
-        found.append(Upstream(name, native, block, _servers(inside), policy, zone, name != native))
+        found.append(Upstream(block, _servers(inside), policy, any(d.name == "zone" for d in inside)))
     return tuple(found)
 
 
@@ -100,8 +104,34 @@ def _servers(inside: Sequence[Directive]) -> tuple[Server, ...]:
         parameters = directive.arguments[1:]
         text = next((p.removeprefix("weight=") for p in reversed(parameters) if p.startswith("weight=")), "1")
         weight = int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
-        found.append(Server(name, directive, weight, text, "down" in parameters, "backup" in parameters))
+        state = TargetState.DRAINING if "drain" in parameters else TargetState.ACTIVE
+        state = TargetState.MAINTENANCE if "down" in parameters else state
+        found.append(Server(name, directive, weight, text, state, "backup" in parameters))
     return tuple(found)
+
+
+def host_name(address: str) -> str:
+    """The host name of a server's address; "" for numbers and unix sockets."""
+    if address.startswith(("unix:", "[")):
+        return ""
+    host = address.rpartition(":")[0] if ":" in address else address
+    return "" if all(part.isdigit() for part in host.split(".")) else host.lower()
+
+
+def host_names(tree: NginxTree) -> tuple[str, ...]:
+    """All host names that server lines have, each once."""
+    names = (host_name(server.address) for upstream in upstreams(tree) for server in upstream.servers)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+ADDRESSES = "addresses "
+"""Before a host name: the key of `Runtime.answers` that has its addresses, one a line."""
+
+
+def addresses_of(answers: Mapping[str, str]) -> Addresses:
+    """How many addresses the host names have, as the host itself resolves them."""
+    found = ((key.removeprefix(ADDRESSES), text) for key, text in answers.items() if key.startswith(ADDRESSES))
+    return tuple((name, len(text.split())) for name, text in found if text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,36 +147,41 @@ class _Content:
 
 
 @lru_cache(maxsize=64)
-def _contents(tree: NginxTree, workers: int | None) -> tuple[_Content, ...]:
-    matches = matches_of(tree)
+def _contents(tree: NginxTree, workers: int | None, addresses: Addresses) -> tuple[_Content, ...]:
+    matches = {section: matches_of(tree, section) for section in SECTIONS}
     twice = Status(StatusState.ERROR, "another upstream has the same name")
     return tuple(
         _Content(
             upstream,
-            _targets(upstream),
-            matches.get(upstream.native_name, ()),
-            twice if upstream.duplicate else Status(),
-            _editable(upstream),
-            tuple(_notes(upstream, workers)),
+            _targets(upstream, dict(addresses)),
+            matches[upstream.section].get(upstream.block.native.lower(), ()),
+            twice if upstream.block.duplicate else Status(),
+            editable_of(upstream),
+            tuple(_notes(upstream, workers, dict(addresses))),
         )
         for upstream in upstreams(tree)
     )
 
 
 def read(
-    tree: NginxTree, config: ConfigTree, facts: HostFacts, workers: int | None, notes: tuple[str, ...]
+    tree: NginxTree,
+    config: ConfigTree,
+    facts: HostFacts,
+    workers: int | None,
+    notes: tuple[str, ...],
+    addresses: Addresses = (),
 ) -> list[Route]:
     """The routes. `workers` says how many workers run, `notes` what is to be known of each of them."""
-    return [_route(content, config, facts, notes) for content in _contents(tree, workers)]
+    return [_route(content, config, facts, notes) for content in _contents(tree, workers, addresses)]
 
 
 def _route(content: _Content, config: ConfigTree, facts: HostFacts, notes: tuple[str, ...]) -> Route:
     upstream = content.upstream
     path = upstream.path
     return Route(
-        ref=ref_of(facts, upstream.name),
+        ref=upstream.block.route.on(facts),
         platform=Platform.SSH,
-        name=clean(upstream.name),
+        name=upstream.block.route.shown,
         semantics=Semantics.PROPORTIONAL,
         grid=GRID,
         targets=content.targets,
@@ -160,40 +195,52 @@ def _route(content: _Content, config: ConfigTree, facts: HostFacts, notes: tuple
         status=content.status,
         editable=content.editable,
         notes=content.notes + notes,
-        location=clean(upstream.directive.location),
+        location=clean(upstream.block.directive.location),
     )
 
 
-def ref_of(facts: HostFacts, name: str) -> Ref:
-    """The ref of an upstream on a host."""
-    return Ref(facts.environment, KIND, facts.host, name)
+def serving(upstream: Upstream) -> list[Server]:
+    """The servers that take requests while none fails."""
+    live = [s for s in upstream.servers if s.state is TargetState.ACTIVE]
+    return [s for s in live if not s.backup] or live
 
 
-def _targets(upstream: Upstream) -> tuple[Target, ...]:
-    live = [s for s in upstream.servers if not s.down]
-    serving = [s for s in live if not s.backup] or live
-    total = sum(s.weight or 0 for s in serving)
-    known = all(s.weight is not None for s in serving)
+def _targets(upstream: Upstream, addresses: Mapping[str, int]) -> tuple[Target, ...]:
+    """nginx gives each address of a host name the weight of its line: a share counts it once for each address."""
+    taking = serving(upstream)
+    parts = [_part(server, addresses) for server in taking]
+    if len(taking) == 1 and taking[0].weight is not None:
+        parts = [1]
+    known = {s.name: part for s, part in zip(taking, parts, strict=True) if part is not None}
+    total = sum(known.values())
+    understood = all(server.weight is not None for server in upstream.servers)
     targets = []
     for server in upstream.servers:
         share: Fraction | None = Fraction(0)
-        if server in serving:
-            share = Fraction(server.weight, total) if known and total and server.weight is not None else None
+        if server in taking:
+            share = Fraction(known[server.name], total) if len(known) == len(taking) else None
         targets.append(
             Target(
                 name=server.name,
                 weight=server.weight,
-                share=share,
-                state=TargetState.MAINTENANCE if server.down else TargetState.ACTIVE,
+                share=share if understood else None,
+                state=server.state,
                 priority=1 if server.backup else 0,
                 endpoints=(clean(server.address),),
+                native="" if server.weight is not None else clean(f"weight={server.weight_text}"),
             )
         )
     return tuple(targets)
 
 
-def _editable(upstream: Upstream) -> Editable:
-    if upstream.duplicate:
+def _part(server: Server, addresses: Mapping[str, int]) -> int | None:
+    name = host_name(server.address)
+    times = addresses.get(name) if name else 1
+    return None if server.weight is None or not times else server.weight * times
+
+
+def editable_of(upstream: Upstream) -> Editable:
+    if upstream.block.duplicate:
         return Editable(False, "another upstream has the same name: nginx refuses the configuration")
     if len({server.directive.path for server in upstream.servers}) > 1:
         return Editable(False, "its server lines stand in several files: edit them there")
@@ -214,7 +261,7 @@ def _templated(server: Server) -> str:
     return ""
 
 
-def _notes(upstream: Upstream, workers: int | None) -> list[str]:
+def _notes(upstream: Upstream, workers: int | None, addresses: Mapping[str, int]) -> list[str]:
     notes = []
     policy = upstream.policy.split(" ")[0]
     if not upstream.zone and (workers is None or workers > 1):
@@ -226,94 +273,16 @@ def _notes(upstream: Upstream, workers: int | None) -> list[str]:
         notes.append(f"{policy}: shares follow the weights only roughly, depending on load")
     if any(s.backup for s in upstream.servers):
         notes.append("backup servers (priority 1) are used only when every other server fails")
+    for name in dict.fromkeys(host_name(server.address) for server in upstream.servers):
+        count = addresses.get(name)
+        if name and count is None:
+            notes.append(
+                f"{clean(name)} is a host name: each address that it has when nginx loads takes the weight, "
+                "and how many it has is not known"
+            )
+        elif count is not None and count > 1:
+            notes.append(
+                f"{clean(name)} has {count} addresses, each of which takes the weight: "
+                "as the host resolves it now, nginx as it did when it last loaded"
+            )
     return notes
-
-
-# --- edits ------------------------------------------------------------------------------------------------------------
-
-
-def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
-    """Token edits, each with its file, for the changes of upstreams. Raises `InvalidValue`, `NotFound`."""
-    by_name = {upstream.name: upstream for upstream in upstreams(tree)}
-    wanted: dict[tuple[str, str], dict[str, Change]] = {}
-    for change in changes:
-        target, what = split_field(change.field)
-        if target is None or what not in ("weight", "state"):
-            raise InvalidValue(f"an nginx upstream has no field '{change.field}'", ref=str(change.ref))
-        wanted.setdefault((change.ref.name, target), {})[what] = change
-    found: list[FileEdit] = []
-    for (name, target), fields in wanted.items():
-        ref = str(next(iter(fields.values())).ref)
-        upstream = by_name.get(name)
-        if upstream is None:
-            raise NotFound(f"there is no upstream '{clean(name)}' here", ref=ref)
-        editable = _editable(upstream)
-        if not editable.yes:
-            raise InvalidValue(editable.reason, ref=ref)
-        server = next((s for s in upstream.servers if s.name == target), None)
-        if server is None:
-            raise NotFound(f"upstream '{clean(name)}' has no server '{clean(target)}'", ref=ref)
-        done = tuple(fields.values())
-        found.extend(FileEdit(server.directive.path, edit, done) for edit in _server_edits(server, fields))
-    return found
-
-
-def _server_edits(server: Server, fields: dict[str, Change]) -> list[TokenEdit]:
-    words = list(server.directive.words)
-    edited: dict[int, TokenEdit] = {}
-    behind: list[bytes] = []
-    weight, state = fields.get("weight"), fields.get("state")
-    if weight is not None:
-        value = weight_value(weight)
-        position = _last_weight(server)
-        if position is None:
-            behind.append(b"weight=%d" % value)
-        else:
-            edited[position] = TokenEdit(0, _with_weight(words[position].raw, value))
-    if state is not None and _is_down(state) != server.down:
-        if server.down:
-            edited.update({i: TokenEdit(0, None) for i, word in enumerate(words) if i > 1 and word.value == "down"})
-        else:
-            behind.append(b"down")
-    if behind:
-        edited[1] = TokenEdit(0, words[1].raw, tuple(behind))
-    positions = server.directive.positions
-    return [TokenEdit(positions[i], edit.raw, edit.after) for i, edit in sorted(edited.items())]
-
-
-def _last_weight(server: Server) -> int | None:
-    words = server.directive.words
-    return next((i for i in range(len(words) - 1, 1, -1) if words[i].value.startswith("weight=")), None)
-
-
-def _with_weight(raw: bytes, value: int) -> bytes:
-    """`weight=N` with another number, quotes kept. The value was read as digits, so nothing else can stand there."""
-    quote = raw[:1] if raw[:1] in (b'"', b"'") else b""
-    return quote + b"weight=%d" % value + quote
-
-
-def weight_value(change: Change) -> int:
-    """The new weight, checked: nginx takes whole numbers above 0 (`weight=0` is refused)."""
-    value = change.after
-    if not isinstance(value, int | Fraction) or Fraction(value).denominator != 1:
-        raise InvalidValue(f"'{value}' is no weight that nginx can hold", ref=str(change.ref), hint="a whole number")
-    number = int(value)
-    if number < 1:
-        raise InvalidValue(
-            f"nginx has no weight {number}",
-            ref=str(change.ref),
-            hint="1 is the smallest; set the state to maintenance to take the server out",
-        )
-    if number > GRID.maximum:
-        raise InvalidValue(f"weight {number} is too large", ref=str(change.ref), hint=f"at most {GRID.maximum}")
-    return number
-
-
-def _is_down(change: Change) -> bool:
-    if change.after is TargetState.MAINTENANCE:
-        return True
-    if change.after is TargetState.ACTIVE:
-        return False
-    raise InvalidValue(
-        "nginx cannot drain a server: it is in or out", ref=str(change.ref), hint="maintenance is the nearest"
-    )

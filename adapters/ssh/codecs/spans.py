@@ -27,11 +27,16 @@ class Spanned(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenEdit:
-    """What becomes of one token: `raw` replaces it (None takes it out), `after` are words put behind it."""
+    """What becomes of one token: `raw` replaces it (None takes it out), `after` are words put behind it.
+
+    A word in `after` may bring the blanks before it; else it gets one. `skip` bytes of the gap behind the token (white
+    space, of which none stays at its end) come before them.
+    """
 
     index: int
     raw: bytes | None
     after: tuple[bytes, ...] = ()
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +74,15 @@ def apply_edits(
 
 
 def _splice(data: bytes, token: Spanned, edit: TokenEdit) -> bytes:
-    start, tail = token.start, b"".join(b" " + word for word in edit.after)
+    start = token.start
+    tail = b"".join(word if word[:1] in (b" ", b"\t") else b" " + word for word in edit.after)
+    behind = token.end + edit.skip
+    tail = data[token.end : behind] + tail
     if edit.raw is None:
         while start > 0 and data[start - 1] in _BLANKS:
             start -= 1
-        return data[:start] + tail + data[token.end :]
-    return data[:start] + edit.raw + tail + data[token.end :]
+        return data[:start] + tail + data[behind:]
+    return data[:start] + edit.raw + tail + data[behind:]
 
 
 def _expected(tokens: Sequence[Spanned], by_index: dict[int, TokenEdit]) -> list[bytes]:
@@ -86,7 +94,7 @@ def _expected(tokens: Sequence[Spanned], by_index: dict[int, TokenEdit]) -> list
             continue
         if edit.raw is not None:
             expected.append(edit.raw)
-        expected.extend(edit.after)
+        expected.extend(word.lstrip(_BLANKS) for word in edit.after)
     return expected
 
 

@@ -13,7 +13,6 @@ from proxy_files import NGINX_MAIN, changed_region, facts, nginx_tree, read
 
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, TokenKind, tokenize
-from adapters.ssh.codecs.spans import BOM
 from control.edit import Change
 from control.model import TargetState
 
@@ -66,7 +65,7 @@ def configurations(draw: st.DrawFn) -> tuple[bytes, list[Server]]:
             text += draw(st.one_of(BLANK, st.just(" # why\n\t"))) + word
         text += draw(st.sampled_from(["", " "])) + ";" + draw(BREAK)
     text += "}" + draw(BREAK) + "}" + draw(st.sampled_from(["", "\n", "\r\n"]))
-    return (BOM if draw(st.booleans()) else b"") + text.encode(), found
+    return text.encode(), found
 
 
 @given(st.binary(max_size=300))
@@ -75,7 +74,7 @@ def test_gaps_between_tokens_are_white_space_or_the_file_is_refused(data: bytes)
         tokens = tokenize(data)
     except NginxSyntaxError:
         return
-    position = len(BOM) if data.startswith(BOM) else 0
+    position = 0
     for token in tokens:
         assert data[position : token.start].strip(b" \t\r\n") == b""
         assert data[token.start : token.end] == token.raw

@@ -77,7 +77,7 @@ def test_nginx_includes_are_followed(nginx: ConfigTree, tmp_path: Path) -> None:
 
 def test_nginx_upstreams(nginx: ConfigTree) -> None:
     routes, _ = read(NGINX, nginx)
-    assert list(routes) == ["llama", "mistral", "canary", "sticky_pool"]
+    assert list(routes) == ["llama", "mistral", "canary", "sticky_pool", "variant"]
     llama = routes["llama"]
     assert [(t.name, t.weight, t.priority) for t in llama.targets] == [
         ("10.0.1.11:8000", 5, 0),
@@ -116,15 +116,26 @@ def test_nginx_limits(nginx: ConfigTree) -> None:
     assert perkey.over.max_wait_seconds == Fraction(2 * 60, 90)
     assert perhost.mode is Mode.OFF and any("limits nothing" in note for note in perhost.notes)
     names = sorted(name for name, limit in limits.items() if limit.measure is Measure.INFLIGHT)
-    assert names == ["addr@server models.example.com location /v1/", "addr@server sticky.example.com"]
+    assert names == [
+        "addr@server models.example.com location /v1/",
+        "addr@server sticky.example.com",
+        "llama/10.0.1.14:8000",
+    ]
 
 
 def test_every_nginx_number_can_be_edited(nginx: ConfigTree) -> None:
     routes, limits = read(NGINX, nginx)
     changes = [
-        Change(r.ref, f"targets/{t.name}/weight", t.weight, Fraction(17)) for r in routes.values() for t in r.targets
+        Change(r.ref, f"targets/{t.name}/weight", t.weight, Fraction(17))
+        for r in routes.values()
+        if r.ref.kind == "NginxUpstream"
+        for t in r.targets
     ]
     changes += [Change(limit.ref, "amount", limit.amount, Fraction(33)) for limit in limits.values()]
+    changes += [
+        Change(routes["variant"].ref, f"targets/{name}/share", None, Fraction(share, 100))
+        for name, share in (("canary", 17), ("llama", 83))
+    ]
     edits = NGINX.edit(nginx, changes, facts("nginx"), None)
     assert len(edits) == 4 and all(edit.needs_reload for edit in edits)
     tree = nginx
@@ -135,7 +146,8 @@ def test_every_nginx_number_can_be_edited(nginx: ConfigTree) -> None:
         assert nginx.files[edit.path].count(b"\r\n") == edit.data.count(b"\r\n")
         assert nginx.files[edit.path].endswith(b"\n") == edit.data.endswith(b"\n")
     after_routes, after_limits = read(NGINX, tree)
-    assert {t.weight for r in after_routes.values() for t in r.targets} == {17}
+    assert {t.weight for r in after_routes.values() if r.ref.kind == "NginxUpstream" for t in r.targets} == {17}
+    assert [t.share for t in after_routes["variant"].targets] == [Fraction(17, 100), Fraction(83, 100)]
     assert {limit.amount for limit in after_limits.values()} == {33}
     _accepted("nginx", "-t", "-e", str(Path(nginx.main[0]).parent / "error.log"), "-c", nginx.main[0])
 

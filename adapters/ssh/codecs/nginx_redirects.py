@@ -1,0 +1,192 @@
+"""Which limits a request meets on its way through a server's places.
+
+nginx evaluates `limit_req` and `limit_conn` once for each request, in the place where it is when the preaccess phase
+comes. `try_files` and `error_page` redirect after that: the limits of where they lead are left out, unless the place
+before had none. `rewrite` and `return` act before: the limits of the place that they leave are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from adapters.ssh.codecs.nginx_places import Place, places
+from adapters.ssh.codecs.nginx_rewrites import literal_path
+from adapters.ssh.codecs.nginx_tree import NginxTree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leading:
+    """One way from a place to another of the same server. `to` is None where the file does not tell which."""
+
+    origin: Place
+    to: Place | None
+    by: str
+    """`try_files`, `error_page`, `rewrite`."""
+    location: str
+    early: bool = False
+    """Before the limiters."""
+    codes: frozenset[int] = frozenset()
+    """Of an `error_page`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ways:
+    """All ways inside one section, and what they mean for one sort of limit."""
+
+    leading: dict[int, tuple[Leading, ...]]
+    """`id` of a place -> the ways that lead out of it."""
+
+    def out_of(self, place: Place) -> tuple[Leading, ...]:
+        return self.leading.get(id(place), ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Met:
+    """Where one sort of limit is evaluated."""
+
+    evaluated: frozenset[int]
+    """`id` of the places in which it is."""
+    skipped: dict[int, tuple[Leading, ...]]
+    """`id` of a place -> the ways by which requests come that have been through another place's limits already."""
+
+
+@lru_cache(maxsize=64)
+def ways(tree: NginxTree, section: str = "http") -> Ways:
+    """The ways between the places of a section."""
+    by_server: dict[int, list[Place]] = {}
+    for place in places(tree, section):
+        by_server.setdefault(place.server, []).append(place)
+    return Ways(
+        {id(place): tuple(_leading(place, own)) for own in by_server.values() for place in own if section == "http"}
+    )
+
+
+def _leading(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
+    always = place.rewrites.always
+    for away in (*place.rewrites.sometimes, *((always,) if always else ())):
+        if away.inside:
+            to = located(own, away.uri) if away.uri else None
+            if to is not place:
+                yield Leading(place, to, "rewrite", away.location, early=True)
+        elif away.status is not None:
+            for one in _pages(place, own):
+                if away.status in one.codes and one.to is not place:
+                    yield Leading(place, one.to, f"return {away.status} and error_page", one.location, True, one.codes)
+    if always is not None:
+        return
+    if place.try_files is not None:
+        last = place.try_files.arguments[-1]
+        if not last.startswith("="):
+            to = _target(own, last)
+            if to is not place:
+                yield Leading(place, to, "try_files", place.try_files.location)
+    yield from (one for one in _pages(place, own) if one.to is not place)
+
+
+def _pages(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
+    for page in place.error_pages:
+        *words, uri = page.arguments
+        if not uri.startswith(("/", "@")):
+            continue
+        codes = frozenset(int(word) for word in words if word.isascii() and word.isdigit())
+        yield Leading(place, _target(own, uri), "error_page", page.location, codes=codes)
+
+
+def _target(own: Sequence[Place], uri: str) -> Place | None:
+    if uri.startswith("@"):
+        return next((place for place in own if place.path == ("@", uri[1:])), None)
+    path = literal_path(uri)
+    return located(own, path) if path else None
+
+
+def located(own: Sequence[Place], path: str) -> Place | None:
+    """The place of a server that takes this path, as nginx looks for it."""
+    server = next((place for place in own if place.path is None), None)
+    top = next((place.outer for place in own if place.path is not None and _is_server(place.outer)), server)
+    found, _ = _find(own, top, path)
+    return found or server
+
+
+def _is_server(place: Place | None) -> bool:
+    return place is not None and place.path is None
+
+
+def _find(own: Sequence[Place], outer: Place | None, path: str) -> tuple[Place | None, bool]:
+    """(the place, whether the search ends there): exact, then the longest prefix with what is inside it, then the
+    expressions in their order, unless the prefix says `^~`."""
+    level = [(place, place.path) for place in own if place.path is not None and place.outer is outer]
+    for place, (modifier, pattern) in level:
+        if modifier == "=" and pattern == path:
+            return place, True
+    prefixes = [(len(p), place, m) for place, (m, p) in level if m in ("", "^~") and path.startswith(p)]
+    found: Place | None = None
+    ends = False
+    if prefixes:
+        _, found, modifier = max(prefixes, key=lambda one: one[0])
+        ends = modifier == "^~"
+        inner, done = _find(own, found, path)
+        if inner is not None:
+            found = inner
+            if done:
+                return found, True
+    if not ends:
+        for place, (modifier, pattern) in level:
+            if modifier in ("~", "~*") and _matches(pattern, path, modifier == "~*"):
+                inner, _ = _find(own, place, path)
+                return inner or place, True
+    return found, False
+
+
+def _matches(pattern: str, path: str, any_case: bool) -> bool:
+    """By PCRE nearly; an expression that Python does not have matches nothing."""
+    try:
+        return re.search(pattern.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"), path,
+                         re.IGNORECASE if any_case else 0) is not None  # fmt: skip
+    except re.error:
+        return False
+
+
+@lru_cache(maxsize=128)
+def met(tree: NginxTree, name: str, section: str = "http") -> Met:
+    """Where `limit_req` or `limit_conn` is evaluated, and for which requests it is not."""
+    own, all_ways = places(tree, section), ways(tree, section)
+    led = {id(one.to) for place in own for one in all_ways.out_of(place) if one.to is not None}
+    waiting = [(place, False) for place in own if not place.internal or id(place) not in led]
+    seen: set[tuple[int, bool]] = {(id(place), False) for place, _ in waiting}
+    skipped: dict[int, list[Leading]] = {}
+    while waiting:
+        place, done = waiting.pop()
+        after = done or (bool(place.limits.get(name)) and not place.returns)
+        for one in all_ways.out_of(place):
+            if one.to is None:
+                continue
+            state = done if one.early else after
+            if state and one.to.limits.get(name) and one.to.limits.get(name) != place.limits.get(name):
+                skipped.setdefault(id(one.to), []).append(one)
+            if (id(one.to), state) not in seen:
+                seen.add((id(one.to), state))
+                waiting.append((one.to, state))
+    evaluated = {id(p) for p in own if (id(p), False) in seen and p.limits.get(name) and not p.returns}
+    return Met(frozenset(evaluated), {key: tuple(dict.fromkeys(found)) for key, found in skipped.items()})
+
+
+def goes_on_to(tree: NginxTree, place: Place, refused: int | None) -> list[tuple[Place, str]]:
+    """The places in which a request may end that was let through here, this one first, each with what leads there.
+
+    `refused` is the status of the limit: an `error_page` of that status alone takes what was not let through.
+    """
+    found: dict[int, tuple[Place, str]] = {id(place): (place, "")}
+    waiting = [place]
+    while waiting:
+        here = waiting.pop()
+        for one in ways(tree, place.section).out_of(here):
+            if one.to is None or id(one.to) in found:
+                continue
+            if here is place and (one.early or one.codes == {refused}):
+                continue
+            found[id(one.to)] = (one.to, one.by)
+            waiting.append(one.to)
+    return list(found.values())
