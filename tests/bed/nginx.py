@@ -99,6 +99,30 @@ server {
 }
 """
 
+_TRIAL_SITE = """\
+# A trial by percentage, and batches through a socket. Nobody asks them for now.
+split_clients $request_id $trial {
+    12.5%  llama;
+    *      mistral;
+}
+
+upstream batch {
+    zone batch 64k;
+    server unix:/run/batch.sock max_conns=8;
+}
+
+server {
+    include /etc/nginx/listen/open.conf;
+    server_name trial.test;
+    location / {
+        proxy_pass http://$trial;
+    }
+    location /batch/ {
+        proxy_pass http://batch;
+    }
+}
+"""
+
 
 def targets(layout: Layout, numbers: tuple[int, ...]) -> list[str]:
     """The servers of an upstream as nginx names them, which is what the deck calls them."""
@@ -115,7 +139,8 @@ def write_configuration(layout: Layout, host: str, tree: Path) -> None:
     site = _SITE.format(llama=targets(layout, LLAMA), mistral=targets(layout, MISTRAL))
     (tree / "sites-available" / "models").write_text(site)
     (tree / "sites-available" / "limited").write_text(_LIMITED_SITE)
-    for name in ("models", "limited"):
+    (tree / "sites-available" / "trial").write_text(_TRIAL_SITE)
+    for name in ("models", "limited", "trial"):
         (tree / "sites-enabled" / name).symlink_to(f"../sites-available/{name}")
     (tree / "listen" / "open.conf").write_text(f"listen {layout.host(host)}:{HTTP_PORT};\n")
     (tree / "listen" / "limited.conf").write_text(f"listen {layout.host(host)}:{LIMITED_PORT};\n")

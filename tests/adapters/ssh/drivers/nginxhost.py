@@ -49,7 +49,7 @@ def stream_module() -> str:
 
 
 def started(folder: Path, http: str, *, load: str = "", more: str = "", workers: int = 1, **values: object) -> Nginx:
-    """An nginx that runs `http` inside its http block; `@NAME@` stands for a value, `@PORT@` and `@OTHER@` for ports."""
+    """An nginx that runs `http` in its http block. `@NAME@` stands for a value, `@PORT@` and `@OTHER@` for ports."""
     program("nginx")
     host = Nginx("nginx", folder, "nginx.conf")
     host.port, host.other = free_port(), free_port()

@@ -46,7 +46,11 @@ server {
   location /fallen { try_files /none @unlimited-before; }
   location @unlimited-before { limit_req zone=fallen; proxy_pass http://first; }
   location /outer { limit_req zone=outer; location /outer/in { proxy_pass http://second; } }
-  location /closed { if ($http_x_other) { return 200; } limit_req zone=closed; if ($http_x_client) { proxy_pass http://third; } }
+  location /closed {
+    if ($http_x_other) { return 200; }
+    limit_req zone=closed;
+    if ($http_x_client) { proxy_pass http://third; }
+  }
 }
 """
 
