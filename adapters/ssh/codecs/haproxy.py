@@ -9,9 +9,9 @@ from adapters.ssh.codecs import haproxy_backend, haproxy_maxconn, haproxy_reques
 from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.haproxy_config import Config, base, resolve, state_file_name
 from adapters.ssh.codecs.haproxy_lines import SECTIONS, lines, sections
+from adapters.ssh.codecs.haproxy_map import map_names
 from adapters.ssh.codecs.haproxy_mask import mask
 from adapters.ssh.codecs.haproxy_reach import matches
-from adapters.ssh.codecs.haproxy_rules import map_names
 from adapters.ssh.codecs.haproxy_runtime import Running
 from adapters.ssh.codecs.haproxy_writes import answers_after, native_edits
 from adapters.ssh.seam import ConfigTree, HostFacts, NativeEdit, Runtime, object_name

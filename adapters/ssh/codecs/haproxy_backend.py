@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from adapters.ssh.codecs.haproxy_mask import shown
 from adapters.ssh.codecs.haproxy_runtime import Running, RunningServer
 from adapters.ssh.codecs.haproxy_servers import Backend, Server, odd_number, templated_reason
 from adapters.ssh.seam import HostFacts, object_name
@@ -270,7 +271,7 @@ def _notes(backend: Backend, running: Running) -> list[str]:
 def _used(backend: Backend) -> list[str]:
     """`use-server` lines: requests that go to one server whatever the weights say."""
     return [
-        clean(f"{' '.join(line.values)}: such requests go there whatever the weights say")
+        f"{shown(line)}: such requests go there whatever the weights say"
         for line in backend.section.lines
         if line.values[0] == "use-server" and len(line.values) > 2
     ]

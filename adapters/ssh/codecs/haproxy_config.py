@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from adapters.ssh.codecs import haproxy_map, haproxy_request_limit
 from adapters.ssh.codecs.haproxy_branches import decide
 from adapters.ssh.codecs.haproxy_lines import Section, sections
+from adapters.ssh.codecs.haproxy_map import map_names
 from adapters.ssh.codecs.haproxy_request_limit import Definition
-from adapters.ssh.codecs.haproxy_rules import map_names
 from adapters.ssh.codecs.haproxy_runtime import Running, info, names_by_backend, parse
 from adapters.ssh.codecs.haproxy_servers import backends
 from adapters.ssh.seam import ConfigTree, Runtime, base_of
@@ -48,7 +48,7 @@ class Config:
         return found[0] if len(found) == 1 else path
 
     def definitions(self) -> list[Definition]:
-        return haproxy_request_limit.definitions(self.sections, self.real, self.tree.files)
+        return haproxy_request_limit.definitions(self.sections, self.real, self.tree.files, self.map_data)
 
     def maps(self) -> dict[str, str]:
         """The maps that the configuration names, with their real paths."""

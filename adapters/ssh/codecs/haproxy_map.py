@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from adapters.ssh.codecs.haproxy_lines import Section
 from adapters.ssh.codecs.spans import text
 from control.errors import PlatformError
 
+NUMBER_MAP = re.compile(r"map(?:_\w+)?\(\s*([^,()]+?)\s*(?:,\s*(-?\d+)\s*)?\)")
+MAP_FILE = re.compile(r"map(?:_\w+)?\(\s*([^,()]+)\s*(?:,\s*([^()]*?)\s*)?\)")
 _BLANK = b" \t"
 
 
@@ -71,3 +75,13 @@ def with_running(answer: str, values: Mapping[str, int]) -> str:
         changed = len(words) > 1 and words[1] in values
         out.append(f"{words[0]} {words[1]} {values[words[1]]}" if changed else line)
     return "\n".join(out)
+
+
+def map_names(found: Sequence[Section]) -> list[str]:
+    """The map files that the configuration names, as HAProxy knows them."""
+    names: dict[str, None] = {}
+    for section in found:
+        for line in section.lines:
+            for word in line.values:
+                names.update(dict.fromkeys(match[1].strip() for match in MAP_FILE.finditer(word)))
+    return [name for name in names if not name.startswith(("virt@", "opt@"))]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from adapters.ssh.codecs.haproxy_lines import HAProxySyntaxError, TokenKind, tokenize
+from adapters.ssh.codecs.haproxy_lines import HAProxySyntaxError, Line, TokenKind, tokenize
 from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secret
 from adapters.ssh.codecs.spans import text
-from control.text import clean_lines
+from control.text import clean, clean_lines
 
 _PASSWORDS = (["password"], ["insecure-password"])
 
@@ -33,3 +33,14 @@ def mask(path: str, data: bytes) -> str:
             secret, words = False, []
     out.append(text(data[position:]))
     return clean_lines("".join(out).replace("\r\n", "\n"))
+
+
+def shown(line: Line) -> str:
+    """One line for notes and native texts, secrets masked, quotes as they stand."""
+    return mask_words(b" ".join(word.raw for word in line.words))
+
+
+def mask_words(raw: bytes | str) -> str:
+    """A part of a line, secrets masked."""
+    data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
+    return clean(mask("", data))

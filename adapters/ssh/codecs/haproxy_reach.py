@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adapters.ssh.codecs.haproxy_lines import Section
-from adapters.ssh.codecs.haproxy_map import entries
-from adapters.ssh.codecs.haproxy_rules import MAP_FILE
+from adapters.ssh.codecs.haproxy_map import MAP_FILE, entries
 from control.text import clean
 
 

@@ -1,4 +1,4 @@
-"""The rules of HAProxy sections that count requests and refuse them: tables, tracking, conditions, thresholds.
+"""The rules of HAProxy sections that refuse requests over something counted, and the tables that count.
 
 Only what is understood to the end becomes an editable threshold; for the rest `why_not` says what was not understood.
 """
@@ -6,28 +6,22 @@ Only what is understood to the end becomes an editable threshold; for the rest `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from adapters.ssh.codecs.haproxy_acls import Acls, Alternative, Term, comparison, counts, variables
+from adapters.ssh.codecs.haproxy_flow import ENDING, PASSING, REFUSING, Flows, Step
 from adapters.ssh.codecs.haproxy_lines import Line, Section
+from adapters.ssh.codecs.haproxy_samples import NotUnderstood, Number, Rate, Samples, Setter, setters
 
 _TIME = re.compile(r"\A(\d+)(us|ms|s|m|h|d)?\Z", re.ASCII)
 _PER_UNIT = {"us": 0, "ms": 1, "": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_COUNTED = re.compile(r"\Asc(?:(\d)_http_req_rate(?:\(([^)]*)\))?|_http_req_rate\(([^)]*)\))")
-_SOURCE = re.compile(r"\Asrc_http_req_rate(?:\(([^)]*)\))?")
-_LOOKED_UP = re.compile(r"\A(.+?),table_http_req_rate(?:\(([^)]*)\))?")
-_SUBTRACTED = re.compile(r"\A,sub\(([\w.]+)\)\Z")
-NUMBER_MAP = re.compile(r"map(?:_str)?_int\(\s*([^,()]+?)\s*(?:,\s*(-?\d+)\s*)?\)")
-MAP_FILE = re.compile(r"map(?:_\w+)?\(\s*([^,()]+)\s*(?:,\s*([^()]*?)\s*)?\)")
-_OTHER = re.compile(
-    r"\A(?:sc\d?_|src_|.*,table_)"
-    r"(?:conn_cur|conn_rate|sess_rate|http_err_rate|http_fail_rate|gpc\d*_rate|bytes_(?:in|out)_rate)"
-)
-"""Other counters: rules over them are shown, never edited."""
+_STORED = re.compile(r"(\w+)(?:\(([^)]*)\))?")
 _TRACK = re.compile(r"\Atrack-sc(\d+)\Z")
-_PHASES = ("connection", "session", "content")
-REFUSING = frozenset({"deny", "tarpit", "reject", "silent-drop", "return"})
+_TRUE = re.compile(r"\A(?:bool\((?:true|1)\)|int\([1-9]\d*\)|str\([^,()]+\))\Z")
+_CHAINED = 4
+"""How deep variables are followed that are set from variables."""
 
 
 def milliseconds(text: str) -> int | None:
@@ -42,11 +36,11 @@ def milliseconds(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A stick table. `period` in milliseconds is that of its http_req_rate, None where it does not store one."""
+    """A stick table. `stored` gives for each counter that it keeps its period in ms, None where it has none."""
 
     name: str
     kind: str
-    period: int | None
+    stored: Mapping[str, int | None]
     line: Line
     peers: str = ""
 
@@ -61,265 +55,202 @@ def tables(found: Sequence[Section]) -> dict[str, Table]:
                 result[section.name] = _table(section.name, line, values)
             elif section.keyword == "peers" and values[0] == "table" and len(values) > 1:
                 name = f"{section.name}/{values[1]}"
-                result[name] = _table(name, line, values)
+                result[name] = _table(name, line, values, section.name)
     return result
 
 
-def _table(name: str, line: Line, values: list[str]) -> Table:
+def _table(name: str, line: Line, values: list[str], peers: str = "") -> Table:
     options = dict(pairwise(values))
-    stored = " ".join(b for a, b in pairwise(values) if a == "store")
-    rate = re.search(r"\bhttp_req_rate\(([^)]*)\)", stored)
-    return Table(name, options.get("type", ""), milliseconds(rate[1]) if rate else None, line, options.get("peers", ""))
+    stored: dict[str, int | None] = {}
+    for before, words in pairwise(values):
+        for what, period in _STORED.findall(words) if before == "store" else ():
+            stored[what] = milliseconds(period) if period else None
+    return Table(name, options.get("type", ""), stored, line, options.get("peers", peers))
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One `track-scN KEY [table T]` rule. `order` grows in the order in which HAProxy runs the rules."""
+    """One `track-scN KEY [table T]` rule."""
 
+    step: Step
     counter: int
     key: str
     table: str
-    conditional: bool
-    order: tuple[int, int]
-    section: Section
+
+    @property
+    def section(self) -> Section:
+        return self.step.section
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """Where the number of a limit stands: in a word of the file, or as entries of a map with a default in a word."""
-
-    number: int
-    line: Line
-    index: int
-    """Of the word that holds the number."""
-    map_file: str | None = None
-    """As HAProxy knows it; then `number` is the default of the look-up."""
-    map_key: str = ""
-    """What is looked up: `var(txn.tenant)`."""
+def tracks(flows: Flows) -> list[Track]:
+    """All tracking rules, as they run."""
+    result = []
+    for section in flows.proxies:
+        for step in flows.steps(section):
+            match, arguments = _TRACK.match(step.verb), step.arguments
+            if match and arguments:
+                table = arguments[arguments.index("table") + 1] if "table" in arguments[:-1] else section.name
+                result.append(Track(step, int(match[1]), arguments[0], table))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule that refuses requests over a rate."""
+    """One rule that refuses requests over something counted."""
 
-    section: Section
-    line: Line
+    step: Step
     verb: str
-    table: str
-    counter: int | None
-    """The sticky counter it looks at; None where it looks up the table by a key."""
-    key: str
-    at_least: bool
-    """`ge`: refused at the threshold; else `gt`: above it."""
-    threshold: Threshold | None
-    order: tuple[int, int]
+    rate: Rate | None
+    term: Term
+    """The condition that counts."""
+    at_least: bool = False
+    """Refused at the threshold (`ge`); else above it."""
+    threshold: Number | None = None
     others: str = ""
     """The other conditions, which say which requests it is for."""
     why_not: str = ""
-    sample: str = ""
-    """What is compared: `sc_http_req_rate(0)`."""
-    options: dict[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def section(self) -> Section:
+        return self.step.section
+
+    @property
+    def line(self) -> Line:
+        return self.step.line
 
 
-def tracks(found: Sequence[Section]) -> list[Track]:
-    """All tracking rules."""
-    result = []
-    for section in found:
-        for position, line in enumerate(section.lines):
-            values = line.values
-            phase, start = _phase(values)
-            match = _TRACK.match(values[start]) if phase is not None and len(values) > start + 1 else None
-            if match is None or phase is None:
-                continue
-            rest = values[start + 2 :]
-            table = rest[rest.index("table") + 1] if "table" in rest[:-1] else section.name
-            conditional = "if" in rest or "unless" in rest
-            key = values[start + 1]
-            result.append(Track(int(match[1]), key, table, conditional, (phase, position), section))
-    return result
+class Known:
+    """What all rules of one proxy may refer to: variables, conditions, samples."""
+
+    def __init__(self, flows: Flows, section: Section) -> None:
+        before = [step for front in flows.before(section) for step in flows.steps(front)]
+        steps = [*before, *flows.steps(section)]
+        self.setters = setters(steps, flows.sections)
+        self.samples = Samples(self.setters)
+        self.acls = Acls(_counting(self.setters))
+
+    def without_flags(self, alternative: Alternative) -> list[Alternative]:
+        """The alternative with each variable that another rule sets as a mark replaced by that rule's condition."""
+        for term in alternative:
+            setter = self._flag(term)
+            if setter is not None and setter.step is not None:
+                rest = tuple(one for one in alternative if one is not term)
+                return [(*rest, *one) for one in self.acls.alternatives(setter.step)]
+        return [alternative]
+
+    def _flag(self, term: Term) -> Setter | None:
+        match = re.match(r"\Avar\(([\w.]+)\)\Z", term.sample)
+        if match is None or term.negated or term.words not in ((), ("-m", "bool"), ("-m", "found")):
+            return None
+        found = [setter for setter in self.setters if setter.name == match[1]]
+        if len(found) != 1 or found[0].certain or not _TRUE.match(found[0].line.values[found[0].index]):
+            return None
+        return found[0]
 
 
-def _phase(values: list[str]) -> tuple[int | None, int]:
-    """When a rule runs (0 connection … 3 http-request), and the word that holds its verb."""
-    if values[0] == "http-request":
-        return len(_PHASES), 1
-    if values[0] == "tcp-request" and len(values) > 1 and values[1] in _PHASES:
-        return _PHASES.index(values[1]), 2
-    return None, 0
+def _counting(known: Sequence[Setter]) -> set[str]:
+    """The variables that hold something counted, or a mark that something counted is too much."""
+    names: set[str] = set()
+    for _ in range(_CHAINED):
+        acls = Acls(names)
+        for setter in known:
+            text = setter.line.values[setter.index]
+            if (
+                counts(text)
+                or not names.isdisjoint(variables(text))
+                or (
+                    setter.step is not None
+                    and any(acls.matters(term.sample) for one in acls.alternatives(setter.step) for term in one)
+                )
+            ):
+                names.add(setter.name)
+    return names
 
 
-def rules(found: Sequence[Section]) -> list[Rule]:
-    """All rules that refuse requests by a request rate, understood or not."""
-    return [rule for section in found for rule in _rules(section)]
+def rules(flows: Flows, read: Mapping[int, Known]) -> list[Rule]:
+    """All rules that refuse requests by a counter, understood or not, each for the proxy that runs it. `read` is what
+    was read of each proxy, by the section's identity."""
+    return [rule for section in flows.proxies for rule in _rules(flows, section, read[id(section)])]
 
 
-def _rules(section: Section) -> Iterator[Rule]:
-    named = _acls(section)
-    for position, line in enumerate(section.lines):
-        values = line.values
-        phase, start = _phase(values)
-        if phase is None or len(values) <= start or values[start] not in REFUSING:
+def _rules(flows: Flows, section: Section, known: Known) -> Iterator[Rule]:
+    steps = flows.steps(section)
+    for step in steps:
+        if step.verb not in ENDING and step.verb not in (*PASSING, "use_backend"):
             continue
-        keyword = next((word for word in ("if", "unless") if word in values[start:]), "")
-        if not keyword:
+        if step.verb in PASSING and not any(
+            later.verb in ENDING and later.at > step.at and later.at[0] == step.at[0] for later in steps
+        ):
             continue
-        at = values.index(keyword, start)
-        terms = list(_terms(line, at + 1, named))
-        if not any(_rate_sample(term.sample) for term in terms):
-            continue
-        yield _rule(section, line, values, start, keyword, terms, (phase, position))
+        for alternative in known.acls.alternatives(step):
+            for terms in known.without_flags(alternative):
+                limiting = [term for term in terms if known.acls.matters(term.sample) and not term.touches]
+                limiting = limiting or [term for term in terms if term.touches][:1]
+                if limiting:
+                    yield _rule(flows, known, step, terms, limiting)
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    """One condition: a sample, its flags and patterns, with the line and word where the patterns start."""
-
-    sample: str
-    words: tuple[str, ...]
-    line: Line
-    first: int
-    negated: bool = False
-    text: str = ""
-    doubled: bool = False
-
-
-def _acls(section: Section) -> dict[str, list[_Term]]:
-    found: dict[str, list[_Term]] = {}
-    for owner in reversed(section.chain()):
-        for line in owner.lines:
-            values = line.values
-            if values[0] == "acl" and len(values) > 2:
-                term = _Term(values[2], tuple(values[3:]), line, 3, text=" ".join(values[2:]))
-                found.setdefault(values[1], []).append(term)
-    return found
+def _rule(flows: Flows, known: Known, step: Step, terms: Alternative, limiting: Sequence[Term]) -> Rule:
+    others = " ".join(dict.fromkeys(term.text for term in terms if term not in limiting))
+    term, why_not = limiting[0], ""
+    rate, number, at_least = None, None, False
+    verb, options, diverted = _refusal(flows, step)
+    try:
+        if len(limiting) > 1:
+            raise NotUnderstood("the rule compares more than one rate")
+        rate, number, at_least = _compared(known, term)
+    except NotUnderstood as error:
+        why_not = str(error)
+    if verb not in REFUSING:
+        why_not = diverted
+    elif step.line.branches:
+        why_not = step.line.unknown
+    elif number is not None and number.line.branches:
+        why_not = number.line.unknown
+    return Rule(step, verb, rate, term, at_least, number, others, why_not, options)
 
 
-def _terms(line: Line, first: int, named: dict[str, list[_Term]]) -> Iterator[_Term]:
-    values, index = line.values, first
-    while index < len(values):
-        word = values[index]
-        negated = word.startswith("!")
-        bare = word[1:] if negated else word
-        if bare == "" and negated and index + 1 < len(values):
-            index, bare = index + 1, values[index + 1]
-        if bare == "{" and "}" in values[index:]:
-            end = values.index("}", index)
-            inside = values[index + 1 : end]
-            shown = ("!" if negated else "") + "{ " + " ".join(inside) + " }"
-            yield _Term(inside[0] if inside else "", tuple(inside[1:]), line, index + 2, negated, shown)
-            index = end + 1
-            continue
-        known = named.get(bare, [])
-        for term in known:
-            yield _Term(term.sample, term.words, term.line, term.first, negated, word, len(known) > 1)
-        if not known:
-            yield _Term("", (), line, index, negated, word)
-        index += 1
+def _compared(known: Known, term: Term) -> tuple[Rate, Number, bool]:
+    """The rate, the number above which it is too much, and whether the number itself is. Raises `NotUnderstood`."""
+    found = comparison(term)
+    if found is None or (found.operator in ("lt", "le") and counts(term.sample)):
+        text = " ".join(term.words)
+        raise NotUnderstood(f"the comparison '{'!' if term.negated else ''}{text}' is not one of gt N, ge N")
+    token = term.line.words[found.index]
+    if token.templated or not (found.text.isascii() and found.text.isdigit()):
+        why = "comes from the environment" if token.expanded else "is not a plain number"
+        raise NotUnderstood(f"the threshold {found.text} {why}")
+    if term.line.words[term.first - 1].expanded:
+        raise NotUnderstood(f"the sample {term.sample} comes from the environment")
+    value = known.samples.linear(term.sample, term.line, term.first - 1, term.at)
+    if value.rate is None:
+        raise NotUnderstood(f"the sample {term.sample} is not understood")
+    above = found.operator in ("gt", "ge")
+    if value.number is None:
+        if value.rate_sign < 0 or not above:
+            raise NotUnderstood(f"the expression {term.sample} is not understood")
+        return value.rate, Number(int(found.text), term.line, found.index), found.operator == "ge"
+    if found.text != "0" or value.rate_sign == value.number_sign or (value.rate_sign > 0) is not above:
+        raise NotUnderstood(f"the expression {term.sample} is not understood")
+    return value.rate, value.number, found.operator in ("ge", "le")
 
 
-def _rate_sample(sample: str) -> bool:
-    return "http_req_rate" in sample or _OTHER.match(sample) is not None
-
-
-def _rule(
-    section: Section,
-    line: Line,
-    values: list[str],
-    start: int,
-    keyword: str,
-    terms: list[_Term],
-    order: tuple[int, int],
-) -> Rule:
-    limiting = [term for term in terms if _rate_sample(term.sample)]
-    others = " ".join(dict.fromkeys(term.text for term in terms if not _rate_sample(term.sample)))
-    term = limiting[0]
-    counter, key, table, tail = _sample(term.sample, section)
-    threshold, at_least, why_not = _threshold(section, term, tail)
-    if keyword == "unless" or term.negated:
-        why_not = "the condition is turned round (unless, !)"
-    elif any(t.text in ("||", "or") for t in terms):
-        why_not = "the rule has alternatives (or)"
-    elif len(limiting) > 1 or term.doubled:
-        why_not = "the rule compares more than one rate"
-    elif table is None:
-        why_not = f"the sample {term.sample} is not understood"
-    options = dict(zip(values[start:], values[start + 1 :], strict=False))
-    return Rule(
-        section=section,
-        line=line,
-        verb=values[start],
-        table=table or section.name,
-        counter=counter,
-        key=key,
-        at_least=at_least,
-        threshold=None if why_not else threshold,
-        order=order,
-        others=others,
-        why_not=why_not,
-        sample=term.sample,
-        options=options,
-    )
-
-
-def _sample(sample: str, section: Section) -> tuple[int | None, str, str | None, str]:
-    """(counter, key, table, what follows) of a rate sample; the table is None where it is not understood."""
-    match = _COUNTED.match(sample)
-    if match:
-        arguments = (match[3] if match[3] is not None else match[2] or "").split(",")
-        number = match[1] if match[1] is not None else arguments.pop(0)
-        table = arguments[0].strip() if arguments and arguments[0].strip() else ""
-        plain = number.strip().isdigit()
-        return (int(number) if plain else None, "", table if plain else None, sample[match.end() :])
-    match = _SOURCE.match(sample)
-    if match:
-        return None, "src", (match[1] or section.name), sample[match.end() :]
-    match = _LOOKED_UP.match(sample)
-    if match:
-        return None, match[1], (match[2] or section.name), sample[match.end() :]
-    return None, "", None, ""
-
-
-def _threshold(section: Section, term: _Term, tail: str) -> tuple[Threshold | None, bool, str]:
-    words, first = list(term.words), term.first
-    if words[:2] == ["-m", "int"]:
-        words, first = words[2:], first + 2
-    if len(words) != 2 or words[0] not in ("gt", "ge"):
-        return None, False, f"the comparison '{' '.join(term.words)}' is not one of gt N, ge N"
-    at_least, text = words[0] == "ge", words[1]
-    token = term.line.words[first + 1]
-    if token.templated or not (text.isascii() and text.isdigit()):
-        return None, at_least, f"the threshold {text} is not a plain number"
-    if not tail:
-        return Threshold(int(text), term.line, first + 1), at_least, ""
-    subtracted = _SUBTRACTED.match(tail)
-    if subtracted is None or text != "0":
-        return None, at_least, f"the expression {term.sample} is not understood"
-    return (*_by_map(section, subtracted[1], at_least),)
-
-
-def _by_map(section: Section, variable: str, at_least: bool) -> tuple[Threshold | None, bool, str]:
-    """The map look-up that fills the variable which is subtracted from the rate."""
-    wanted = f"set-var({variable})"
-    lines = [line for line in section.lines if line.values[0] == "http-request" and wanted in line.values]
-    if len(lines) != 1:
-        return None, at_least, f"the variable {variable} is set in {len(lines)} places"
-    line = lines[0]
-    index = line.values.index(wanted) + 1
-    if index >= len(line.words) or "if" in line.values or "unless" in line.values or line.words[index].templated:
-        return None, at_least, f"how {variable} is set is not understood"
-    expression = line.values[index]
-    found = NUMBER_MAP.search(expression)
-    if found is None or found.end() != len(expression):
-        return None, at_least, f"{variable} does not come from a map of numbers"
-    key = expression[: found.start()].rstrip(",")
-    return Threshold(int(found[2] or 0), line, index, found[1].strip(), key), at_least, ""
-
-
-def map_names(found: Sequence[Section]) -> list[str]:
-    """The map files that the configuration names, as HAProxy knows them."""
-    names: dict[str, None] = {}
-    for section in found:
-        for line in section.lines:
-            for word in line.values:
-                names.update(dict.fromkeys(match[1].strip() for match in MAP_FILE.finditer(word)))
-    return [name for name in names if not name.startswith(("virt@", "opt@"))]
+def _refusal(flows: Flows, step: Step) -> tuple[str, dict[str, str], str]:
+    """(verb, its options, what it does where it refuses nothing) of a rule, or of the backend that it picks."""
+    values = step.line.values
+    if step.verb in PASSING:
+        return step.verb, {}, "the rule lets requests pass that later rules would refuse"
+    if step.verb != "use_backend":
+        options = dict(zip(values[step.start :], values[step.start + 1 :], strict=False))
+        return step.verb, options, f"over it, the rule answers with {step.verb}"
+    name = values[1] if len(values) > 1 else ""
+    for section in flows.sections:
+        if section.keyword in ("backend", "listen") and section.name == name and not section.head.branches:
+            for inner in flows.steps(section):
+                if inner.condition is None and inner.verb in REFUSING and not inner.line.branches:
+                    return _refusal(flows, inner)
+            made = {line.values[0] for line in section.lines}
+            if made.isdisjoint({"server", "server-template", "dispatch", "stats", "option", "http-request"}):
+                return "return", {"status": "503"}, ""
+    return step.verb, {}, f"over it, requests go to backend {name}: they are not refused"

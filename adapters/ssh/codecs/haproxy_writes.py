@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ from adapters.ssh.codecs import haproxy_backend, haproxy_edits, haproxy_map, hap
 from adapters.ssh.codecs.haproxy_config import Config
 from adapters.ssh.codecs.haproxy_edits import ServerEdit
 from adapters.ssh.codecs.haproxy_lines import tokenize
+from adapters.ssh.codecs.haproxy_map import NUMBER_MAP
 from adapters.ssh.codecs.haproxy_request_limit import Definition
-from adapters.ssh.codecs.haproxy_rules import NUMBER_MAP, tables
+from adapters.ssh.codecs.haproxy_rules import tables
 from adapters.ssh.codecs.haproxy_runtime import Running, with_server
 from adapters.ssh.codecs.haproxy_servers import Backend
 from adapters.ssh.codecs.spans import TokenEdit, apply_edits, text
@@ -18,6 +20,8 @@ from adapters.ssh.seam import NativeEdit, Runtime
 from control.edit import Change, split_field
 from control.errors import InvalidValue, NotFound
 from control.text import clean
+
+_INTEGER = re.compile(r"\bint\(\s*(-?\d+)\s*\)", re.ASCII)
 
 
 def native_edits(
@@ -59,27 +63,47 @@ def _server_edits(found: Sequence[Backend], running: Running, changes: Sequence[
     return list(edits.values())
 
 
-_Tokens = dict[str, list[tuple[TokenEdit, Change]]]
-_Entries = dict[str, list[tuple[Definition, int, Change]]]
+_Place = tuple[str, int, int, str | None]
+_Threshold = tuple[TokenEdit | None, Change, str]
+"""The edit (None where another change does it), the change, a warning or nothing."""
+_Tokens = dict[str, list[_Threshold]]
+_Entries = dict[str, list[tuple[Definition, int, Change, str]]]
 
 
 def _threshold_edits(config: Config, changes: Sequence[Change]) -> tuple[_Tokens, _Entries]:
-    by_name = {definition.name: definition for definition in config.definitions()}
+    defined = config.definitions()
+    by_name = {definition.name: definition for definition in defined}
     tokens: _Tokens = {}
     entries: _Entries = {}
+    taken: dict[_Place, int] = {}
     for change in changes:
         ref = str(change.ref)
         definition = by_name.get(change.ref.name)
         if definition is None:
             raise NotFound(f"there is no request limit '{clean(change.ref.name)}' here", ref=ref)
         if definition.why_not:
-            raise InvalidValue(f"shown only: {clean(definition.why_not)}", ref=ref)
+            raise InvalidValue(f"not understood: {clean(definition.why_not)}", ref=ref)
         number = _threshold(change)
+        if taken.get(definition.place, number) != number:
+            raise InvalidValue("this number also feeds another limit that is to become something else", ref=ref)
+        again = definition.place in taken
+        taken[definition.place] = number
         if definition.map_key is None:
-            tokens.setdefault(definition.path, []).append((_threshold_token(definition, number), change))
+            token = None if again else _threshold_token(definition, number)
+            tokens.setdefault(definition.path, []).append((token, change, _sharing(definition, defined, change)))
         else:
-            entries.setdefault(definition.path, []).append((definition, number, change))
+            warning = _sharing(definition, defined, change)
+            entries.setdefault(definition.path, []).append((definition, number, change, warning))
     return tokens, entries
+
+
+def _sharing(definition: Definition, defined: Sequence[Definition], change: Change) -> str:
+    """Which other limits the same number feeds, or nothing."""
+    others = [one.name for one in defined if one.place == definition.place and one.name != definition.name]
+    if not others:
+        return ""
+    refs = ", ".join(str(replace(change.ref, name=name)) for name in others)
+    return f"the number at {clean(f'{definition.path}:{definition.line}')} also feeds {refs}"
 
 
 def _threshold(change: Change) -> int:
@@ -96,9 +120,15 @@ def _threshold_token(definition: Definition, number: int) -> TokenEdit:
     threshold = definition.rule.threshold
     assert threshold is not None
     token, index = threshold.line.words[threshold.index], threshold.line.first + threshold.index
-    if threshold.map_file is None:
-        return TokenEdit(index, token.raw.replace(str(threshold.number).encode(), b"%d" % number))
     raw = text(token.raw)
+    if threshold.map_file is None and threshold.inside:
+        found = list(_INTEGER.finditer(raw))
+        if len(found) != 1:
+            raise InvalidValue(f"the number at {clean(threshold.line.location)} is not alone in its word")
+        edited = raw[: found[0].start(1)] + str(number) + raw[found[0].end(1) :]
+        return TokenEdit(index, edited.encode("utf-8", "surrogateescape"))
+    if threshold.map_file is None:
+        return TokenEdit(index, token.raw.replace(str(threshold.value).encode(), b"%d" % number))
     match = NUMBER_MAP.search(raw)
     if match is None:
         raise InvalidValue(f"the look-up at {clean(threshold.line.location)} is not understood")
@@ -113,15 +143,16 @@ def _config_edit(
     config: Config,
     path: str,
     servers: Sequence[ServerEdit],
-    thresholds: Sequence[tuple[TokenEdit, Change]],
+    thresholds: Sequence[_Threshold],
     runtime: Runtime | None,
     running: Running,
 ) -> NativeEdit:
     data = config.tree.files[path]
-    tokens = [token for edit in servers for token in edit.tokens] + [token for token, _ in thresholds]
+    tokens = [token for edit in servers for token in edit.tokens] + [token for token, _, _ in thresholds if token]
     new = apply_edits(data, tokenize(data, path), tokens, tokenize) if tokens else None
     reload = bool(thresholds) or any(edit.reload for edit in servers)
     warnings = [warning for edit in servers for warning in edit.warnings]
+    warnings += dict.fromkeys(warning for _, _, warning in thresholds if warning)
     if not data.endswith(b"\n"):
         warnings.append(f"{clean(path)} has no final newline: HAProxy refuses such a file at its next start")
     unread = config.state_file_unread()
@@ -129,7 +160,7 @@ def _config_edit(
         warnings.append(f"the server-state file {clean(unread)} could not be read: an old one brings old weights back")
     return NativeEdit(
         path,
-        (*(change for edit in servers for change in edit.changes), *(change for _, change in thresholds)),
+        (*(change for edit in servers for change in edit.changes), *(change for _, change, _ in thresholds)),
         data=new,
         commands=tuple(command for edit in servers for command in edit.commands),
         needs_reload=reload,
@@ -191,22 +222,23 @@ def _map_drift(config: Config, runtime: Runtime | None) -> list[str]:
 def _map_edit(
     config: Config,
     path: str,
-    entries: Sequence[tuple[Definition, int, Change]],
+    entries: Sequence[tuple[Definition, int, Change, str]],
     runtime: Runtime | None,
     running: Running,
 ) -> NativeEdit:
-    values = {definition.map_key or "": number for definition, number, _ in entries}
+    values = {definition.map_key or "": number for definition, number, _, _ in entries}
     threshold = entries[0][0].rule.threshold
     name = threshold.map_file if threshold and threshold.map_file else path
     now = haproxy_map.running(runtime.answers.get(f"map {name}") if runtime else None)
     commands = () if now is None else tuple(_map_command(name, key, n, key in now) for key, n in values.items())
     return NativeEdit(
         path,
-        tuple(change for _, _, change in entries),
+        tuple(change for _, _, change, _ in entries),
         data=haproxy_map.with_values(config.tree.files[path], values),
         commands=commands,
         needs_reload=now is None,
         loses=_losses(config, runtime, running, set()) if now is None else (),
+        warnings=tuple(dict.fromkeys(warning for _, _, _, warning in entries if warning)),
     )
 
 

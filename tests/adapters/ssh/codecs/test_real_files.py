@@ -208,7 +208,6 @@ def test_haproxy_limits(haproxy: ConfigTree) -> None:
     assert other.window is not None and other.window.seconds == 60
     shown_only = {limit.editable.reason for limit in limits.values() if not limit.editable.yes}
     assert any("not one of gt N, ge N" in reason for reason in shown_only)
-    assert any("alternatives (or)" in reason for reason in shown_only)
     assert any("'1000:' is not one of gt N, ge N" in reason for reason in shown_only)
 
 
@@ -320,7 +319,8 @@ backend t
     tree = ConfigTree(("/h.cfg",), {"/h.cfg": text, "/m.map": b"a lots\nb 4\n"})
     _, limits = read(HAPROXY, tree)
     assert not limits["f/t/a"].editable.yes and "not a plain number" in limits["f/t/a"].editable.reason
-    with pytest.raises(InvalidValue, match="shown only"):
+    assert limits["f/t/a"].amount is None and limits["f/t/a"].native == "a lots"
+    with pytest.raises(InvalidValue, match="not understood"):
         HAPROXY.edit(tree, [Change(limits["f/t/a"].ref, "amount", None, Fraction(3))], facts("haproxy"), None)
     assert limits["f/t/b"].amount == 4 and limits["f/t/b"].enforced == Interval.exactly(5)
 
@@ -415,11 +415,12 @@ def test_owners_reach_routes_and_limits() -> None:
 
 
 def test_rules_over_other_counters_are_shown_only_and_unknown() -> None:
-    text = b"frontend f\n tcp-request connection track-sc0 src\n stick-table type ip size 1k store conn_cur\n"
-    text += b" http-request deny deny_status 429 if { sc_conn_cur(0) gt 4 }\n default_backend b\n"
+    text = b"frontend f\n tcp-request connection track-sc0 src\n stick-table type ip size 1k store http_err_cnt\n"
+    text += b" http-request deny deny_status 429 if { sc_http_err_cnt(0) gt 4 }\n default_backend b\n"
     text += b"backend b\n server s 1.1.1.1\n"
     [limit] = read(HAPROXY, ConfigTree(("/h.cfg",), {"/h.cfg": text}))[1].values()
-    assert limit.measure is Measure.CONNECTIONS and not limit.editable.yes and limit.over.status == 429
+    assert (limit.amount, limit.mode) == (None, Mode.NOT_UNDERSTOOD) and "sc_http_err_cnt(0) gt 4" in limit.native
+    assert limit.burst is None and not limit.editable.yes and limit.over.status == 429
     shown = with_effective(limit).bindings[0].effective
     assert shown is not None and (shown.low, shown.high, shown.unlimited) == (None, None, False)
 

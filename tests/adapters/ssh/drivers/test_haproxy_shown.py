@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import pytest
-from localproxy import Backends, LocalHost, free_port, program, read, split, steps, write
+from haproxystart import Start, driver, start
+from localproxy import read, split, steps, write
 
 from adapters.ssh.drivers.haproxy import HAProxyDriver
 from control.edit import Change
 from control.errors import InvalidValue
 from control.model import Mode, StatusState, TargetState
 
-HEAD = """\
-global
-    stats socket {folder}/s.sock mode 600 level admin
-{globals}
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 10s
-    timeout server 10s
-frontend edge
-    bind 127.0.0.1:{port}
-    default_backend app
-"""
-Start = Callable[..., "Proxy"]
-
-
-class Proxy(LocalHost):
-    port: int
-
-    def unseen(self) -> None:
-        """From now on its socket is not known."""
-        self.proxy = type(self.proxy)("haproxy", config=str(self.config), socket=None)
-
-
-@pytest.fixture
-def start(tmp_path_factory: pytest.TempPathFactory, backends: Backends) -> Iterator[Start]:
-    """Start a HAProxy on a configuration; `@a@` to `@d@` are the small servers."""
-    program("haproxy")
-    running = []
-
-    def make(body: str, globals: str = "") -> Proxy:
-        folder = tmp_path_factory.mktemp("h")
-        host = Proxy("haproxy", folder, "haproxy.cfg")
-        host.port = free_port()
-        text = HEAD.format(folder=folder, port=host.port, globals=globals) + body
-        for name in "abcd":
-            text = text.replace(f"@{name}@", f"127.0.0.1:{backends.port(name)}")
-        host.config.write_text(text)
-        host.start()
-        running.append(host)
-        return host
-
-    yield make
-    for host in running:
-        host.stop()
-
-
-@pytest.fixture
-def driver() -> HAProxyDriver:
-    return HAProxyDriver()
+__all__ = ["driver", "start"]
 
 
 async def test_numbers_from_the_environment_are_unknown_without_a_socket_and_right_with_one(
