@@ -63,16 +63,15 @@ class Beside:
 
         `records` are all of the change so far: where the file itself was removed, it is written anew.
         """
-        if self._descriptor is None or os.fstat(self._descriptor).st_nlink == 0:
+        text = b"".join(_line(record) for record in records)
+        if self._descriptor is not None:
+            _write(self._descriptor, text)
+        if not self._is_there():  # the file, or its folder, was removed or moved away: what was written goes with it
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.close()
             self._make()
-        assert self._descriptor is not None
-        text = b"".join(_line(record) for record in records)
-        written = 0
-        while written < len(text):
-            written += os.pwrite(self._descriptor, text[written:], written)
-        os.fsync(self._descriptor)
+            assert self._descriptor is not None
+            _write(self._descriptor, text)
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -85,6 +84,15 @@ class Beside:
         with contextlib.suppress(PermissionError):  # another operator of the same group made it
             os.fchmod(self._descriptor, file_mode(self.path.parent))
 
+    def _is_there(self) -> bool:
+        """Whether the path leads to the file that is open."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Let go of the file and leave it there."""
         if self._descriptor is not None:
@@ -96,6 +104,13 @@ class Beside:
         self.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+
+def _write(descriptor: int, text: bytes) -> None:
+    written = 0
+    while written < len(text):
+        written += os.pwrite(descriptor, text[written:], written)
+    os.fsync(descriptor)
 
 
 def _line(record: Record) -> bytes:
