@@ -29,6 +29,8 @@ _ERRORS: dict[str, type[ControlError]] = {
     "invalid": InvalidValue,
 }
 _MEANING = {
+    "foreign": "what is in force is not known",
+    "unproved": "what is in force is not known",
     "invalid": "the proxy's own check refuses the new text; the old file is in force",
     "space": "could not be written; the old file is in force",
     "truncated": "nothing was written",

@@ -147,8 +147,32 @@ swap() {
 }
 reload() { ( trap - HUP INT TERM PIPE; eval "$RELOAD" ) 2>&1 9<&-; }
 unmoved() { sum "$B" && [ "$s" = "$E" ]; }
-restore() { eval "m=\$S$i"; [ "$m" != 1 ] || { mv -fT -- "$B" "$P"; flush "${P%/*}/"; }; return 0; }
-back() { each restore; }
+
+# --- back to the old file, where it is still ours that is there; what somebody else made of it meanwhile stays
+FOREIGN=
+ours() { sum "$1" && [ "$s" = "$H" ]; }
+restore() {
+  eval "m=\$S$i"; [ "$m" = 1 ] || return 0
+  if ours "$P" && { ln -- "$P" "$T" 2>/dev/null || cp -p -- "$P" "$T"; }; then
+    mv -fT -- "$B" "$P"
+    if ours "$T"; then flush "${P%/*}/"; return 0; fi
+    mv -fT -- "$T" "$P"; flush "${P%/*}/"  # it was changed in between: that is what was replaced
+  fi
+  FOREIGN="$FOREIGN $P"
+  return 0
+}
+back() {  # kind, reason
+  each restore
+  [ -z "$FOREIGN" ] || fail foreign "$2; not put back, since somebody else has changed it meanwhile:$FOREIGN"
+}
+undo() { back "$@"; fail "$1" "$2"; }
+again() {  # the old file is back: what serves must have read it, or be what served before
+  [ "$(serving)" = "$OLD" ] && still=1 || still=0
+  OLD=$(serving)
+  o=$( reload ) && proved && return
+  [ "$still" = 1 ] && [ "$(serving)" = "$OLD" ] && return
+  fail unproved "$1; the old file is back, and nothing shows that $KIND has taken it"
+}
 
 i=1; while [ "$i" -le "$N" ]; do eval "S$i=0"; i=$((i + 1)); done
 each names
@@ -167,16 +191,24 @@ each sync_new
 each same
 each swap || {
   o=$(obstacle "$e"); why="$P could not be replaced: ${e##*: }"
-  back; [ -z "$o" ] || fail forbidden "$o"
-  fail refused "$why; the old file is in force"
+  [ -z "$o" ] || undo forbidden "$o"
+  undo refused "$why; the old file is in force"
 }
-each unmoved || { back; fail stale "$P was changed while it was being replaced; that change is kept"; }
+each unmoved || undo stale "$P was changed while it was being replaced; that change is kept"
 if [ -n "$VALIDATE" ] && [ "$CHECKED" = 0 ]; then
-  o=$( ( surroundings; eval "$VALIDATE" ) 2>&1 9<&- ) || { back; fail invalid "$o"; }
+  o=$( ( surroundings; eval "$VALIDATE" ) 2>&1 9<&- ) || undo invalid "$o"
 fi
 if [ "$RELOADS" = 1 ]; then
-  o=$( reload ) || { back; fail reload "the reload command failed: $o"; }
-  proved || { back; reload >/dev/null; fail adoption "the reload was not adopted within $ADOPT s"; }
+  o=$( reload ) || {
+    back reload "the reload command failed: $o"
+    [ "$(serving)" = "$OLD" ] || again "the reload command failed: $o"
+    fail reload "the reload command failed: $o"
+  }
+  proved || {
+    back adoption "the reload was not adopted within $ADOPT s"
+    again "the reload was not adopted within $ADOPT s"
+    fail adoption "the reload was not adopted within $ADOPT s"
+  }
 fi
 finish
 verdict "OK" "${new:-0}"
@@ -185,7 +217,8 @@ verdict "OK" "${new:-0}"
 ADOPT (seconds), ROOT, RELOADS (1 or 0), RELOAD, VALIDATE, BESIDE (quoted words), MASTER (pid), CWD,
 VERDICT (a mark made up for this run). The new texts follow on standard input. Answer, on a line that begins with the
 mark: `OK`, then the number of new workers; or `FAIL kind`, then the reason; nothing is written or everything is put
-back when it fails. What a killed run left is taken away first.
+back when it fails, where it is still ours: `foreign` names what is not, `unproved` says that what was put back is not
+known to run. What a killed run left is taken away first.
 
 A worker is new when it is not in OLD, the workers before the reload. nginx adopts when no old worker serves any more
 (old ones that still stream are "shutting down"); HAProxy's old worker drains under the same name, so there it is

@@ -82,6 +82,8 @@ class HAProxyDriver:
     async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
         """Compare what runs, replace the file, give the commands, read back; take the file back where they fail."""
         edit, socket = step.edit, step.facts.proxy.socket
+        if edit.commands and not socket:
+            raise PlatformError("no stats socket is known: nothing was written")
         await self._unchanged(reader, step)
         said = []
         files = _files(step)
@@ -90,23 +92,50 @@ class HAProxyDriver:
                 step.facts.proxy, files, reload=edit.needs_reload, adoption_seconds=self.deadline_seconds
             )
             said.append(await writer.replace_files(replacement))
-        if not edit.commands:
+        if not edit.commands or not socket:
             return "; ".join(said)
-        if not socket:
-            raise PlatformError("no stats socket is known: the running values were not changed")
         try:
+            if files and not edit.needs_reload:
+                await self._unchanged(reader, step)  # replacing the file took its time
             await writer.haproxy_set(socket, edit.commands)
             running = await self.runtime(reader, step.facts, step.tree)
             wrong = haproxy_proof.differences(self.codec, step, running)
+            if wrong:
+                raise PlatformError(wrong[0])
         except Unreachable:
             raise
         except ControlError as error:
-            told = f"{error.message}: {await _take_back(writer, step, files)}"
-            raise type(error)(told, ref=error.ref, hint=error.hint) from error
-        if wrong:
-            raise PlatformError(f"{wrong[0]}: {await _take_back(writer, step, files)}")
+            raise await self._given_up(reader, writer, step, files, error) from error
         said.append(f"{len(edit.commands)} runtime {'command' if len(edit.commands) == 1 else 'commands'}, read back")
         return "; ".join(filter(None, said))
+
+    async def _given_up(
+        self, reader: HostReader, writer: HostWriter, step: Step, files: Sequence[FileChange], error: ControlError
+    ) -> ControlError:
+        """Put the former file and running values back after a refused command, as far as they are still ours. Returns
+        `error` with what came of it: of its own kind only where nothing of the step is left."""
+        back = tuple(
+            FileChange(file.path, hashlib.sha256(file.data).hexdigest(), step.tree.files.get(file.path, b""))
+            for file in files
+        )
+        left: list[str] = []
+        if back:
+            try:
+                await writer.replace_files(FileReplacement(step.facts.proxy, back, reload=step.edit.needs_reload))
+            except ControlError as problem:
+                left.append(f"the file ({problem.message})")
+        now = await self.runtime(reader, step.facts, step.tree)
+        commands, foreign = haproxy_proof.former_commands(self.codec, step, now)
+        left += foreign
+        if commands and step.facts.proxy.socket:
+            try:
+                await writer.haproxy_set(step.facts.proxy.socket, commands)
+            except ControlError as problem:
+                left.append(f"running values ({problem.message})")
+        if left:
+            return PlatformError(f"{error.message}: not all could be taken back; left alone: {'; '.join(left)}")
+        told = f"{error.message}: rolled back, the former values are in force"
+        return type(error)(told, ref=error.ref, hint=error.hint)
 
     async def _unchanged(self, reader: HostReader, step: Step) -> None:
         """Refuse where the running values are no longer what the step was made on."""
@@ -177,20 +206,3 @@ def _files(step: Step) -> tuple[FileChange, ...]:
     if step.edit.data is not None and step.edit.data != step.tree.files.get(step.edit.path):
         wanted[step.edit.path] = step.edit.data
     return tuple(FileChange(path, step.tree.sha256(path), data) for path, data in wanted.items())
-
-
-async def _take_back(writer: HostWriter, step: Step, files: Sequence[FileChange]) -> str:
-    """Put the former file and running values back after a refused command; says what came of it."""
-    back = tuple(
-        FileChange(file.path, hashlib.sha256(file.data).hexdigest(), step.tree.files.get(file.path, b""))
-        for file in files
-    )
-    try:
-        if back:
-            await writer.replace_files(FileReplacement(step.facts.proxy, back, reload=step.edit.needs_reload))
-        former = haproxy_proof.former_commands(step)
-        if former and step.facts.proxy.socket:
-            await writer.haproxy_set(step.facts.proxy.socket, former)
-    except ControlError as error:
-        return f"taking it back failed too: {error.message}"
-    return "rolled back, the former values are in force"

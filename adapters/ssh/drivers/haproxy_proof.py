@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from adapters.ssh.codecs import haproxy_map
 from adapters.ssh.codecs.haproxy import HAProxyCodec
 from adapters.ssh.codecs.haproxy_backend import KIND as BACKEND
@@ -68,29 +70,71 @@ def reloaded(step: Step, now: Runtime) -> bool:
     return bool(now.workers.serving) and not now.workers.serving & step.runtime.workers.serving
 
 
-def former_commands(step: Step) -> list[str]:
-    """The runtime commands that bring back what ran before the step."""
-    running = parse(step.runtime)
-    found = []
-    for name, fields in servers_of(step).items():
-        now, address = running.servers.get(name), "/".join(name)
-        if now is None:
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """One running value that a step changes: as it was, as it was meant, as it is, and how to bring it back."""
+
+    shown: str
+    before: object
+    meant: object
+    now: object
+    command: str
+
+
+def former_commands(codec: HAProxyCodec, step: Step, now: Runtime) -> tuple[list[str], list[str]]:
+    """(the runtime commands that bring back what ran before the step, what is left alone because it is neither what
+    ran before nor what the step set, in words). A runtime has no precondition, so `now` must be as new as can be."""
+    if not now.answers:
+        return [], [f"the running values, which cannot be asked: {clean(now.why_not)}"]
+    back: list[str] = []
+    foreign: list[str] = []
+    for value in [*_server_values(codec, step, now), *_map_values(step, now)]:
+        if value.now == value.before:
             continue
-        if "weight" in fields and now.weight is not None:
-            found.append(f"set server {address} weight {now.weight}")
-        if "state" in fields and now.state is not None:
-            found.append(f"set server {address} state {_STATE_WORDS[now.state]}")
-        if "amount" in fields and now.maxconn is not None:
-            found.append(f"set maxconn server {address} {now.maxconn}")
+        if value.now == value.meant:
+            back.append(value.command)
+        else:
+            foreign.append(f"{value.shown}, which is {value.now} now")
+    return back, foreign
+
+
+def _server_values(codec: HAProxyCodec, step: Step, now: Runtime) -> list[_Running]:
+    if step.runtime is None:
+        return []
+    former = parse(step.runtime)
+    wanted, running = parse(codec.after(step.tree, step.edit, step.runtime)[1]), parse(now)
+    found: list[_Running] = []
+    for name, fields in servers_of(step).items():
+        was, meant, runs, address = (
+            former.servers.get(name), wanted.servers.get(name), running.servers.get(name), "/".join(name)
+        )  # fmt: skip
+        if was is None or meant is None or runs is None:
+            continue
+        shown = clean(address)
+        if "weight" in fields and was.weight is not None:
+            command = f"set server {address} weight {was.weight}"
+            found.append(_Running(f"the weight of {shown}", was.weight, meant.weight, runs.weight, command))
+        if "state" in fields and was.state is not None:
+            command = f"set server {address} state {_STATE_WORDS[was.state]}"
+            found.append(_Running(f"the state of {shown}", was.state, meant.state, runs.state, command))
+        if "amount" in fields and was.maxconn is not None:
+            command = f"set maxconn server {address} {was.maxconn}"
+            found.append(_Running(f"the maxconn of {shown}", was.maxconn, meant.maxconn, runs.maxconn, command))
+    return found
+
+
+def _map_values(step: Step, now: Runtime) -> list[_Running]:
     answers = step.runtime.answers if step.runtime else {}
+    found: list[_Running] = []
     for command in step.edit.commands:
         words = command.split(" ")
-        if words[:2] == ["set", "map"]:
-            former = (haproxy_map.running(answers.get(f"map {words[2]}")) or {}).get(words[3])
-            if former is not None:
-                found.append(f"set map {words[2]} {words[3]} {former}")
-        elif words[:2] == ["add", "map"]:
-            found.append(f"del map {words[2]} {words[3]}")
+        if words[1] != "map":
+            continue
+        _, _, name, key, meant = words
+        was = (haproxy_map.running(answers.get(f"map {name}")) or {}).get(key)
+        runs = (haproxy_map.running(now.answers.get(f"map {name}")) or {}).get(key)
+        back = f"del map {name} {key}" if was is None else f"set map {name} {key} {was}"
+        found.append(_Running(f"{clean(key)} in the map {clean(name)}", was, meant, runs, back))
     return found
 
 

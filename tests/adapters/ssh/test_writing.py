@@ -190,6 +190,49 @@ async def test_a_failing_reload_command_is_rolled_back(deck: Deck) -> None:
     assert deck.text == before
 
 
+def meddling(deck: Deck, then: str) -> tuple[str, ...]:
+    """A reload command that somebody else uses to change the file, before it does `then`."""
+    script = deck.host.inside("/etc/nginx/meddle")
+    script.write_text(f"#!/bin/sh\nprintf '# theirs\\n' >> {FILE}\n{then}\n")
+    script.chmod(0o755)
+    return ("/etc/nginx/meddle",)
+
+
+@pytest.mark.parametrize("then", ["exit 1", "exit 0"], ids=["the reload fails", "the reload is not adopted"])
+async def test_what_somebody_changed_meanwhile_is_not_rolled_back(deck: Deck, then: str) -> None:
+    new = deck.text.replace(b"weight=9", b"weight=5")
+    proxy = ProxyConfig("nginx", config="/etc/nginx/nginx.conf", reload=meddling(deck, then))
+    with pytest.raises(PlatformError, match="somebody else has changed it meanwhile") as told:
+        await deck.replace(new, proxy)
+    assert "rolled back" not in str(told.value)
+    assert deck.text == new + b"# theirs\n"
+    assert deck.leftovers() == []
+
+
+async def test_rolled_back_is_not_said_of_a_file_that_nobody_loaded(deck: Deck) -> None:
+    """The first reload gets rid of the workers that served; none of the later ones does anything."""
+    before = deck.text
+    script = deck.host.inside("/etc/nginx/once")
+    script.write_text(
+        "#!/bin/sh\nnginx -s reload; sleep 1\nprintf 'exit 0\\n' > /etc/nginx/once.new; "
+        "chmod 755 /etc/nginx/once.new; mv /etc/nginx/once.new /etc/nginx/once\nexit 1\n"
+    )
+    script.chmod(0o755)
+    proxy = ProxyConfig("nginx", config="/etc/nginx/nginx.conf", reload=("/bin/sh", "/etc/nginx/once"))
+    with pytest.raises(PlatformError, match="nothing shows that nginx has taken it") as told:
+        await deck.replace(before.replace(b"weight=9", b"weight=5"), proxy)
+    assert "rolled back" not in str(told.value)
+    assert deck.text == before
+    back = deck.change(5)
+    reversed_ = Change(back.ref, back.field, 5, 9)
+    name = f"lb/NginxFile/{deck.host.name}/{FILE.replace('/', '%2F')}"
+    part = await deck.reader.running(name, [reversed_], {})
+    assert part.state is ProofState.NO and "on disk only" in part.detail
+    deck.host.run("nginx", "-s", "reload")
+    await asyncio.sleep(0.5)
+    assert (await deck.reader.running(name, [reversed_], {})).state is ProofState.YES
+
+
 async def test_a_full_disk_leaves_the_old_file(make_host: Callable[..., Host], tmp_path: Path) -> None:
     host = make_host("small")
     host.small_disk = True

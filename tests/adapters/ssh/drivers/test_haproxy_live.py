@@ -13,6 +13,7 @@ import pytest
 from localproxy import Backends, LocalHost, free_port, get, program, read, split, steps, write
 
 from adapters.ssh.drivers.haproxy import HAProxyDriver
+from adapters.ssh.seam import FileReplacement
 from control.edit import Change
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Action, Interval, Mode, Special, TargetState
@@ -159,6 +160,60 @@ async def test_a_refused_command_takes_the_file_back(haproxy: HAProxy, driver: H
         await driver.write(haproxy, haproxy, broken)
     assert haproxy.config.read_bytes() == before
     assert [t.weight for t in (await read(driver, haproxy))[0]["llama"].targets] == [9, 1, 5]
+
+
+class Meddled(LocalHost):
+    """The host, on which somebody else gives runtime commands right after the file or the commands of a step."""
+
+    def __init__(self, inner: HAProxy, after: str, commands: list[str]) -> None:
+        self.inner, self.after, self.meddling = inner, after, commands
+
+    async def _meddle(self, at: str) -> None:
+        if at == self.after and self.meddling:
+            commands, self.meddling = self.meddling, []
+            await self.inner.haproxy_set(str(self.inner.socket), commands)
+
+    async def replace_files(self, replacement: FileReplacement) -> str:
+        said = await self.inner.replace_files(replacement)
+        await self._meddle("file")
+        return said
+
+    async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
+        try:
+            return await self.inner.haproxy_set(socket, commands)
+        finally:
+            await self._meddle("commands")
+
+
+async def test_a_running_value_that_moved_while_the_file_was_replaced_is_not_written_over(
+    haproxy: HAProxy, driver: HAProxyDriver
+) -> None:
+    routes, _ = await read(driver, haproxy)
+    before = haproxy.config.read_bytes()
+    [step] = await steps(driver, haproxy, [Change(routes["llama"].ref, "targets/a/weight", 9, 3)])
+    with pytest.raises(Stale, match="rolled back|not all"):
+        await driver.write(haproxy, Meddled(haproxy, "file", ["set server llama/b weight 100"]), step)
+    assert haproxy.config.read_bytes() == before
+    assert [t.weight for t in (await read(driver, haproxy))[0]["llama"].targets] == [9, 100, 5]
+
+
+async def test_taking_back_leaves_a_running_value_that_is_not_ours_any_more(
+    haproxy: HAProxy, driver: HAProxyDriver
+) -> None:
+    routes, _ = await read(driver, haproxy)
+    before = haproxy.config.read_bytes()
+    changes = [
+        Change(routes["llama"].ref, "targets/a/weight", 9, 3),
+        Change(routes["llama"].ref, "targets/b/weight", 1, 4),
+    ]
+    [step] = await steps(driver, haproxy, changes)
+    commands = (*step.edit.commands, "set server llama/nobody weight 3")
+    broken = dataclasses.replace(step, edit=dataclasses.replace(step.edit, commands=commands))
+    with pytest.raises(PlatformError, match="left alone: the weight of llama/a, which is 100 now") as told:
+        await driver.write(haproxy, Meddled(haproxy, "commands", ["set server llama/a weight 100"]), broken)
+    assert "rolled back" not in str(told.value)
+    assert haproxy.config.read_bytes() == before
+    assert [t.weight for t in (await read(driver, haproxy))[0]["llama"].targets] == [100, 1, 5]
 
 
 async def test_a_static_algorithm_needs_a_reload_which_says_what_it_loses(
