@@ -191,7 +191,7 @@ async def test_a_running_value_that_moved_while_the_file_was_replaced_is_not_wri
     routes, _ = await read(driver, haproxy)
     before = haproxy.config.read_bytes()
     [step] = await steps(driver, haproxy, [Change(routes["llama"].ref, "targets/a/weight", 9, 3)])
-    with pytest.raises(Stale, match="rolled back|not all"):
+    with pytest.raises(Stale, match="rolled back"):
         await driver.write(haproxy, Meddled(haproxy, "file", ["set server llama/b weight 100"]), step)
     assert haproxy.config.read_bytes() == before
     assert [t.weight for t in (await read(driver, haproxy))[0]["llama"].targets] == [9, 100, 5]
