@@ -461,6 +461,8 @@ class Limit:
     specials: frozenset[Special] = frozenset()
     """Which of `unlimited` and `blocked` can be written here."""
     owners: tuple[Owner, ...] = ()
+    status: Status = Status()
+    """As in `Route.status`."""
     editable: Editable = Editable()
     notes: tuple[str, ...] = ()
     location: str = ""

@@ -200,6 +200,7 @@ def _limit() -> Schema:
         members=_list(_object(ref=_REF, agrees=_FLAG, amount=_AMOUNT, base=_TEXT)),
         use=_object(current=_FIGURE, rejected_per_second=_FIGURE),
         owners=_list(_OWNER),
+        status=_maybe(_object(state=_maybe(_one_of(StatusState)), detail=_MAYBE_TEXT)),
         editable=_EDITABLE,
         base=_MAYBE_TEXT,
         age_seconds=_AGE,

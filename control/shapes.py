@@ -257,6 +257,7 @@ def limit_to_json(limit: Limit, now: float) -> Json:
             "rejected_per_second": _figure(limit.use.rejected_per_second),
         },
         "owners": [owner_to_json(owner) for owner in limit.owners],
+        "status": {"state": limit.status.state.value, "detail": limit.status.detail},
         "editable": {"yes": limit.editable.yes, "reason": limit.editable.reason},
         "base": limit.base,
         "age_seconds": _age(limit.read_at, now),

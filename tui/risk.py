@@ -65,11 +65,11 @@ def route_problems(route: Route, seen: Seen | None, view: EnvironmentView | None
     return tuple(sorted((p for p in found if p is not None), key=lambda p: -p.score))
 
 
-def _status(route: Route) -> Problem | None:
-    if route.status.state is StatusState.ERROR:
-        return Problem(600, f"{route.kind} reports: {route.status.detail}", "status")
-    if route.status.state is StatusState.WARNING:
-        return Problem(120, f"{route.kind} reports: {route.status.detail}", "status")
+def _status(row: Route | Limit) -> Problem | None:
+    if row.status.state is StatusState.ERROR:
+        return Problem(600, f"{row.kind} reports: {row.status.detail}", "status")
+    if row.status.state is StatusState.WARNING:
+        return Problem(120, f"{row.kind} reports: {row.status.detail}", "status")
     return None
 
 
@@ -125,7 +125,7 @@ def _gap(route: Route, seen: Seen) -> Problem | None:
 
 def limit_problems(limit: Limit, view: EnvironmentView | None) -> tuple[Problem, ...]:
     """Everything wrong with a limit, worst first."""
-    found = [reach_problem(view)]
+    found = [reach_problem(view), _status(limit)]
     rejected = limit.use.rejected_per_second
     if limit.amount is Special.BLOCKED:
         found.append(Problem(390, "blocked: nothing passes", "blocked"))

@@ -66,6 +66,15 @@ class Middleware(msgspec.Struct):
     in_flight_req: InFlightReq | None = msgspec.field(default=None, name="inFlightReq")
 
 
+class EntryPointHTTP(msgspec.Struct):
+    middlewares: list[str] = []
+
+
+class EntryPoint(msgspec.Struct):
+    name: str = ""
+    http: EntryPointHTTP = msgspec.field(default_factory=EntryPointHTTP)
+
+
 class TraefikApi:
     """One Traefik process whose API is at `url` (without `/api`)."""
 
@@ -85,6 +94,11 @@ class TraefikApi:
     async def routers(self, search: str = "") -> list[Router]:
         """The HTTP routers whose name or rule contains `search`."""
         return await self._all("routers", search, Router)
+
+    async def entry_points(self) -> list[EntryPoint]:
+        """The entry points of its own configuration."""
+        body, _ = await self._pages.get(f"{self.url}/api/entrypoints")
+        return self._decoded(body, list[EntryPoint])
 
     async def middleware(self, name: str) -> Middleware | None:
         """One HTTP middleware by its full name (`ns-name@kubernetescrd`), None where it is not loaded."""

@@ -9,16 +9,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from adapters.kubernetes.bindings import Instances, Key, Named, Use, bound, named_by_ingress, named_by_route, uses
-from adapters.kubernetes.codecs import httproute, ingressroute, middleware
+from adapters.kubernetes.attachments import (
+    Key,
+    Named,
+    Use,
+    by_http_route,
+    by_ingress_route,
+    by_parents,
+    by_traefik_service,
+)
+from adapters.kubernetes.bindings import Instances, bound, uses
+from adapters.kubernetes.codecs import httproute, ingressroute, middleware, traefikservice
 from adapters.kubernetes.codecs.common import Codec, Read
 from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.owners import NO_SOURCES, Sources, owners_of
+from adapters.kubernetes.surroundings import Surroundings
+from adapters.kubernetes.unloaded import Unloaded
 from adapters.kubernetes.wire import Gateway, HTTPRoute, Metadata
 from control.fields import AnyRow
-from control.model import Editable, Limit, Outside, Route
+from control.model import Editable, Limit, Outside, Route, Status, StatusState
 from control.remembering import Remembering
 from control.text import clean
 
@@ -44,6 +55,9 @@ class Held:
     gateways: dict[Key, Gateway] = field(default_factory=dict)
     sources: Sources = NO_SOURCES
     endpoints: Endpoints | None = None
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    whole: frozenset[tuple[str, str]] = frozenset()
+    """(kind, namespace) that was listed with nothing left out; an empty namespace stands for all."""
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     """(kind, namespace) -> why we may not patch there."""
     read_cache: dict[tuple[str, str], tuple[str, Read]] = field(default_factory=dict)
@@ -61,17 +75,25 @@ class Held:
         self.endpoints = _same_if_equal(self.endpoints, around.endpoints)
         self.gateways = _same_if_equal(self.gateways, around.gateways)
 
+    def unloaded(self) -> Unloaded:
+        """What Traefik does not load of what is held now."""
+        return Unloaded(self.objects, self.surroundings.services, self.whole)
+
     def uses(self, environment: str) -> dict[Key, list[Use]]:
         """Where each Middleware applies."""
         gateways = self.gateways
         if self._named is None or self._named[0] is not gateways:
-            remembering = Remembering[HTTPRoute, Named](lambda route: named_by_route(route, gateways, environment))
+            remembering = Remembering[HTTPRoute, Named](lambda route: by_http_route(route, gateways, environment))
             self._named = gateways, remembering
-        return uses(
-            self._named[1](list(self.of(httproute.RESOURCE.kind))),
-            (named_by_ingress(ingress, environment) for ingress in self.of(ingressroute.RESOURCE.kind)),
-            self.of(middleware.RESOURCE.kind),
-        )
+        ingresses = self.objects.get(ingressroute.RESOURCE.kind, {})
+        named = [
+            *self._named[1](list(self.of(httproute.RESOURCE.kind))),
+            *(by_ingress_route(one, environment) for one in ingresses.values()),
+            by_parents(ingresses, environment),
+            *(by_traefik_service(one, environment) for one in self.of(traefikservice.RESOURCE.kind)),
+            *self.surroundings.named(gateways),
+        ]
+        return uses(named, self.of(middleware.RESOURCE.kind))
 
     def read(self, codec: Codec, native: Any, environment: str, at: float) -> Read:
         """What a codec makes of one object, from the cache where the object has not changed."""
@@ -108,6 +130,7 @@ class Dress:
     used: dict[Key, list[Use]]
     instances: Instances
     at: float
+    unloaded: Unloaded
 
     def routes(self, codec: Codec, native: Any, bare: Iterable[Route]) -> list[Route]:
         """The routes of one object as they are shown."""
@@ -115,10 +138,14 @@ class Dress:
         owners = owners_of(metadata, codec.resource, self.held.sources)
         why = self._refused(codec, metadata)
         made = []
-        for route in bare:
+        bare = list(bare)
+        for route, fault in zip(bare, self.unloaded.of(native) if bare else (), strict=True):
             editable = Editable(False, why) if why and route.editable.yes else route.editable
             targets = with_health(route.targets, self.held.endpoints)
-            made.append(replace(route, owners=owners, editable=editable, targets=targets, read_at=self.at))
+            status = _with_fault(route.status, fault)
+            made.append(
+                replace(route, owners=owners, editable=editable, targets=targets, status=status, read_at=self.at)
+            )
         return made
 
     def limits(self, codec: Codec, native: Any, bare: Iterable[Limit]) -> list[Limit]:
@@ -131,8 +158,9 @@ class Dress:
         for limit in bare:
             editable = Editable(False, why) if why and limit.editable.yes else limit.editable
             shared = native.spec.rate_limit is not None and native.spec.rate_limit.redis is not None
-            dressed = bound(limit, used, self.instances, shared)
-            made.append(replace(dressed, owners=owners, editable=editable, read_at=self.at))
+            dressed = bound(limit, used, self.instances, shared, ", ".join(self.held.surroundings.unseen))
+            status = _with_fault(limit.status, self.unloaded.limit(native))
+            made.append(replace(dressed, owners=owners, editable=editable, status=status, read_at=self.at))
         return made
 
     def kept(self, codec: Codec, native: Any, read: Read) -> Dressed:
@@ -143,7 +171,9 @@ class Dress:
         name = (metadata.namespace, metadata.name)
         used = self.used.get(name) if read.limits else None
         why = self._refused(codec, metadata)
-        made_of = (read, used, why, self.instances, self.held.sources, self.held.endpoints)
+        faults = self.unloaded.of(native)
+        around = (self.held.sources, self.held.endpoints, self.held.surroundings.unseen)
+        made_of = (read, used, why, faults, self.instances, around)
         found = self.held.dressed.get((codec.kind, name))
         if found is None or found.made_of != made_of:
             routes, limits = self.routes(codec, native, read.routes), self.limits(codec, native, read.limits)
@@ -155,6 +185,14 @@ class Dress:
     def _refused(self, codec: Codec, metadata: Metadata) -> str:
         refused = self.held.refused
         return refused.get((codec.kind, metadata.namespace)) or refused.get((codec.kind, ""), "")
+
+
+def _with_fault(status: Status, fault: str) -> Status:
+    """What Traefik does not load is broken, whatever else is said of it."""
+    if not fault:
+        return status
+    more = f"; {status.detail}" if status.state is StatusState.ERROR else ""
+    return Status(StatusState.ERROR, f"Traefik does not load it: {fault}{more}")
 
 
 def _unless_equal(before: list[AnyRow], now: list[AnyRow]) -> list[AnyRow]:

@@ -7,7 +7,7 @@ Without it only an HTTPRoute's conditions can be asked, and Traefik sets those b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -18,9 +18,12 @@ from adapters.common.traefik import TraefikApi
 from adapters.kubernetes.api import Api
 from adapters.kubernetes.codecs import httproute, period
 from adapters.kubernetes.codecs.common import Codec, rule_index
+from adapters.kubernetes.codecs.numbers import weights, whole
 from adapters.kubernetes.collect import decode
 from adapters.kubernetes.jsonpatch import Op
+from adapters.kubernetes.route_status import current, status_of
 from adapters.kubernetes.traefik_names import crd_names, gateway_prefix, gateway_rule, ingress_service
+from adapters.kubernetes.unloaded import CONTROLLER
 from adapters.kubernetes.wire import HTTPRoute, IngressRoute, Middleware, TraefikService
 from control.deckfile import EnvironmentConfig
 from control.errors import ControlError
@@ -29,7 +32,6 @@ from control.ports import Prepared, ProofPart, ProofState
 from control.ref import Ref
 from control.text import clean
 
-CONTROLLER = "traefik.io/gateway-controller"
 _WORST_FIRST = (ProofState.NO, ProofState.PENDING, ProofState.UNKNOWN, ProofState.YES)
 
 
@@ -46,13 +48,19 @@ class Payload:
 Say = tuple[ProofState, str]
 
 
-async def loaded(step: Prepared, api: Api, pages: Pages, config: EnvironmentConfig) -> ProofPart:
-    """One look at every replica that the deck file names; they must all agree."""
+async def loaded(
+    step: Prepared, api: Api, pages: Pages, config: EnvironmentConfig, fault: Callable[[Any], list[str]]
+) -> ProofPart:
+    """One look at every replica that the deck file names; they must all agree. What Traefik will not load by what the
+    object says (`fault`: why, for each of its rows) is a no without asking."""
     payload = step.payload
     if not isinstance(payload, Payload):
         return ProofPart(ProofState.UNKNOWN, "nothing is known of this step")
     replicas = [TraefikApi(pages, proxy.api) for proxy in config.proxies if proxy.kind == "traefik" and proxy.api]
     current = await _current(payload, api)
+    refused = _refused(payload, step, fault(current))
+    if refused:
+        return ProofPart(ProofState.NO, f"Traefik does not load it: {refused}")
     if isinstance(current, HTTPRoute) and (not replicas or not _is_traefiks(current)):
         return _by_conditions(current, bool(replicas))
     if not replicas:
@@ -74,13 +82,23 @@ async def _current(payload: Payload, api: Api) -> Any:
     return decode(body, payload.codec.wire)
 
 
+def _refused(payload: Payload, step: Prepared, faults: list[str]) -> str:
+    """The first fault of the rows that are changed."""
+    rules = getattr(payload.after.spec, "rules", None) or getattr(payload.after.spec, "routes", None)
+    if rules is None:
+        return next((fault for fault in faults if fault), "")
+    names = [getattr(rule, "name", "") for rule in rules]
+    changed = {rule_index(change.ref, names) for change in step.changes}
+    return next((fault for index, fault in enumerate(faults) if fault and index in changed), "")
+
+
 def _is_traefiks(route: HTTPRoute) -> bool:
-    parents = route.status.parents or []
+    parents = current(route)
     return not parents or any(parent.controller_name == CONTROLLER for parent in parents)
 
 
 def _by_conditions(route: HTTPRoute, has_replicas: bool) -> ProofPart:
-    status = httproute.accepted(route)
+    status = status_of(route)
     early = "accepted by its controller; the data plane may follow up to two seconds later"
     if status.state is StatusState.OK:
         return ProofPart(ProofState.YES, early)
@@ -108,8 +126,8 @@ async def _ask(replica: TraefikApi, payload: Payload, step: Prepared) -> Say:
         return ProofState.UNKNOWN, error.message
 
 
-def _weights(members: Sequence[Any]) -> list[int]:
-    return [1 if member.weight is None else member.weight for member in members]
+def _weights(members: Sequence[Any]) -> list[int | None]:
+    return weights(member.weight for member in members)
 
 
 async def _httproute(replica: TraefikApi, ref: Ref, after: HTTPRoute, step: Prepared) -> Say:
@@ -136,7 +154,7 @@ async def _ingress(replica: TraefikApi, ref: Ref, after: IngressRoute, step: Pre
     return min(says, key=lambda say: _WORST_FIRST.index(say[0]))
 
 
-async def _weighted(replica: TraefikApi, names: tuple[str, str], wanted: list[int]) -> Say:
+async def _weighted(replica: TraefikApi, names: tuple[str, str], wanted: list[int | None]) -> Say:
     found: list[traefik.Service] = []
     for name in names:
         if not found:
@@ -145,7 +163,7 @@ async def _weighted(replica: TraefikApi, names: tuple[str, str], wanted: list[in
     return _agree(replica, found, wanted)
 
 
-def _agree(replica: TraefikApi, found: list[traefik.Service], wanted: list[int]) -> Say:
+def _agree(replica: TraefikApi, found: list[traefik.Service], wanted: list[int | None]) -> Say:
     shown = "/".join(map(str, wanted))
     if not found:
         return ProofState.PENDING, f"Traefik at {replica.place} has no such service yet"
@@ -175,21 +193,21 @@ async def _middleware(replica: TraefikApi, ref: Ref, after: Middleware) -> Say:
     return ProofState.YES, f"Traefik at {replica.place} runs {_told(now)}"
 
 
-LimitValues = tuple[int, Fraction | None, int] | tuple[int] | None
+LimitValues = tuple[int | None, Fraction | None, int | None] | tuple[int | None] | None
 
 
 def _planned_limit(after: Middleware) -> LimitValues:
     rate = after.spec.rate_limit
     if rate is not None:
-        burst = 1 if rate.burst is None else rate.burst
-        return rate.average or 0, period.parse(rate.period), burst
-    return (after.spec.in_flight_req.amount or 0,) if after.spec.in_flight_req is not None else None
+        burst = 1 if rate.burst is None else whole(rate.burst)
+        return whole(rate.average or 0), period.parse(rate.period), burst
+    return (whole(after.spec.in_flight_req.amount or 0),) if after.spec.in_flight_req is not None else None
 
 
 def _running_limit(running: traefik.Middleware) -> LimitValues:
     rate = running.rate_limit
     if rate is not None:
-        return rate.average, period.parse(rate.period if isinstance(rate.period, int | str) else None), rate.burst
+        return rate.average, period.parse(rate.period), rate.burst
     return (running.in_flight_req.amount,) if running.in_flight_req is not None else None
 
 

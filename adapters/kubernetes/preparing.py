@@ -14,7 +14,7 @@ from adapters.kubernetes.loaded import Payload
 from adapters.kubernetes.shown import difference
 from control.edit import Change, split_field
 from control.errors import PlatformError
-from control.model import Limit, Route
+from control.model import Limit, Route, StatusState
 from control.ports import Prepared
 from control.ref import Ref
 from control.text import clean
@@ -52,11 +52,19 @@ def prepared(
         base=_base(before),
         routes_after=tuple(routes),
         limits_after=tuple(limits),
+        warnings=_broken(changes, (*routes, *limits)),
         loses=_loses(made.codec),
         deadline_seconds=LOADED_DEADLINE_SECONDS,
         recorded=recorded_of(made.native),
         payload=Payload(made.codec, ref, tuple(made.ops), made.after),
     )
+
+
+def _broken(changes: Sequence[Change], rows: Sequence[Route | Limit]) -> tuple[str, ...]:
+    """What is already known to be wrong with the rows that are changed."""
+    changed = {change.ref for change in changes}
+    told = (row.status.detail for row in rows if row.ref in changed and row.status.state is StatusState.ERROR)
+    return tuple(dict.fromkeys(told))
 
 
 def recorded_of(native: Mapping[str, Any]) -> dict[str, Any]:

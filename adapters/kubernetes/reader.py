@@ -27,6 +27,7 @@ from adapters.kubernetes.loaded import Payload, loaded
 from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
 from adapters.kubernetes.rights import Rights
 from adapters.kubernetes.shown import as_yaml, tidy
+from adapters.kubernetes.surroundings import Lookout
 from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.watching import Watcher
 from control.deckfile import EnvironmentConfig, KubernetesConfig
@@ -70,6 +71,7 @@ class KubernetesReader:
         self._api: Api | None = None
         self._pages: Pages | None = None
         self._collector: Collector | None = None
+        self._lookout: Lookout | None = None
         self._rights: Rights | None = None
         self._watcher: Watcher | None = None
         self._counters: Counters | None = None
@@ -122,6 +124,14 @@ class KubernetesReader:
         return self._collector
 
     @property
+    def lookout(self) -> Lookout:
+        """What reads around the objects."""
+        if self._lookout is None:
+            discovery, namespaces = self.collector.discovery, self.collector.namespaces
+            self._lookout = Lookout(self.api, discovery, namespaces, self.pages, self.config)
+        return self._lookout
+
+    @property
     def counters(self) -> Counters:
         """What counts traffic."""
         if self._counters is None:
@@ -138,14 +148,17 @@ class KubernetesReader:
         """Everything; from the watched store while its watches are alive, else listed anew."""
         held = await self._watched() or await self._listed()
         at = time.time()
-        around, access, identity = await asyncio.gather(
+        around, surroundings, access, identity = await asyncio.gather(
             self.collector.around(),
+            self.lookout.look(),
             asked(self.config, self.rights, self.collector.namespaces, held),
             self.rights.identity(),
         )
         if around is not None:
             held.surround(around)
-        dress = Dress(held, held.uses(self.name), self.instances(), at)
+        if surroundings is not None:
+            held.surroundings = surroundings
+        dress = Dress(held, held.uses(self.name), self.instances(), at, held.unloaded())
         routes, limits, outside = await snapshot_parts(held, dress, self.name)
         environment = self._environment(identity, access)
         return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside))
@@ -164,8 +177,10 @@ class KubernetesReader:
         held = Held({kind: {_key(o): o for o in objects} for kind, objects in collected.objects.items()})
         if before is not None:
             held.sources, held.endpoints, held.gateways = before.sources, before.endpoints, before.gateways
+            held.surroundings = before.surroundings
             held.read_cache, held.dressed = before.read_cache, before.dressed
             held.forget_gone()
+        held.whole = frozenset(collected.versions)
         self._missing = collected.missing
         self._held = held
         if self._watcher is not None:
@@ -190,7 +205,7 @@ class KubernetesReader:
     def _dressed(self, codec: Codec, wire: Any, held: Held, at: float) -> tuple[list[Route], list[Limit]]:
         read = codec.read(wire, self.name, at)
         used = held.uses(self.name) if read.limits else {}
-        dress = Dress(held, used, self.instances(), at)
+        dress = Dress(held, used, self.instances(), at, held.unloaded())
         return dress.routes(codec, wire, read.routes), dress.limits(codec, wire, read.limits)
 
     async def _fetch(self, ref: Ref) -> _Fetched:
@@ -265,7 +280,7 @@ class KubernetesReader:
 
     async def loaded(self, step: Prepared) -> ProofPart:
         """What the data plane itself says; see `adapters.kubernetes.loaded`."""
-        return await loaded(step, self.api, self.pages, self.config)
+        return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
 
     async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
         """Whether the data plane runs the object as it stands. One that has the generation and the uid that it had
@@ -276,7 +291,7 @@ class KubernetesReader:
             return ProofPart(ProofState.YES, "the object was never changed")
         payload = Payload(fetched.codec, ref, (), fetched.wire)
         step = Prepared(object, self.name, tuple(changes), "", "", payload=payload)
-        return await loaded(step, self.api, self.pages, self.config)
+        return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
         """Counters from Traefik's metrics or Prometheus; see `adapters.kubernetes.count`."""

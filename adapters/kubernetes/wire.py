@@ -1,7 +1,8 @@
 """The parts of native objects that are decoded: only fields that are used, everything else is passed over.
 
 Sources: Gateway API v1.6 httproute_types.go, Traefik v3.7 provider/kubernetes/crd/traefikio/v1alpha1. A list of JSON
-that is `null` or absent is an empty one.
+that is `null` or absent is an empty one. Numbers of Traefik's kinds are decoded as they come (`Number`): what they mean
+is said by `codecs.numbers`, so that one that nobody understands does not hide its object.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+
+Number = Any
+"""What should be a whole number: an int, or whatever else an object holds in its place."""
 
 
 class _Wire(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
@@ -35,6 +39,7 @@ class Metadata(_Wire):
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
+    creation_timestamp: str | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
@@ -58,11 +63,13 @@ class Condition(_Wire):
     status: str = ""
     reason: str = ""
     message: str = ""
-    observed_generation: int = 0
+    observed_generation: int | None = None
+    last_transition_time: str = ""
 
 
 class ParentRef(_Wire):
     name: str = ""
+    group: str = "gateway.networking.k8s.io"
     namespace: str = ""
     kind: str = "Gateway"
     section_name: str = ""
@@ -99,7 +106,8 @@ class BackendRef(_Wire):
     group: str = ""
     kind: str = "Service"
     port: int | None = None
-    weight: int | None = None
+    weight: Number = None
+    filters: list[RouteFilter] | None = None
 
 
 class LocalRef(_Wire):
@@ -123,6 +131,7 @@ class RouteFilter(_Wire):
     type: str = ""
     extension_ref: LocalRef | None = None
     request_mirror: RequestMirror | None = None
+    url_rewrite: dict[str, Any] | None = msgspec.field(default=None, name="urlRewrite")
 
 
 class SessionPersistence(_Wire):
@@ -178,6 +187,11 @@ class Sticky(_Wire):
     cookie: Cookie | None = None
 
 
+class MiddlewareRef(_Wire):
+    name: str = ""
+    namespace: str = ""
+
+
 class TraefikRef(_Wire):
     """A Service or TraefikService that a Traefik object names. `percent` only in mirrors."""
 
@@ -185,8 +199,9 @@ class TraefikRef(_Wire):
     namespace: str = ""
     kind: str = "Service"
     port: int | str | None = None
-    weight: int | None = None
-    percent: int | None = None
+    weight: Number = None
+    percent: Number = None
+    middlewares: list[MiddlewareRef] | None = None
 
 
 class WeightedSpec(_Wire):
@@ -215,11 +230,6 @@ class TraefikService(_Wire):
     spec: TraefikServiceSpec = msgspec.field(default_factory=TraefikServiceSpec)
 
 
-class MiddlewareRef(_Wire):
-    name: str = ""
-    namespace: str = ""
-
-
 class IngressRule(_Wire):
     match: str = ""
     kind: str = "Rule"
@@ -230,6 +240,8 @@ class IngressRule(_Wire):
 
 class IngressRouteSpec(_Wire):
     entry_points: list[str] | None = None
+    ingress_class_name: str | None = None
+    parent_refs: list[MiddlewareRef] | None = None
     routes: list[IngressRule] | None = None
 
 
@@ -239,9 +251,9 @@ class IngressRoute(_Wire):
 
 
 class IPStrategy(_Wire):
-    depth: int = 0
+    depth: Number = 0
     excluded_ips: list[str] | None = msgspec.field(default=None, name="excludedIPs")
-    ipv6_subnet: int | None = None
+    ipv6_subnet: Number = None
 
 
 class SourceCriterion(_Wire):
@@ -251,15 +263,15 @@ class SourceCriterion(_Wire):
 
 
 class RateLimit(_Wire):
-    average: int | None = None
-    period: int | str | None = None
-    burst: int | None = None
+    average: Number = None
+    period: Number = None
+    burst: Number = None
     source_criterion: SourceCriterion | None = None
     redis: dict[str, Any] | None = None
 
 
 class InFlightReq(_Wire):
-    amount: int | None = None
+    amount: Number = None
     source_criterion: SourceCriterion | None = None
 
 
@@ -267,10 +279,45 @@ class Chain(_Wire):
     middlewares: list[MiddlewareRef] | None = None
 
 
+class ErrorPage(_Wire):
+    service: TraefikRef = msgspec.field(default_factory=TraefikRef)
+
+
 class MiddlewareSpec(_Wire):
+    """Every type that a Middleware can be of: Traefik takes exactly one."""
+
     rate_limit: RateLimit | None = None
     in_flight_req: InFlightReq | None = None
     chain: Chain | None = None
+    errors: ErrorPage | None = None
+    plugin: dict[str, Any] | None = None
+    add_prefix: Any = None
+    strip_prefix: Any = None
+    strip_prefix_regex: Any = None
+    replace_path: Any = None
+    replace_path_regex: Any = None
+    ip_white_list: Any = None
+    ip_allow_list: Any = None
+    headers: Any = None
+    encoded_characters: Any = None
+    redirect_regex: Any = None
+    redirect_scheme: Any = None
+    basic_auth: Any = None
+    digest_auth: Any = None
+    forward_auth: Any = None
+    buffering: Any = None
+    circuit_breaker: Any = None
+    compress: Any = None
+    pass_tls_client_cert: Any = msgspec.field(default=None, name="passTLSClientCert")
+    retry: Any = None
+    content_type: Any = None
+    grpc_web: Any = None
+
+    def types(self) -> list[str]:
+        """The types that it holds, as its object names them."""
+        return [
+            field.encode_name for field in msgspec.structs.fields(type(self)) if getattr(self, field.name) is not None
+        ]
 
 
 class Middleware(_Wire):
@@ -280,6 +327,8 @@ class Middleware(_Wire):
 
 class EndpointConditions(_Wire):
     ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
 
 
 class Endpoint(_Wire):
@@ -289,6 +338,59 @@ class Endpoint(_Wire):
 class EndpointSlice(_Wire):
     metadata: Metadata
     endpoints: list[Endpoint] | None = None
+
+
+class ServicePort(_Wire):
+    name: str = ""
+    port: int = 0
+
+
+class ServiceSpec(_Wire):
+    type: str = "ClusterIP"
+    ports: list[ServicePort] | None = None
+
+
+class Service(_Wire):
+    metadata: Metadata
+    spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
+
+
+class IngressHTTP(_Wire):
+    paths: list[Any] | None = None
+
+
+class PlainIngressRule(_Wire):
+    http: IngressHTTP | None = None
+
+
+class PlainIngressSpec(_Wire):
+    rules: list[PlainIngressRule] | None = None
+
+
+class Ingress(_Wire):
+    """Kubernetes' own Ingress, of which only what its annotations name matters."""
+
+    metadata: Metadata
+    spec: PlainIngressSpec = msgspec.field(default_factory=PlainIngressSpec)
+
+
+class GRPCRouteRule(_Wire):
+    name: str = ""
+    matches: list[Any] | None = None
+    filters: list[RouteFilter] | None = None
+    backend_refs: list[BackendRef] | None = None
+
+
+class GRPCRouteSpec(_Wire):
+    parent_refs: list[ParentRef] | None = None
+    rules: list[GRPCRouteRule] | None = None
+
+
+class GRPCRoute(_Wire):
+    """Of which only the Middlewares that its rules name matter."""
+
+    metadata: Metadata
+    spec: GRPCRouteSpec = msgspec.field(default_factory=GRPCRouteSpec)
 
 
 class Cause(_Wire):

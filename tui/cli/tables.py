@@ -184,6 +184,7 @@ def route(found: Route, inventory: Inventory) -> str:
     lines += [f"  match   {safe(match)}" for match in found.matches]
     lines += [f"  owner   {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in found.owners]
     lines += [f"  status  {found.status.state.value}  {safe(found.status.detail)}".rstrip()]
+    lines += [f"  mirror  {safe(mirror.name)} {percent(mirror.share)}" for mirror in found.mirrors]
     lines += [] if found.editable.yes else [f"  cannot be edited: {safe(found.editable.reason)}"]
     lines += [f"  note    {safe(note)}" for note in found.notes]
     rows = [
@@ -213,6 +214,8 @@ def limit(found: Limit) -> str:
         f"  per     {safe(', '.join(found.key) or 'all callers')}   {found.mode.value}, {found.life.value}",
     ]
     lines += [f"  native  {safe(line)}" for line in found.native.splitlines()]
+    if found.status.detail:
+        lines.append(f"  status  {found.status.state.value}  {safe(found.status.detail)}")
     lines += [] if found.editable.yes else [f"  cannot be edited: {safe(found.editable.reason)}"]
     lines += [f"  note    {safe(note)}" for note in found.notes]
     for binding in found.bindings:

@@ -33,6 +33,8 @@ def limit_page(row: LimitRow, store: Store, staging: Staging, look: Look, width:
     _definition(page, limit)
     _use(page, limit)
     owners_block(page, limit.owners)
+    if limit.status.detail:
+        page.text("status", limit.status.detail, "warn")
     if not limit.editable.yes:
         page.text("fixed", limit.editable.reason, "warn")
     page.blank()

@@ -99,12 +99,6 @@ def unique(candidates: Sequence[Sequence[str]]) -> list[str]:
     return [name if name is not None else f"{candidates[i][-1]}~{i}" for i, name in enumerate(chosen)]
 
 
-def shares(weights: Sequence[int]) -> list[Fraction]:
-    """The share of each weight; weights of 0 or less count nothing, and where all do, every share is 0."""
-    total = sum(max(0, weight) for weight in weights)
-    return [Fraction(max(0, weight), total) if total else Fraction(0) for weight in weights]
-
-
 def guards(native: Native) -> list[Op]:
     """The tests that every patch begins with: this very object, as it was read. Any other spec has another generation,
     so nothing more need be tested to know that an index still means what it meant."""

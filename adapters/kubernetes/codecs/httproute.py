@@ -19,15 +19,16 @@ from adapters.kubernetes.codecs.common import (
     object_ref,
     rule_index,
     rule_parts,
-    shares,
     unique,
     weight_ops,
 )
+from adapters.kubernetes.codecs.numbers import not_understood, shares, text, weights
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
-from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, ParentStatus, RouteMatch
+from adapters.kubernetes.route_status import status_of
+from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, RouteFilter, RouteMatch
 from control.edit import Change
-from control.model import Grid, Mirror, Platform, Route, Semantics, Status, StatusState, Target
+from control.model import Editable, Grid, Mirror, Platform, Route, Semantics, Status, Target
 from control.ref import Ref
 from control.text import clean
 
@@ -42,7 +43,7 @@ def read(native: HTTPRoute, environment: str, at: float) -> Read:
     whole = object_ref(environment, RESOURCE.kind, native.metadata)
     indexed = [rule.matches for rule, part in zip(rules, parts, strict=True) if part != f"rule={rule.name}"]
     the_base = base(native.metadata, indexed)
-    status = _status(native)
+    status = status_of(native)
     hosts = native.spec.hostnames or []
     return Read(
         tuple(_route(native, whole, index, parts[index], the_base, status, hosts, at) for index in range(len(rules)))
@@ -55,6 +56,8 @@ def _route(
     rule = (native.spec.rules or [])[index]
     several = len(native.spec.rules or []) > 1
     name = native.metadata.name
+    refs = rule.backend_refs or []
+    unclear = not_understood(target_names(refs), [ref.weight for ref in refs])
     return Route(
         ref=Ref(whole.environment, whole.kind, whole.scope, whole.name, part),
         platform=Platform.KUBERNETES,
@@ -69,6 +72,7 @@ def _route(
         sticky=clean(f"session by {rule.session_persistence.type.lower()}") if rule.session_persistence else "",
         mirrors=_mirrors(rule),
         status=status,
+        editable=Editable(not unclear, unclear),
         notes=() if rule.backend_refs else ("this rule has no backends",),
         location=f"spec.rules[{index}].backendRefs",
     )
@@ -83,12 +87,17 @@ def target_names(refs: Sequence[BackendRef]) -> list[str]:
 
 def _targets(rule: HTTPRouteRule, whole: Ref) -> tuple[Target, ...]:
     refs = rule.backend_refs or []
-    weights = [1 if ref.weight is None else ref.weight for ref in refs]
+    found = weights(ref.weight for ref in refs)
     return tuple(
         Target(
-            name=name, weight=weight, share=share, endpoints=(_endpoint(ref, whole.scope),), to=_leads_to(ref, whole)
+            name=name,
+            weight=weight,
+            share=share,
+            endpoints=(_endpoint(ref, whole.scope),),
+            to=_leads_to(ref, whole),
+            native="" if weight is not None else text(ref.weight),
         )
-        for name, weight, share, ref in zip(target_names(refs), weights, shares(weights), refs, strict=True)
+        for name, weight, share, ref in zip(target_names(refs), found, shares(found), refs, strict=True)
     )
 
 
@@ -105,8 +114,20 @@ def _leads_to(ref: BackendRef, whole: Ref) -> Ref | None:
 
 
 def _mirrors(rule: HTTPRouteRule) -> tuple[Mirror, ...]:
+    """The copies that a rule sends: of all its requests, and of those that one backend gets."""
+    refs = rule.backend_refs or []
+    of_all = [mirror for mirror, _ in _copies(rule.filters or [])]
+    part = shares(weights(ref.weight for ref in refs))
+    for share, name, ref in zip(part, target_names(refs), refs, strict=True):
+        for mirror, copied in _copies(ref.filters or []):
+            told = clean(f"{mirror.name} (of what {name} gets)")
+            of_all.append(Mirror(told, copied if share is None else copied * share))
+    return tuple(of_all)
+
+
+def _copies(filters: Sequence[RouteFilter]) -> list[tuple[Mirror, Fraction]]:
     found = []
-    for filter_ in rule.filters or []:
+    for filter_ in filters:
         mirror = filter_.request_mirror
         if mirror is None:
             continue
@@ -115,8 +136,8 @@ def _mirrors(rule: HTTPRouteRule) -> tuple[Mirror, ...]:
             share = Fraction(mirror.percent, 100)
         elif mirror.fraction is not None and mirror.fraction.denominator > 0:
             share = Fraction(mirror.fraction.numerator, mirror.fraction.denominator)
-        found.append(Mirror(clean(mirror.backend_ref.name), share))
-    return tuple(found)
+        found.append((Mirror(clean(mirror.backend_ref.name), share), share))
+    return found
 
 
 def _matches(rule: HTTPRouteRule, hosts: list[str]) -> tuple[str, ...]:
@@ -141,38 +162,6 @@ def _match(match: RouteMatch) -> str:
 
 def _named(what: str, match: NamedMatch) -> str:
     return f"{what} {match.name}{'=' if match.type == 'Exact' else '~'}{match.value}"
-
-
-def _status(native: HTTPRoute) -> Status:
-    """The worst of what the parents' controllers say."""
-    parents = native.status.parents or []
-    if not parents:
-        return Status(StatusState.UNKNOWN, "no controller has taken it")
-    order = [StatusState.ERROR, StatusState.WARNING, StatusState.PENDING, StatusState.UNKNOWN, StatusState.OK]
-    return min((_parent(parent, native.metadata.generation) for parent in parents), key=lambda s: order.index(s.state))
-
-
-def _parent(parent: ParentStatus, generation: int) -> Status:
-    conditions = {condition.type: condition for condition in parent.conditions or []}
-    partial = conditions.get("PartiallyInvalid")
-    if partial is not None and partial.status == "True":
-        return Status(StatusState.WARNING, clean(f"{partial.reason}: {partial.message}"))
-    for kind in ("Accepted", "ResolvedRefs"):
-        condition = conditions.get(kind)
-        if condition is None:
-            return Status(StatusState.PENDING, f"{kind} is not yet said")
-        if condition.status == "False":
-            return Status(StatusState.ERROR, clean(f"{condition.reason}: {condition.message}"))
-        if condition.observed_generation < generation:
-            return Status(
-                StatusState.PENDING, f"{kind} is of generation {condition.observed_generation}, not {generation}"
-            )
-    return Status(StatusState.OK, "accepted")
-
-
-def accepted(native: HTTPRoute) -> Status:
-    """What the controllers say of the object's present generation."""
-    return _status(native)
 
 
 def edit(native: Native, changes: Sequence[Change]) -> list[Op]:

@@ -22,7 +22,7 @@ from adapters.kubernetes.codecs.common import (
     rule_index,
     weight_ops,
 )
-from adapters.kubernetes.codecs.traefik_members import GRID, GROUP, VERSION, member_names, targets
+from adapters.kubernetes.codecs.traefik_members import GRID, GROUP, VERSION, member_names, targets, unclear
 from adapters.kubernetes.codecs.traefikservice import NO_STATUS
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
@@ -58,7 +58,7 @@ def _route(rule: IngressRule, index: int, count: int, whole: Ref, the_base: str,
         read_at=at,
         matches=(clean(rule.match),),
         status=NO_STATUS,
-        editable=_editable(found),
+        editable=_editable(found, unclear(rule.services or [])),
         location=f"spec.routes[{index}].services",
     )
 
@@ -67,17 +67,18 @@ def _alone(found: tuple[Target, ...]) -> tuple[Target, ...]:
     """A single service gets everything: Traefik does not read its weight."""
     if len(found) != 1:
         return found
-    return (replace(found[0], share=Fraction(1)),)
+    weight = 1 if found[0].weight is None else found[0].weight
+    return (replace(found[0], share=Fraction(1), weight=weight, native=""),)
 
 
-def _editable(found: tuple[Target, ...]) -> Editable:
+def _editable(found: tuple[Target, ...], why_not: str) -> Editable:
     if not found:
         return Editable(False, "this rule has no services")
     if len(found) == 1:
         to = found[0].to
         instead = f"; edit {clean(str(to))}" if to else ""
         return Editable(False, f"its one service gets everything: Traefik does not read its weight{instead}")
-    return Editable()
+    return Editable(not why_not, why_not)
 
 
 def edit(native: Native, changes: Sequence[Change]) -> list[Op]:

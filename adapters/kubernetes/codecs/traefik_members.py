@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.kubernetes.codecs.common import shares, unique
+from adapters.kubernetes.codecs.common import unique
+from adapters.kubernetes.codecs.numbers import not_understood, shares, text, weights
 from adapters.kubernetes.wire import Sticky, TraefikRef
 from control.model import Grid, Target
 from control.ref import Ref
@@ -26,7 +27,7 @@ def member_names(members: Sequence[TraefikRef]) -> list[str]:
 
 def targets(members: Sequence[TraefikRef], environment: str, namespace: str) -> tuple[Target, ...]:
     """The members as targets of a weighted route; a single one gets everything whatever its weight."""
-    weights = [1 if member.weight is None else member.weight for member in members]
+    found = weights(member.weight for member in members)
     return tuple(
         Target(
             name=name,
@@ -34,9 +35,15 @@ def targets(members: Sequence[TraefikRef], environment: str, namespace: str) -> 
             share=share,
             endpoints=(endpoint(member, namespace),),
             to=leads_to(member, environment, namespace),
+            native="" if weight is not None else text(member.weight),
         )
-        for name, weight, share, member in zip(member_names(members), weights, shares(weights), members, strict=True)
+        for name, weight, share, member in zip(member_names(members), found, shares(found), members, strict=True)
     )
+
+
+def unclear(members: Sequence[TraefikRef]) -> str:
+    """Why the weights of the members cannot be edited, empty where they can."""
+    return not_understood(member_names(members), [member.weight for member in members])
 
 
 def endpoint(member: TraefikRef, namespace: str) -> str:

@@ -19,6 +19,7 @@ from adapters.kubernetes.codecs.common import (
     object_ref,
     weight_ops,
 )
+from adapters.kubernetes.codecs.numbers import text, whole
 from adapters.kubernetes.codecs.traefik_members import (
     GRID,
     GROUP,
@@ -28,10 +29,11 @@ from adapters.kubernetes.codecs.traefik_members import (
     member_names,
     sticky_text,
     targets,
+    unclear,
 )
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
-from adapters.kubernetes.wire import FailoverSpec, MirroringSpec, TraefikService
+from adapters.kubernetes.wire import FailoverSpec, MirroringSpec, TraefikRef, TraefikService, TraefikServiceSpec
 from control.edit import Change
 from control.errors import InvalidValue
 from control.model import Editable, Mirror, Platform, Route, Semantics, Status, StatusState, Target
@@ -49,16 +51,20 @@ def read(native: TraefikService, environment: str, at: float) -> Read:
     found: tuple[Target, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
     sticky, location = "", ""
+    notes: tuple[str, ...] = ()
     if spec.weighted is not None:
         found = targets(spec.weighted.services or [], environment, namespace)
         sticky, location = sticky_text(spec.weighted.sticky), "spec.weighted.services"
+        why_not = unclear(spec.weighted.services or [])
+        editable = Editable(not why_not, why_not)
+    elif spec.mirroring is not None:
+        found, mirrors = _mirroring(spec.mirroring, environment, namespace)
+        location, editable = "spec.mirroring", _read_only("mirroring")
+        notes = _unclear_copies(spec.mirroring)
     elif spec.highest_random_weight is not None:
         found = targets(spec.highest_random_weight.services or [], environment, namespace)
         sticky, location = "consistent hash of the client address", "spec.highestRandomWeight.services"
         editable = _read_only("highestRandomWeight")
-    elif spec.mirroring is not None:
-        found, mirrors = _mirroring(spec.mirroring, environment, namespace)
-        location, editable = "spec.mirroring", _read_only("mirroring")
     elif spec.failover is not None:
         found = _failover(spec.failover, environment, namespace)
         semantics, location, editable = Semantics.PRIORITY, "spec.failover", _read_only("failover")
@@ -79,9 +85,22 @@ def read(native: TraefikService, environment: str, at: float) -> Read:
         mirrors=mirrors,
         status=NO_STATUS,
         editable=editable,
+        notes=notes + _passed_over(spec),
         location=location,
     )
     return Read((route,))
+
+
+def _passed_over(spec: TraefikServiceSpec) -> tuple[str, ...]:
+    """Traefik looks for one shape after the other and takes the first."""
+    shapes = {
+        "weighted": spec.weighted,
+        "mirroring": spec.mirroring,
+        "highestRandomWeight": spec.highest_random_weight,
+        "failover": spec.failover,
+    }
+    first, *others = [name for name, shape in shapes.items() if shape is not None] or [""]
+    return (f"Traefik takes its {first} and passes over {' and '.join(others)}",) if others else ()
 
 
 def _read_only(shape: str) -> Editable:
@@ -96,8 +115,21 @@ def _mirroring(spec: MirroringSpec, environment: str, namespace: str) -> tuple[t
         endpoints=(endpoint(spec, namespace),),
         to=leads_to(spec, environment, namespace),
     )
-    mirrors = tuple(Mirror(clean(m.name), Fraction(m.percent or 0, 100)) for m in spec.mirrors or [])
-    return (main,), mirrors
+    found = [(clean(mirror.name), percent(mirror)) for mirror in spec.mirrors or []]
+    return (main,), tuple(Mirror(name, Fraction(part, 100)) for name, part in found if part is not None)
+
+
+def percent(mirror: TraefikRef) -> int | None:
+    """Of how many requests in a hundred a mirror gets a copy, 0 where nothing stands; None where it is no number."""
+    return 0 if mirror.percent is None else whole(mirror.percent)
+
+
+def _unclear_copies(spec: MirroringSpec) -> tuple[str, ...]:
+    return tuple(
+        f"how much {clean(mirror.name)} gets, {text(mirror.percent)}, is not understood"
+        for mirror in spec.mirrors or []
+        if percent(mirror) is None
+    )
 
 
 def _failover(spec: FailoverSpec, environment: str, namespace: str) -> tuple[Target, ...]:

@@ -172,13 +172,13 @@ class Servers:
             seen[name] = seen.get(name, 0) + 1
         return seen
 
-    def start_traefik(self) -> None:
-        """One more Traefik replica on this cluster."""
+    def start_traefik(self, *more: str, providers: tuple[str, ...] = ("kubernetesgateway", "kubernetescrd")) -> None:
+        """One more Traefik replica on this cluster, with flags of its own."""
         number = len(self.proxies)
         admin = free_port()
         token = self.folder / "traefik-token"
         common = f"endpoint={self.server}", f"token={token}", f"certauthfilepath={self.ca}", "throttleDuration=100ms"
-        flags = [f"--providers.{p}.{flag}" for p in ("kubernetesgateway", "kubernetescrd") for flag in common]
+        flags = [f"--providers.{p}.{flag}" for p in providers for flag in common]
         traefik = shutil.which("traefik") or str(Path(sys.executable).parent / "traefik")
         self.spawn(
             f"traefik-{number}",
@@ -193,6 +193,7 @@ class Servers:
             "--global.checknewversion=false",
             "--global.sendanonymoususage=false",
             *flags,
+            *more,
         )
         self.proxies.append((f"http://127.0.0.1:{admin}", f"http://127.0.0.{1 + number}:{self.web_port}"))
         wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/version", timeout=2).status == 200, 15)
@@ -293,7 +294,10 @@ def make_roles(servers: Servers) -> None:
     """The deck may read and patch, the viewer only read."""
     groups = ["gateway.networking.k8s.io", "traefik.io", "discovery.k8s.io", "argoproj.io"]
     for name, verbs in (("deck", ["get", "list", "watch", "patch"]), ("viewer", ["get", "list", "watch"])):
-        rules = [{"apiGroups": groups, "resources": ["*"], "verbs": verbs}]
+        rules = [
+            {"apiGroups": groups, "resources": ["*"], "verbs": verbs},
+            {"apiGroups": ["", "networking.k8s.io"], "resources": ["services", "ingresses"], "verbs": ["get", "list"]},
+        ]
         servers.put(
             "rbac.authorization.k8s.io/v1",
             "clusterroles",

@@ -168,7 +168,7 @@ async def test_a_read_that_gives_way_to_a_watch_does_not_fail() -> None:
     reader, _ = opened(api)
     await reader.read()
     held = await reader._settled()
-    dress = Dress(held, {}, reader.instances(), 0.0)
+    dress = Dress(held, {}, reader.instances(), 0.0, held.unloaded())
     reading = asyncio.ensure_future(snapshot_parts(held, dress, "c"))
     await asyncio.sleep(0)  # it has begun, and gives way after the first of them
     routes = held.objects["HTTPRoute"]

@@ -161,7 +161,7 @@ def test_ingress_routes_and_chains_bind_too_and_a_fan_out_is_told() -> None:
     ]
     (limit,) = CODECS["Middleware"].read(held.objects["Middleware"][("inference", "slow")], "env", 1.0).limits
     made = bound(limit, held.uses("env")[("inference", "slow")], Instances(2, "deck file"), False)
-    assert any("used by 2 routes" in note for note in made.notes)
+    assert any("used in 2 places" in note for note in made.notes)
 
 
 # --- loaded ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""What the controllers of an HTTPRoute say of it: conditions, generations and times.
+
+Source: gateway-api v1.6 apis/v1/shared_types.go. Each parent's controller writes conditions of its own; one that is not
+`True` accepts nothing, `Unknown` included. A controller that says which generation it looked at is taken at its word;
+one that does not is believed by the time at which its condition changed, where that is after the last write.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from adapters.kubernetes.wire import Condition, HTTPRoute, Metadata, ParentRef, ParentStatus
+from control.model import Status, StatusState
+from control.text import clean
+
+OK = Status(StatusState.OK, "accepted")
+_WORST_FIRST = (StatusState.ERROR, StatusState.WARNING, StatusState.PENDING, StatusState.UNKNOWN, StatusState.OK)
+_KINDS = ("Accepted", "ResolvedRefs")
+Parent = tuple[str, str, str, str, str, int | None]
+"""(group, kind, namespace, name, section, port)"""
+
+
+def status_of(route: HTTPRoute) -> Status:
+    """The worst of what is said for the parents that the spec names; what is said of others is left over and passed
+    over. A parent of which nobody says anything makes it unknown."""
+    namespace = route.metadata.namespace
+    said = current(route)
+    named = [_key(ref, namespace) for ref in route.spec.parent_refs or []]
+    if not said:
+        return Status(StatusState.UNKNOWN, "no controller has taken it")
+    found = [_parent(parent, route.metadata) for parent in said]
+    heard = {_key(parent.parent_ref, namespace) for parent in said}
+    found += [Status(StatusState.UNKNOWN, f"no controller has taken {_told(key)}") for key in named if key not in heard]
+    return min(found, key=lambda status: _WORST_FIRST.index(status.state))
+
+
+def current(route: HTTPRoute) -> list[ParentStatus]:
+    """What is said for parents that the spec still names."""
+    namespace = route.metadata.namespace
+    named = {_key(ref, namespace) for ref in route.spec.parent_refs or []}
+    return [one for one in route.status.parents or [] if _key(one.parent_ref, namespace) in named]
+
+
+def _key(ref: ParentRef, namespace: str) -> Parent:
+    return ref.group, ref.kind, ref.namespace or namespace, ref.name, ref.section_name, ref.port
+
+
+def _told(key: Parent) -> str:
+    section = f" {key[4]}" if key[4] else ""
+    return clean(f"its parent {key[1]} {key[2]}/{key[3]}{section}")
+
+
+def _parent(parent: ParentStatus, metadata: Metadata) -> Status:
+    conditions = {condition.type: condition for condition in parent.conditions or []}
+    partial = conditions.get("PartiallyInvalid")
+    if partial is not None and partial.status == "True":
+        return Status(StatusState.WARNING, _words(partial))
+    for kind in _KINDS:
+        condition = conditions.get(kind)
+        if condition is None:
+            return Status(StatusState.PENDING, f"{kind} is not yet said")
+        if condition.status == "False":
+            return Status(StatusState.ERROR, _words(condition))
+        if condition.status != "True":
+            return Status(StatusState.PENDING, clean(f"{kind} is {condition.status or 'empty'}: {_words(condition)}"))
+        old = _of_an_older_spec(condition, metadata)
+        if old is not None:
+            return old
+    return OK
+
+
+def _of_an_older_spec(condition: Condition, metadata: Metadata) -> Status | None:
+    """None where the condition speaks of the spec as it is now."""
+    observed, generation = condition.observed_generation, metadata.generation
+    if observed:
+        if observed >= generation:
+            return None
+        return Status(StatusState.PENDING, f"{condition.type} is of generation {observed}, not {generation}")
+    written, changed = _last_write(metadata), _unix(condition.last_transition_time)
+    if generation <= 1 or (written is not None and changed is not None and changed >= written):
+        return None
+    told = "its controller does not say which generation it looked at"
+    if written is None or changed is None:
+        return Status(StatusState.UNKNOWN, f"{told}, nor when")
+    return Status(StatusState.UNKNOWN, f"{told}, and last spoke before the last write")
+
+
+def _last_write(metadata: Metadata) -> float | None:
+    """When somebody last wrote the object itself, to the second; None where nobody's write is remembered."""
+    times = [_unix(entry.time) for entry in metadata.managed_fields or [] if not entry.subresource]
+    return max((time for time in times if time is not None), default=None)
+
+
+def _unix(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+def _words(condition: Condition) -> str:
+    return clean(f"{condition.reason}: {condition.message}".removesuffix(": "))
