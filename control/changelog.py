@@ -11,20 +11,22 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from control.beside import Beside, Record, kept_changes, path_beside, records_in
-from control.edit import Change, split_field
-from control.errors import ErrorKind, Locked, NotFound
-from control.journal import Entry, Journal
+from control.edit import Change, target_field
+from control.errors import ControlError, ErrorKind, JournalError, Locked, NotFound
+from control.journal import Entry, Journal, told
+from control.journalindex import ChangeIndex, Indexed
 from control.model import Weight
 from control.openchange import OpenChange
 from control.oslocks import FileLock, is_held
 from control.plan import (
     HistoryItem,
+    HistoryPage,
     HistoryStep,
     Plan,
     Reason,
@@ -35,6 +37,10 @@ from control.plan import (
 )
 from control.planshapes import plan_from_json, plan_to_json, result_from_json
 from control.ref import Ref
+from control.text import clean
+
+PAGE = 200
+"""So many changes are listed where nobody asks for more."""
 
 DONE = frozenset(
     {
@@ -140,9 +146,10 @@ class ChangeLog:
         self.journal = journal
 
     def open(self, plan: Plan, actor: str, reason: str, overrides: Iterable[str]) -> OpenChange:
-        """Record that `plan` is about to be applied. On disk when this returns."""
+        """Record that `plan` is about to be applied. On disk when this returns. Raises `JournalError` or `Locked`
+        where the journal takes no entry or is not to be relied on: then nothing may be written anywhere."""
+        self.journal.check_ready()
         change = f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-        self.journal.ensure()
         lock = FileLock(self._lock_path(change))
         lock.take(1.0, f"change {change}")
         beside = Beside(path_beside(self.journal.path, change))
@@ -178,19 +185,9 @@ class ChangeLog:
     def _lock_path(self, change: str) -> Path:
         return self.journal.path.with_name(f"{self.journal.path.name}.{change}.open")
 
-    def recorded(self, change: str | None = None, since: float = 0.0) -> list[Recorded]:
-        """All changes that were begun since then, or one, oldest first."""
-        found: dict[str, Recorded] = {}
-        for entry in self.journal.entries(change, since):
-            if entry.kind == "open":
-                found[entry.change] = _opened(entry)
-            elif entry.change in found:
-                _add(found[entry.change], entry)
-        self._add_kept(found, change, since)
-        for one in found.values():
-            if one.result is None:
-                one.held = self._is_at_it(one)
-        return list(found.values())
+    def last(self) -> int:
+        """The number of the journal's last entry: while it stays, the journal has heard of no change."""
+        return self.journal.last()
 
     def _is_at_it(self, recorded: Recorded) -> bool:
         """Whether a process is at an open change: it holds the lock, or, where we may not ask that, it lives."""
@@ -225,28 +222,55 @@ class ChangeLog:
                     taken.append(one)
         return taken
 
-    def _add_kept(self, found: dict[str, Recorded], change: str | None, since: float) -> None:
-        """What lies beside counts as if the journal had it."""
-        for one in self.kept():
-            if change not in (None, one.change) or not one.records or one.records[0].at < since:
-                continue
-            for record in one.records:
-                entry = Entry(0, "", record.at, record.kind, one.change, record.data)
-                if record.kind == "open":
-                    found.setdefault(one.change, _opened(entry))
-                elif one.change in found and found[one.change].result is None:
-                    _add(found[one.change], entry)
+    def _late(self) -> dict[str, Recorded]:
+        """The changes of which something lies beside the journal: it counts as if the journal had it."""
+        return {one.change: self.get(one.change) for one in self.kept() if one.records}
+
+    # --- one change ---------------------------------------------------------------------------------------------------
 
     def get(self, change: str) -> Recorded:
-        """One change. Raises `NotFound`."""
-        found = self.recorded(change)
-        if not found:
+        """One change. Raises `NotFound`, and `JournalError` where this version does not understand its records."""
+        found: Recorded | None = None
+        for entry in (*self.journal.entries(change), *self._entries_beside(change)):
+            try:
+                if entry.kind == "open":
+                    found = found or _opened(entry)
+                elif found is not None and (entry.seq or found.result is None):
+                    _add(found, entry)
+            except (ControlError, KeyError, ValueError, TypeError, AttributeError) as error:
+                raise self._not_understood(entry.seq, error) from None
+        if found is None:
             raise NotFound(f"there is no change {change}", hint="'trafficdeck history' lists them")
-        return found[0]
+        if found.result is None:
+            found.held = self._is_at_it(found)
+        return found
 
-    def interrupted(self) -> list[Recorded]:
-        """The changes whose process died, oldest first."""
-        return [one for one in self.recorded() if one.interrupted]
+    def _entries_beside(self, change: str) -> list[Entry]:
+        """What lies beside the journal of one change that no process is at, as entries without a number."""
+        if is_held(self._lock_path(change)):
+            return []
+        try:
+            records = records_in(path_beside(self.journal.path, change))
+        except OSError:
+            return []
+        return [Entry(0, "", record.at, record.kind, change, record.data) for record in records]
+
+    def _not_understood(self, seq: int, error: Exception) -> JournalError:
+        why = error.message if isinstance(error, ControlError) else type(error).__name__
+        return JournalError(
+            f"entry {seq} of the journal {self.journal.path} is not understood by this version: {clean(why)}",
+            hint="update trafficdeck; 'trafficdeck journal verify' says whether the chain holds",
+        )
+
+    # --- many changes -------------------------------------------------------------------------------------------------
+
+    def unfinished(self) -> list[Recorded]:
+        """The changes that are open, or that their process left in progress; oldest first."""
+        with self.journal.index() as index:
+            found = index.unfinished() if index is not None else []
+        names = dict.fromkeys([*(one.change for one in found), *self._late()])
+        every = [self.get(change) for change in names]
+        return [one for one in every if one.result is None or one.unfinished]
 
     def last_of(self, actor: str) -> Recorded:
         """The last change of `actor` that was begun and not refused, whatever came of it. Raises `NotFound`.
@@ -254,46 +278,136 @@ class ChangeLog:
         One that was rolled back is not passed over: whoever says "undo" then does not mean the change before it.
         """
         nothing = (ResultOutcome.REFUSED, ResultOutcome.NO_CHANGE)
-        mine = [one for one in self.recorded() if one.actor == actor and one.outcome not in nothing]
+        with self.journal.index() as index:
+            self._understood(index)
+            found = index.by_actor(actor, nothing) if index is not None else None
+        late = [one for one in self._late().values() if one.actor == actor and one.outcome not in nothing]
+        mine = [*([self.get(found.change)] if found is not None else []), *late]
         if not mine:
             raise NotFound(f"{actor} has no change to undo", hint="name one: 'trafficdeck history' lists them")
-        return mine[-1]
+        return max(mine, key=lambda one: one.at)
 
-    def history(self) -> list[HistoryItem]:
-        """All changes, newest first."""
-        recorded = self.recorded()
-        undone = {one.plan.undo_of: one.change for one in recorded if one.plan.undo_of and one.outcome in DONE}
-        return [
-            HistoryItem(
-                one.change,
-                one.at,
-                one.actor,
-                one.reason,
-                one.outcome,
-                undone.get(one.change),
-                tuple(HistoryStep(step.object, step.changes) for step in one.plan.steps),
-            )
-            for one in reversed(recorded)
-        ]
+    def history(self, limit: int | None = PAGE, before: str | None = None, since: float | None = None) -> HistoryPage:
+        """The newest changes first: at most `limit` (all with None) of those that were begun before the change
+        `before`, or since then (Unix time). Costs what is listed, not what there is."""
+        late = self._late()
+        with self.journal.index() as index:
+            rows: list[Indexed] = []
+            first: list[tuple[int, str]] = []
+            undone: dict[str, str | None] = {}
+            older, count = 0, 0
+            if index is not None:
+                rows, older = self._rows(index, limit, before, since)
+                undone = {row.change: self._undone_by(index, row.change) for row in rows}
+                count, first = index.unknown()
+                beside = [one for one in late.values() if index.get(one.change) is None]
+            else:
+                beside = list(late.values())
+        items, wrong = self._items(rows, undone, late)
+        if before is None:
+            new = [one for one in beside if since is None or one.at >= since]
+            items = [*sorted(map(_item, new), key=lambda item: -item.at), *items]
+        return HistoryPage(tuple(items), older, count + len(wrong), told([*first, *wrong]))
 
-    def last_change_at(self, since: float) -> dict[Ref, float]:
-        """When each ref was last changed, since then, by a change that left something in force."""
-        found: dict[Ref, float] = {}
-        for one in self.recorded(since=since):
-            if one.outcome in DONE:
-                found.update({change.ref: one.at for step in one.plan.steps for change in step.changes})
-        return found
+    def _rows(
+        self, index: ChangeIndex, limit: int | None, before: str | None, since: float | None
+    ) -> tuple[list[Indexed], int]:
+        """(what the index lists, how many older ones it has). Raises `NotFound`."""
+        place = index.get(before) if before is not None else None
+        if before is not None and place is None:
+            raise NotFound(f"there is no change {before}", hint="'trafficdeck history' lists the newest")
+        if since is not None:
+            rows = index.since(since, limit)
+        else:
+            rows = index.page(limit, None if place is None else place.number)
+        return rows, min(row.number for row in rows) - 1 if rows else (index.count() if place is None else 0)
+
+    def open_items(self) -> HistoryPage:
+        """The changes that are open, as `history` lists them, oldest first, and what is not understood."""
+        late = self._late()
+        with self.journal.index() as index:
+            rows = [row for row in index.unfinished() if row.outcome is None] if index is not None else []
+            count, first = index.unknown() if index is not None else (0, [])
+        items, wrong = self._items(rows, {}, late)
+        listed = {item.change for item in items}
+        items += [_item(one) for one in late.values() if one.change not in listed]
+        still = [item for item in items if item.outcome in (ResultOutcome.IN_PROGRESS, ResultOutcome.INTERRUPTED)]
+        return HistoryPage(tuple(still), 0, count + len(wrong), told([*first, *wrong]))
+
+    def _items(
+        self, rows: Sequence[Indexed], undone: Mapping[str, str | None], late: Mapping[str, Recorded]
+    ) -> tuple[list[HistoryItem], list[tuple[int, str]]]:
+        """(what is listed of these changes, the records that are not understood)."""
+        entries = self.journal.numbered([row.opened for row in rows])
+        items: list[HistoryItem] = []
+        wrong: list[tuple[int, str]] = []
+        for row in rows:
+            entry = entries[row.opened]
+            try:
+                if isinstance(entry, JournalError):
+                    raise entry
+                recorded = late.get(row.change) or self._as_indexed(row, entry)
+                items.append(_item(recorded, undone.get(row.change)))
+            except (ControlError, KeyError, ValueError, TypeError, AttributeError) as error:
+                why = error.message if isinstance(error, ControlError) else type(error).__name__
+                wrong.append((row.opened, clean(why)))
+        return items, wrong
+
+    def _as_indexed(self, row: Indexed, opening: Entry) -> Recorded:
+        """A change from its opening and what the index says became of it; its result holds no steps."""
+        recorded = _opened(opening)
+        if row.outcome is None:
+            recorded.held = self._is_at_it(recorded)
+        else:
+            recorded.result = Result(row.change, row.outcome, None)
+        return recorded
+
+    def _in_force(self, row: Indexed) -> bool:
+        return (row.outcome or self.get(row.change).outcome) in DONE
+
+    def _undone_by(self, index: ChangeIndex, change: str) -> str | None:
+        """The last change that took one back and is in force."""
+        return next((undo.change for undo in index.undoing(change) if self._in_force(undo)), None)
+
+    def last_change_at(self, since: float) -> tuple[dict[Ref, float], str]:
+        """When each ref was last changed, since then, by a change that left or may have left something in force; and
+        why more than that may be so, where the journal holds what this version does not understand."""
+        with self.journal.index() as index:
+            known = index.touched_since(since, DONE) if index is not None else {}
+            count, first = index.unknown() if index is not None else (0, [])
+        found = {Ref.parse(ref): at for ref, at in known.items()}
+        for one in self._late().values():
+            if one.at >= since:
+                found.update({change.ref: max(one.at, found.get(change.ref, 0.0)) for change in _changes(one)})
+        return found, told(first) if count else ""
 
     def remembered_weight(self, ref: Ref, target: str) -> Weight | None:
-        """The weight that a target had before it was last set to 0, as far as the journal knows."""
-        for one in reversed(self.recorded()):
-            if one.outcome not in DONE:
-                continue
+        """The weight that a target had before it was last set to 0, as far as the journal knows. Raises `JournalError`
+        where the journal may know more than this version understands."""
+        fields = [target_field(target, what) for what in ("weight", "share")]
+        with self.journal.index() as index:
+            self._understood(index)
+            rows = index.zeroing(str(ref), *fields) if index is not None else ()
+            found = next((row for row in rows if self._in_force(row)), None)
+        mine = [one for one in self._late().values() if one.outcome in DONE]
+        mine += [self.get(found.change)] if found is not None else []
+        for one in sorted(mine, key=lambda one: -one.at):
             for change in _changes(one):
-                name, what = split_field(change.field)
-                if change.ref == ref and name == target and what in ("weight", "share") and change.after == 0:
+                if change.ref == ref and change.field in fields and change.after == 0:
                     return change.before if isinstance(change.before, Weight) else None
         return None
+
+    def _understood(self, index: ChangeIndex | None) -> None:
+        """Raises `JournalError` where there are records that this version does not understand."""
+        count, first = index.unknown() if index is not None else (0, [])
+        if count:
+            raise self.journal.not_understood(count, first)
+
+
+def _item(recorded: Recorded, undone_by: str | None = None) -> HistoryItem:
+    steps = tuple(HistoryStep(step.object, step.changes) for step in recorded.plan.steps)
+    reason, outcome = recorded.reason, recorded.outcome
+    return HistoryItem(recorded.change, recorded.at, recorded.actor, reason, outcome, undone_by, steps)
 
 
 def _changes(recorded: Recorded) -> Iterable[Change]:

@@ -33,6 +33,8 @@ class GuardView:
     last_change_at: Mapping[Ref, float]
     now: float
     is_undo: bool = False
+    changes_unknown: str = ""
+    """Why nobody can say what was changed when; `last_change_at` is not all then."""
 
     def routes(self) -> Iterator[tuple[Route, Route]]:
         """The routes that the step changes: before and after."""
@@ -186,7 +188,9 @@ def cool_down(view: GuardView) -> Iterator[str]:
     wait = view.environment.guards.cool_down_seconds
     for before, _ in view.routes():
         age = view.now - view.last_change_at.get(before.ref, float("-inf"))
-        if age < wait:
+        if view.changes_unknown and wait and age >= wait:
+            yield f"changes are not known, so nobody can say when {before.ref} was last changed: {view.changes_unknown}"
+        elif age < wait:
             yield f"{before.ref} was changed {max(age, 0):.0f} s ago; its effect can be judged after {wait} s"
 
 

@@ -155,3 +155,16 @@ class HistoryItem:
     outcome: ResultOutcome
     undone_by: str | None
     steps: tuple[HistoryStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A part of the journal's changes, newest first."""
+
+    items: tuple[HistoryItem, ...]
+    older: int
+    """How many changes before these are not listed."""
+    not_understood: int = 0
+    """How many records of the journal this version does not understand: what they say of changes is not known."""
+    why: str = ""
+    """The first of those, in words."""

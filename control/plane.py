@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from control.applying import Applying
 from control.asking import READ_SECONDS, ask, finish, logged_in
-from control.changelog import ChangeLog, Kept, Recorded, refused
+from control.changelog import PAGE, ChangeLog, Kept, Recorded, refused
 from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.edit import Change, Edit
 from control.errors import ControlError, NotFound, ReadOnly
@@ -24,7 +25,7 @@ from control.keeping import Keeper
 from control.options import ApplyOptions, PlanOptions
 from control.permission import check_overrides, check_writable, confirmation_missing
 from control.places import journal_path
-from control.plan import GuardResult, HistoryItem, Plan, Progress, Result, ResultOutcome, Step
+from control.plan import GuardResult, HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
 from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
 from control.ports import Check, NativeText, Prepared, Reader, Writer
 from control.ref import Ref
@@ -56,6 +57,8 @@ BESIDE_DEADLINE = 4.0
 """How long a plan waits for environments that it does not touch but whose rows tell its headroom."""
 PLAN_DEADLINE = 60.0
 """How long one environment may take to make the steps of a plan ready: an edit of forty hosts reads forty hosts."""
+DOCTOR_ENTRIES = 1_000
+"""So many of the journal's last entries are checked by `doctor`."""
 AT_ONCE = 16
 """So many objects are read side by side."""
 
@@ -174,8 +177,13 @@ class ControlPlane:
             await asyncio.to_thread(self._keeper.merge, one.environment, one.snapshot, one.object)
         inventory = await self._keeper.rebuild()
         longest = max((config.guards.cool_down_seconds for config in self.deck.environments), default=0)
-        last = await asyncio.to_thread(self._log.last_change_at, time.time() - longest)
-        return Situation(self.deck, inventory, last, time.time())
+        unknown = ""
+        last: Mapping[Ref, float] = {}
+        try:
+            last, unknown = await asyncio.to_thread(self._log.last_change_at, time.time() - longest)
+        except ControlError as error:
+            unknown = error.message
+        return Situation(self.deck, inventory, last, time.time(), unknown)
 
     # --- planning -----------------------------------------------------------------------------------------------------
 
@@ -284,13 +292,31 @@ class ControlPlane:
 
     # --- the journal --------------------------------------------------------------------------------------------------
 
-    def history(self) -> list[HistoryItem]:
-        """All changes, newest first. Reads the journal's file: off the event loop, please, where that may wait."""
-        return self._log.history()
+    def history(
+        self, limit: int | None = PAGE, before: str | None = None, since: float | None = None
+    ) -> list[HistoryItem]:
+        """The newest changes, newest first, see `changes`."""
+        return list(self.changes(limit, before, since).items)
+
+    def changes(self, limit: int | None = PAGE, before: str | None = None, since: float | None = None) -> HistoryPage:
+        """The newest changes first: at most `limit` (all with None) of those begun before the change `before`, or
+        since then (Unix time). Reads the journal's file: off the event loop, please, where that may wait. Raises
+        `JournalError` or `Locked` where changes are not known."""
+        return self._log.history(limit, before, since)
+
+    def changes_mark(self) -> Hashable:
+        """Another as soon as a change was begun or has ended, by itself or with its process. Costs one look."""
+        return self._log.last(), tuple((one.change, one.outcome) for one in self._log.open_items().items)
 
     def interrupted(self) -> list[HistoryItem]:
-        """The changes whose process died and of which nobody has stated the truth yet."""
-        return [item for item in self.history() if item.outcome is ResultOutcome.INTERRUPTED]
+        """The changes whose process died and of which nobody has stated the truth yet, newest first."""
+        return list(self.interrupted_page().items)
+
+    def interrupted_page(self) -> HistoryPage:
+        """The interrupted changes, and what of the journal this version does not understand."""
+        page = self._log.open_items()
+        found = [item for item in reversed(page.items) if item.outcome is ResultOutcome.INTERRUPTED]
+        return replace(page, items=tuple(found))
 
     def kept(self) -> list[Kept]:
         """What came of changes that the journal could not take, as it lies beside it. Reads files."""
@@ -312,7 +338,7 @@ class ControlPlane:
     def _unresolved(self, change: str | None) -> list[Recorded]:
         """Interrupted changes, and a named one that its process left in progress."""
         if change is None:
-            return [one for one in self._log.recorded() if one.interrupted or one.unfinished]
+            return [one for one in self._log.unfinished() if one.interrupted or one.unfinished]
         one = self._log.get(change)
         return [one] if one.result is None or one.unfinished else []
 
@@ -329,13 +355,22 @@ class ControlPlane:
             return name, [Check("reach", "fail", error.message, error.hint or "")]
 
     def _check_journal(self) -> Check:
+        """Its end, and what is not understood. The whole chain is for `journal verify`: that may take a minute."""
         try:
-            told = self.journal.verify()
+            last = self.journal.last()
+            begin = max(last - DOCTOR_ENTRIES, 0) + 1
+            told = self.journal.verify(begin=begin if last else None)
+            page = self._log.open_items()
         except ControlError as error:
-            return Check("journal", "fail", error.message, error.hint or "")
+            return Check("journal", "fail", f"changes are not known: {error.message}", error.hint or "")
         if not told.ok:
             return Check("journal", "fail", f"{self.journal.path}: entry {told.first_bad} does not fit the chain")
-        return Check("journal", "ok", f"{self.journal.path}: {told.entries} entries, the chain holds")
+        if page.not_understood:
+            detail = f"{self.journal.path}: changes are not known in full: {page.why}"
+            return Check("journal", "fail", detail, "update trafficdeck; nothing is written until then")
+        checked = "the chain holds" if begin == 1 else f"the chain of the last {DOCTOR_ENTRIES} holds"
+        hint = "" if begin == 1 else "trafficdeck journal verify checks all"
+        return Check("journal", "ok", f"{self.journal.path}: {told.entries} entries, {checked}", hint)
 
     async def close(self) -> None:
         """Close every reader. Idempotent."""

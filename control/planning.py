@@ -48,6 +48,8 @@ class Situation:
     inventory: Inventory
     last_change_at: Mapping[Ref, float]
     now: float
+    changes_unknown: str = ""
+    """Why the journal cannot be asked; then nothing is in `last_change_at`."""
 
     def environment(self, name: str) -> EnvironmentConfig:
         found = self.deck.environment(name)
@@ -150,6 +152,7 @@ def guards_of(
         situation.last_change_at,
         situation.now,
         is_undo,
+        situation.changes_unknown,
     )
     warnings = tuple(GuardResult("platform", Verdict.WARN, text) for text in step.warnings)
     return (*judge(view, frozenset(overrides)), *warnings)

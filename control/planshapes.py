@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from control.plan import (
     PLAN_SCHEMA,
     EffectiveChange,
     GuardResult,
-    HistoryItem,
+    HistoryPage,
     OnFailure,
     Plan,
     Progress,
@@ -352,9 +352,13 @@ def result_from_json(document: Mapping[str, Any]) -> Result:
     return Result(document["change"], ResultOutcome(document["outcome"]), document["head"], steps)
 
 
-def history_to_json(items: Sequence[HistoryItem]) -> Json:
-    """`{items: [{change, at, actor, reason, outcome, undone_by, steps: [{object, changes}]}]}`."""
-    return {
+def history_to_json(page: HistoryPage, older: int = 0) -> Json:
+    """`{items: [{change, at, actor, reason, outcome, undone_by, steps: [{object, changes}]}]}`; and `older`, how many
+    are not listed, and `unreachable`, what is not understood, where there is such."""
+    more: Json = {"older": older} if older else {}
+    if page.not_understood:
+        more["unreachable"] = [{"environment": "", "why": f"the journal is not known in full: {page.why}"}]
+    return more | {
         "items": [
             {
                 "change": item.change,
@@ -368,7 +372,7 @@ def history_to_json(items: Sequence[HistoryItem]) -> Json:
                     for step in item.steps
                 ],
             }
-            for item in items
+            for item in page.items
         ]
     }
 

@@ -274,7 +274,8 @@ def _history() -> Schema:
         undone_by=_MAYBE_TEXT,
         steps=_list(_object(object=_TEXT, changes=_list(_CHANGE))),
     )
-    return _object(items=_list(item))
+    unreachable = _list(_object(environment=_TEXT, why=_TEXT))
+    return _object({"older": _COUNT, "unreachable": unreachable}, items=_list(item))
 
 
 def _verify() -> Schema:

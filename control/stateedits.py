@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from control.edit import Change, Share, StateEdit, target_field
-from control.errors import NotFound
+from control.errors import ControlError, NotFound
 from control.model import Route, Semantics, Target, TargetState, Weight
 from control.shareedits import holds_shares, invalid, native_weight, share_changes
 from control.text import clean
@@ -74,17 +74,19 @@ def _drained_share(route: Route, target: Target) -> list[Change]:
 
 
 def _brought_back(route: Route, target: Target, remembered: Callable[[str], Weight | None]) -> list[Change]:
-    if target.weight or holds_shares(route):
-        weight: Weight | None = None
-    else:
-        weight = remembered(target.name)
     if target.weight:
         return []
+    weight: Weight | None = None
+    before = "the journal knows none from before"
+    try:
+        weight = None if holds_shares(route) else remembered(target.name)
+    except ControlError as error:
+        before = f"changes are not known, so neither is the one it had before: {error.message}"
     if not weight:
         unit = "SHARE%" if holds_shares(route) or route.grid.only_percent else "WEIGHT"
         raise invalid(
             route,
-            f"'{target.name}' has no weight, and the journal knows none from before",
+            f"'{target.name}' has no weight, and {before}",
             f"give it one: set shares {route.ref} {target.name}={unit}",
         )
     return [

@@ -7,6 +7,7 @@ import base64
 import os
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,11 +15,13 @@ from textual.app import App
 from textual.theme import Theme
 
 from control.errors import ControlError
+from control.plan import HistoryPage
 from control.plane import ControlPlane
 from tui import staging as drafts
 from tui.actions import Keymap, Situation
 from tui.app import DeckMode
 from tui.arming import Arming
+from tui.changes_reader import ChangesReader
 from tui.collecting import Collecting
 from tui.look import ASCII, UNICODE, Look, ThemeColors
 from tui.screens.base import BaseScreen
@@ -67,6 +70,8 @@ class DeckApp(App[int], inherit_bindings=False):
         self.store, self.staging, self.arming = Store(), Staging(), Arming()
         self.keymap = Keymap()
         self.collecting = Collecting()
+        self.changes_reader = ChangesReader()
+        self._reading_changes = False
         self.head = HeaderState(mode=mode, read_only=read_only or mode == "oncall")
         self.session: Session | None = None
         self.in_flight = 0
@@ -212,7 +217,7 @@ class DeckApp(App[int], inherit_bindings=False):
         if self._dirty and self.session is not None:
             self._dirty = False
             self.store.update(self.session.reader_plane.inventory)
-            if not self.store.changes:
+            if self.store.history is None and not self.store.changes_unknown:
                 self.read_history()
             changed = True
         if self._ticks % 20 == 2 and self.session is not None:
@@ -231,17 +236,27 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def read_history(self) -> None:
         """Bring the list of changes up to date, off the loop: the journal may lie on a slow disk."""
-        self.run_worker(self._read_history, group="history", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+        self._read_changes(self.changes_reader.newest)
 
-    async def _read_history(self) -> None:
-        if self.session is None:
-            return
+    def read_older(self) -> None:
+        """Read on in the journal, where somebody has come to the end of what was read."""
+        if self.store.older_changes:
+            self._read_changes(self.changes_reader.older)
+
+    def _read_changes(self, read: Callable[[ControlPlane], HistoryPage]) -> None:
+        if self.session is not None and not self._reading_changes:
+            self._reading_changes = True
+            self.run_worker(self._take_changes(self.session.reader_plane, read), group="history", exit_on_error=False)
+
+    async def _take_changes(self, plane: ControlPlane, read: Callable[[ControlPlane], HistoryPage]) -> None:
         try:
-            items = await asyncio.to_thread(self.session.reader_plane.history)
+            self.store.set_history(await asyncio.to_thread(read, plane))
         except ControlError as error:
-            self.say(str(error), "bad")
-            return
-        self.store.set_history(items)
+            if error.message != self.store.changes_unknown:
+                self.say(f"changes are not known: {error}", "bad")
+            self.store.history_failed(error.message)
+        finally:
+            self._reading_changes = False
         self._redraw()
 
     def on_app_blur(self) -> None:

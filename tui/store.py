@@ -13,7 +13,7 @@ from control.deckfile import EnvironmentConfig
 from control.edit import Change, split_field
 from control.filtercolumns import SearchMemory
 from control.model import Limit, Outside, Platform, Route
-from control.plan import HistoryItem
+from control.plan import HistoryItem, HistoryPage
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
 from control.ref import Ref
 from control.views import Part
@@ -100,7 +100,11 @@ class Store:
         """How many of them changed any row."""
         self.routes: dict[Ref, RouteRow] = {}
         self.limits: dict[Ref, LimitRow] = {}
+        self.history: HistoryPage | None = None
+        """What was read of the journal; None where nothing was yet."""
         self.changes: list[ChangeRow] = []
+        self.changes_unknown = ""
+        """Why changes are not known, or not all of them. Without a word none is missing."""
         self.told = 0
         """How many times the changes were listed."""
         self.alerts = 0
@@ -123,6 +127,8 @@ class Store:
         """Take a new inventory. Returns whether any row changed."""
         self.batch += 1
         before, self.inventory = self.inventory, inventory
+        if before is None or before.outside is not inventory.outside:
+            self._tell()
         moved = _moved(before, inventory)
         regrouped = before is None or before.service_of is not inventory.service_of
         if before is not None and not regrouped and not moved and _same_rows(before, inventory):
@@ -237,8 +243,24 @@ class Store:
         """The routes that a limit is bound to, as far as they are known."""
         return [self.routes[ref] for ref in self._bound(limit) if ref in self.routes]
 
-    def set_history(self, items: list[HistoryItem]) -> None:
-        """Take the journal's list; changes made without us come from the inventory."""
+    def set_history(self, page: HistoryPage) -> None:
+        """Take what was read of the journal; changes made without us come from the inventory."""
+        self.history = page
+        self.changes_unknown = f"not in full: {page.why}" if page.not_understood else ""
+        self._tell()
+
+    def history_failed(self, why: str) -> None:
+        """The journal could not be read: what was read before is old, and what others did is still known."""
+        self.history, self.changes_unknown = None, why
+        self._tell()
+
+    @property
+    def older_changes(self) -> int:
+        """How many changes of the journal were not read."""
+        return self.history.older if self.history is not None else 0
+
+    def _tell(self) -> None:
+        items = self.history.items if self.history is not None else ()
         rows = [_ours(item) for item in items]
         if self.inventory is not None:
             ours = {(step.object, item.at) for item in items for step in item.steps}

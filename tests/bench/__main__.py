@@ -15,7 +15,7 @@ from tests.bench import report
 from tests.bench.context import Context
 from tests.bench.measure import Section
 
-NAMES = ("listing", "rows", "hosts", "functions", "first_frame", "oncall", "keys", "large", "idle", "proof")
+NAMES = ("listing", "rows", "hosts", "functions", "first_frame", "oncall", "keys", "large", "idle", "journal", "proof")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

@@ -19,6 +19,7 @@ from control.plan import (
     EffectiveChange,
     GuardResult,
     HistoryItem,
+    HistoryPage,
     HistoryStep,
     OnFailure,
     Plan,
@@ -208,5 +209,6 @@ def test_a_result_comes_back_as_it_was(outcome: StepOutcome, found: Found | None
 def test_history_and_progress_fit_their_schemas() -> None:
     steps = (HistoryStep("o", (Change(REF, "amount", Fraction(1), Special.BLOCKED),)),)
     item = HistoryItem("c1", 12.5, "ada@desk", "because", ResultOutcome.APPLIED, None, steps)
-    check(history_to_json([item]), "history")
+    check(history_to_json(HistoryPage((item,), 0)), "history")
+    check(history_to_json(HistoryPage((item,), 7, 1, "entry 3: of a later version"), 7), "history")
     check(progress_to_json(Progress("written", 0, "o", 12.5)), "progress")

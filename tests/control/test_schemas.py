@@ -125,7 +125,7 @@ async def test_plans_results_history_and_the_chain(plane: ControlPlane) -> None:
     for stage in stages:
         check("progress", progress_to_json(stage))
     check("plan", plan_to_json(await plane.undo_plan(result.change)))
-    check("history", history_to_json(plane.history()))
+    check("history", history_to_json(plane.changes()))
     check("verify", verify_to_json(plane.journal.verify()))
 
 

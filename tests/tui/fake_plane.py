@@ -51,6 +51,7 @@ from control.plan import (
     EffectiveChange,
     GuardResult,
     HistoryItem,
+    HistoryPage,
     HistoryStep,
     OnFailure,
     Plan,
@@ -297,6 +298,17 @@ class FakePlane:
 
     def history(self) -> list[HistoryItem]:
         return list(self.shared["history"])  # type: ignore[call-overload]
+
+    def changes(self, limit: int | None = None, before: str | None = None, since: float | None = None) -> HistoryPage:
+        items = self.history()
+        if before is not None:
+            items = items[[item.change for item in items].index(before) + 1 :]
+        if since is not None:
+            items = [item for item in items if item.at >= since]
+        return HistoryPage(tuple(items[:limit]), len(items) - len(items[:limit]))
+
+    def changes_mark(self) -> object:
+        return tuple(self.history())
 
     async def resolve(self, change: str | None = None) -> list[Result]:
         return []

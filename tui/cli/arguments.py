@@ -36,6 +36,12 @@ class Options:
     change: str | None = None
     name: str | None = None
     head: str | None = None
+    begin: str | None = None
+    limit: int | None = None
+    """0 for all."""
+    before: str | None = None
+    since: float | None = None
+    """Seconds back from now."""
     reset: bool = False
     dry_run: bool = False
     apply: bool = False
@@ -68,6 +74,28 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds") from None
     if not 0 <= value < 1e6:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds from 0")
+    return value
+
+
+def _count(text: str) -> int:
+    """How many; 0 for all."""
+    if text == "all":
+        return 0
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1, nor 'all'")
+    return int(text)
+
+
+def _duration(text: str) -> float:
+    """Seconds of `90s`, `30m`, `1h`, `7d`; a bare number is seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    unit = units.get(text[-1:], 0)
+    try:
+        value = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration: 90s, 30m, 1h, 7d") from None
+    if not 0 < value < 1e10:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration: 90s, 30m, 1h, 7d")
     return value
 
 
@@ -151,7 +179,10 @@ def build_parser() -> argparse.ArgumentParser:
     apply.add_argument("file", metavar="FILE")
     undo = add("undo", "the plan that takes a change back; --apply does it", writing, saving)
     undo.add_argument("change", nargs="?", metavar="CHANGE", help="default: your own last one")
-    add("history", "who changed what, why, and whether it worked")
+    history = add("history", "who changed what, why, and whether it worked; the newest first")
+    history.add_argument("--limit", type=_count, metavar="N|all", help="so many changes (default: 200)")
+    history.add_argument("--before", metavar="CHANGE", help="those that were begun before this one")
+    history.add_argument("--since", type=_duration, metavar="DURATION", help="those of so long: 1h, 30m, 7d")
     journal = add("journal", "the journal itself")
     verify = add(
         "verify",
@@ -159,6 +190,7 @@ def build_parser() -> argparse.ArgumentParser:
         under=journal.add_subparsers(dest="what", metavar="verify", parser_class=_Parser, required=True),
     )
     verify.add_argument("--head", metavar="HASH", help="a head hash printed earlier: finds a cut-off tail")
+    verify.add_argument("--from", dest="begin", metavar="N|HASH", help="begin with this entry, not with the first")
     resolve = add("resolve", "states the truth about interrupted changes and journals it")
     resolve.add_argument("change", nargs="?", metavar="CHANGE")
     init = add("init", "a deck file from kubeconfig contexts, ssh config hosts and AWS profiles; overwrites none")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from control.errors import ControlError, ErrorKind
-from control.plan import HistoryItem
+from control.plan import HistoryItem, HistoryPage
 from control.text import clean_lines
 
 if TYPE_CHECKING:
@@ -114,6 +114,15 @@ def tell_interrupted(items: list[HistoryItem]) -> None:
         say(
             f"change {item.change} by {item.actor} was interrupted on {objects}: what is true of it is not known\n"
             f"  run: trafficdeck resolve {item.change}"
+        )
+
+
+def tell_not_understood(page: HistoryPage) -> None:
+    """Where a later version wrote records into the journal, what they say of changes is not known."""
+    if page.not_understood:
+        say(
+            f"changes are not known in full: {page.not_understood} records of the journal are not understood by this "
+            f"version ({page.why})\n  update trafficdeck; nothing is written until then"
         )
 
 

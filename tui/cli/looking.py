@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from control.changelog import PAGE
 from control.errors import ControlError, NotFound, Unreachable, UsageError
 from control.fields import flattened
 from control.filters import parse_filter
@@ -27,7 +28,7 @@ from control.shapes import (
 from control.views import Inventory
 from tui.cli import tables
 from tui.cli.arguments import LISTS, Options
-from tui.cli.emit import emit, say
+from tui.cli.emit import emit, say, tell_interrupted, tell_not_understood
 
 INCOMPLETE = 4
 LOOK_SECONDS = 1.0
@@ -138,18 +139,36 @@ def _missing(ref: Ref, what: str, inventory: Inventory) -> ControlError:
 
 
 async def history(plane: ControlPlane, options: Options) -> int:
-    items = await asyncio.to_thread(plane.history)
-    emit(history_to_json(items), options.output, lambda: tables.history(items) if items else "no changes yet")
-    return 0
+    """`history`: the newest changes; what is older is counted on stderr, what is not understood makes it 4."""
+    since = None if options.since is None else time.time() - options.since
+    limit = PAGE if options.limit is None and since is None else options.limit
+    page = await asyncio.to_thread(plane.changes, limit or None, options.before, since)
+    interrupted = await asyncio.to_thread(plane.interrupted)
+    cut = page.older if since is None or len(page.items) == limit else 0
+
+    def words() -> str:
+        if page.items:
+            return tables.history(page.items)
+        return "no changes yet" if not page.older and not page.not_understood else "no changes listed"
+
+    emit(history_to_json(page, cut), options.output, words)
+    tell_interrupted(interrupted)
+    if cut:
+        last = page.items[-1].change if page.items else ""
+        say(f"{cut} older changes are not listed\n  --before {last} lists the next, --limit all lists all")
+    tell_not_understood(page)
+    return INCOMPLETE if page.not_understood else 0
 
 
 async def verify(plane: ControlPlane, options: Options) -> int:
-    """`journal verify [--head HASH]`: 1 where the chain is broken or cut."""
-    told = await asyncio.to_thread(plane.journal.verify, options.head)
+    """`journal verify [--head HASH] [--from N|HASH]`: 1 where the chain is broken or cut."""
+    begin = options.begin if options.begin is None or not options.begin.isdecimal() else int(options.begin)
+    told = await asyncio.to_thread(plane.journal.verify, options.head, begin)
 
     def words() -> str:
         if told.ok:
-            return f"the chain of {told.entries} entries holds\nhead {told.head}"
+            since = "" if begin is None else f", checked from entry {begin} on"
+            return f"the chain of {told.entries} entries holds{since}\nhead {told.head}"
         if told.first_bad is not None and told.first_bad > told.entries:
             return (
                 f"the chain of {told.entries} entries holds, and the head that was named is not in it: its tail is cut"

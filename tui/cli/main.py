@@ -12,7 +12,7 @@ from control.errors import ControlError
 from control.plane import ControlPlane
 from tui.cli import changing, looking
 from tui.cli.arguments import Options
-from tui.cli.emit import fail, say, tell_interrupted, tell_kept
+from tui.cli.emit import fail, say, tell_interrupted, tell_kept, tell_not_understood
 
 INTERRUPTED = 130
 Command = Callable[[ControlPlane, Options], Awaitable[int]]
@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, Command] = {
     "apply": changing.apply,
     "undo": changing.undo,
 }
+TELL_THEMSELVES = frozenset({"resolve", "history", "journal", "doctor"})
+"""The commands that are about the journal: they say themselves what it does not tell."""
 WRITING = frozenset({"set", "plan", "apply", "undo"})
 """The commands that get a plane with writers, and only with `--apply` (or `apply` itself)."""
 
@@ -72,7 +74,7 @@ async def _run(options: Options, open_plane: Callable[[Options], ControlPlane]) 
     plane = open_plane(options)
     try:
         await _say_kept(plane, options)
-        if options.command != "resolve":
+        if options.command not in TELL_THEMSELVES:
             await _say_interrupted(plane)
         return await COMMANDS[options.command](plane, options)
     finally:
@@ -90,7 +92,9 @@ async def _say_kept(plane: ControlPlane, options: Options) -> None:
 
 async def _say_interrupted(plane: ControlPlane) -> None:
     try:
-        tell_interrupted(await asyncio.to_thread(plane.interrupted))
-    except ControlError:
-        # A journal that cannot be read is told by the commands that need it.
+        page = await asyncio.to_thread(plane.interrupted_page)
+    except ControlError as error:
+        say(f"changes are not known: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
         return
+    tell_interrupted(list(page.items))
+    tell_not_understood(page)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from control.errors import ControlError
 from control.plane import ControlPlane
 from control.views import Inventory
 from tui.cli.arguments import Options
@@ -27,7 +28,10 @@ async def oncall(plane: ControlPlane, options: Options) -> int:
     inventory = await plane.measure()
     store = Store()
     store.update(inventory)
-    store.set_history(await asyncio.to_thread(plane.history))
+    try:
+        store.set_history(await asyncio.to_thread(plane.changes, None, None, time.time() - HOUR))
+    except ControlError as error:
+        store.history_failed(error.message)
     emit(_document(store, inventory), options.output, lambda: summary(store))
     return 0
 
@@ -43,14 +47,21 @@ def _document(store: Store, inventory: Inventory) -> dict[str, Any]:
         "off_intent": [_gap(row) for row in rows if row.seen and any(row.seen.significant.values())],
         "throttled": [_limit(row) for row in store.limits.values() if row.limit.use.rejected_per_second],
         "saturated": [_limit(row) for row in store.limits.values() if (used_ratio(row.limit) or 0) >= NEARLY_FULL],
-        "changes": [
-            {"at": change.at, "who": change.who, "what": change.what, "outcome": change.outcome}
-            for change in store.changes
-            if now - change.at < HOUR
-        ],
+        "changes": _changes(store, now),
+        "changes_unknown": store.changes_unknown or None,
         "unreachable": [{"environment": one.environment, "why": one.why} for one in inventory.lacking],
         "age_seconds": round(now - min(ages), 3) if ages else None,
     }
+
+
+def _changes(store: Store, now: float) -> list[dict[str, Any]] | None:
+    """Those of the last hour; null, and never an empty list, where the journal does not say."""
+    found = [
+        {"at": change.at, "who": change.who, "what": change.what, "outcome": change.outcome}
+        for change in store.changes
+        if now - change.at < HOUR
+    ]
+    return None if store.changes_unknown and not found else found
 
 
 def _problems(row: RouteRow | LimitRow) -> dict[str, Any]:

@@ -36,6 +36,9 @@ from tui.widgets.footer import change_line, hint_line
 from tui.widgets.header import tab_line, top_line
 from tui.widgets.line_table import LineTable
 
+NEAR_THE_END = 20
+"""So many rows before the end of the changes that were read, older ones are read."""
+
 
 class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen):
     """See the module. The list or the detail has the focus; every key goes through the registry."""
@@ -261,6 +264,9 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
     def _move(self, by: int) -> None:
         if not self.in_detail:
             self.table.move(by)
+            place, shown = self.table.position
+            if by > 0 and isinstance(self.view, ChangesView) and place > shown - NEAR_THE_END:
+                self.deck.read_older()
             self.on_line_table_selected()  # at once: row and detail then come in one frame
         elif self.page is not None and self.page.targets:
             self.cursor = max(0, min(self.cursor + by, len(self.page.targets) - 1))
@@ -401,7 +407,9 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             return
         self.leave_place()
         self.view_before, self.view = current, self.views[index]
-        if index == 2:
+        if isinstance(self.view_before, ChangesView):
+            self.deck.changes_reader.forget_older()
+        if isinstance(self.view, ChangesView):
             self.deck.read_history()
         self.table.clear_marks()
         self._configure()

@@ -298,6 +298,7 @@ class Editing(DeckParts):
         undoing = {item.undone_by for item in items if item.undone_by}
         last = next((item.change for item in items if item.change in undoing and not item.undone_by), None)
         if last is None:
-            raise InvalidValue("nothing was undone", hint="u undoes")
+            among = "" if not self.deck.store.older_changes else f" among the last {len(items)} changes"
+            raise InvalidValue(f"nothing was undone{among}", hint="u undoes")
         deck = self.deck
         self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(last), last))

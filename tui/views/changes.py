@@ -66,22 +66,35 @@ class ChangesView(ListView):
         if self.choice.problems:
             rows = [r for r in rows if outcome_role(r.outcome) == "warn"]
         ordered = reversed(rows) if self.choice.reverse else rows
-        return [self._row(index, row) for index, row in enumerate(ordered)]
+        return [*self._before(), *(self._row(row) for row in ordered), *self._after()]
 
     def test_of(self, words: str, told: bool = False) -> Callable[[Any], bool] | None:
         tests = [_word_test(word) for word in split_words(words)]
         return (lambda row: all(test(row) for test in tests)) if tests else None
 
-    def _row(self, index: int, row: ChangeRow) -> TableRow:
+    def _before(self) -> list[TableRow]:
+        why = self.store.changes_unknown
+        return [self._said(f"changes are not known: {safe(why)}")] if why else []
+
+    def _after(self) -> list[TableRow]:
+        older = self.store.older_changes
+        return [self._said(f"{older:,} older changes are not read yet: going down reads on")] if older else []
+
+    def _said(self, text: str) -> TableRow:
+        return TableRow(text, text, text, heading=True)
+
+    def _row(self, row: ChangeRow) -> TableRow:
         key = row.item.change if row.item else (row.at, row.what)
         return TableRow(key, row, row)
 
     def mark(self, row: TableRow) -> Span:
         data: ChangeRow = row.data
+        if row.heading:
+            return NO_MARK
         return ("!", "bad") if data.outcome == "interrupted" else NO_MARK
 
     def total(self) -> int:
-        return len(self.store.changes)
+        return len(self.store.changes) + self.store.older_changes
 
     def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
         data: ChangeRow = row.data

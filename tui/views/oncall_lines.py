@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from control.model import ReachState, Special
 from control.views import EnvironmentView, ServiceView
 from tui import figures
-from tui.cells import clip, fit, wrap
+from tui.cells import clip, fit, safe, wrap
 from tui.cells import width as cell_len
 from tui.look import Line, Look, Span
 from tui.risk import used_ratio
@@ -58,7 +58,7 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
         _section("traffic not where it was meant", "bad", worst.gaps, most, lambda row: _gap(row, look, width, store)),
         _section("throttled", "bad", worst.biting, most, lambda row: _limit(row, look, width, store, rejects=True)),
         _section("nearly full", "warn", worst.full, most, lambda row: _limit(row, look, width, store, rejects=False)),
-        Section("changed in the last hour", "info", _changes(runs[:most], width), len(recent), len(runs) > most),
+        Section("changed in the last hour", "info", _changed(store, runs[:most], width), len(recent), len(runs) > most),
         _section("services now", "muted", services, most, lambda view: _service(view, store, look, width)),
     ]
     return _share_out(sections, look, width, height)
@@ -244,6 +244,13 @@ def _recent(store: Store) -> list[ChangeRow]:
     return [change for change in store.changes if change.at > since]
 
 
+def _changed(store: Store, runs: list[list[ChangeRow]], width: int) -> list[list[Line]]:
+    """The changes; before them why they are not all, or not known at all."""
+    why = store.changes_unknown
+    unknown: Line = ((f"   changes are not known: {clip(safe(why), max(width - 28, 20))}", "warn"),)
+    return [*([[unknown]] if why else []), *_changes(runs, width)]
+
+
 def _changes(runs: list[list[ChangeRow]], width: int) -> list[list[Line]]:
     who = max((min(cell_len(run[0].who), 18) for run in runs), default=0)
     return [[_change(run, who, width)] for run in runs]
@@ -287,10 +294,11 @@ def summary(store: Store) -> str:
         lines += ["", "### Out of reach, whole or in part"]
         lines += [f"- {v.environment.name}: {v.environment.reach.why}" for v in down]
     runs = _runs(_recent(store))
-    if runs:
+    if runs or store.changes_unknown:
         lines += [
             "",
             "### Changed in the last hour",
+            *([f"- changes are not known: {store.changes_unknown}"] if store.changes_unknown else []),
             *(f"- {figures.clock(run[0].at)} {run[0].who}: {_what(run)}" for run in runs),
         ]
     return "\n".join(lines) + "\n"

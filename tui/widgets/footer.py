@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tui import figures
 from tui.actions import Keymap, Situation, in_scope
-from tui.cells import clip, line_width
+from tui.cells import clip, line_width, safe
 from tui.look import Line, Look, Span
 from tui.store import Store
 
@@ -23,6 +23,9 @@ class Note:
 def change_line(store: Store, look: Look, cells: int) -> Line:
     """The last changes, ours and others', newest first."""
     parts: list[Span] = [(" ", "muted")]
+    if store.changes_unknown:
+        words = clip(f"changes are not known: {safe(store.changes_unknown)}", max(cells - 2, 1))
+        parts += [(words, "warn"), (f"  {look.glyphs.dot}  ", "faint")]
     for row in store.changes[:4]:
         role = "info" if row.outside else "text"
         text = f"{row.who} {row.what} "
@@ -36,8 +39,8 @@ def change_line(store: Store, look: Look, cells: int) -> Line:
             (outcome, "muted"),
             (f"  {look.glyphs.dot}  ", "faint"),
         ]
-    if not store.changes:
-        return ((" no changes on record", "faint"),)
+    if not store.changes and not store.changes_unknown:
+        return ((" no changes on record", "faint"),) if store.history is not None else ((" ", "faint"),)
     return tuple(parts[:-1])
 
 
