@@ -27,7 +27,7 @@ METHOD = (
 COMMANDS: Sequence[tuple[str, Sequence[str]]] = (
     ("get environments", ("get", "environments")),
     ("history", ("history", "-o", "json")),
-    ("oncall", ("oncall", "-o", "json", "--sample", "0")),
+    ("oncall", ("oncall", "-o", "json")),
     ("a plan", ("set", "shares", ROUTE, WISH)),
     ("the plan of an undo", ("undo",)),
     ("resolve", ("resolve",)),

@@ -345,7 +345,7 @@ def inventory_of(
         views, of, measured, {ref: tuple(refs) for ref, refs in bound.items()},
         tuple(Unreached(e.name, e.reach.why, "unreachable") for e in environments
               if e.reach.state is ReachState.UNREACHABLE),
-        (Outside(now - 600, "argocd", f"{routes[0].ref}" if routes else "-", "synced", "managedFields"),),
+        outside=(Outside(now - 600, "argocd", f"{routes[0].ref}" if routes else "-", "synced", "managedFields"),),
     )  # fmt: skip
 
 

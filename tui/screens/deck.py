@@ -407,7 +407,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             return
         self.leave_place()
         self.view_before, self.view = current, self.views[index]
-        if isinstance(self.view_before, ChangesView):
+        if isinstance(self.views[current], ChangesView):
             self.deck.changes_reader.forget_older()
         if isinstance(self.view, ChangesView):
             self.deck.read_history()
