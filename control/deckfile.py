@@ -41,6 +41,8 @@ class KubernetesConfig:
     """Path, `~` expanded; None for the usual places (KUBECONFIG, ~/.kube/config)."""
     namespaces: tuple[str, ...] = ()
     """Empty for all that the identity may list."""
+    kinds: tuple[str, ...] = ()
+    """Empty for all that the adapter reads. What is not asked for is not missing either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,8 @@ def _path(item: Mapping[str, Any], key: str, node: yaml.Node, place: Place) -> s
 
 def _kubernetes(item: Mapping[str, Any], node: yaml.Node, place: Place) -> KubernetesConfig:
     kubeconfig = _path(item, "kubeconfig", node, place)
-    return KubernetesConfig(item.get("context"), kubeconfig, tuple(item.get("namespaces", ())))
+    namespaces, kinds = tuple(item.get("namespaces", ())), tuple(item.get("kinds", ()))
+    return KubernetesConfig(item.get("context"), kubeconfig, namespaces, kinds)
 
 
 def _ssh(item: Mapping[str, Any], node: yaml.Node, place: Place) -> SshConfig:

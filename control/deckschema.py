@@ -66,7 +66,14 @@ _PROXY = _object(
 _ENVIRONMENT = _object(
     {
         "name": _TEXT,
-        "kubernetes": _object({"kubeconfig": _TEXT, "context": _TEXT, "namespaces": _TEXTS}),
+        "kubernetes": _object(
+            {
+                "kubeconfig": _TEXT,
+                "context": _TEXT,
+                "namespaces": _TEXTS | {"description": "only these are read; without it all"},
+                "kinds": _ARGUMENTS | {"description": "only these are read, as HTTPRoute; without it all"},
+            }
+        ),
         "ssh": _object(
             {
                 "hosts": _ARGUMENTS | {"description": "names as in ssh config; gpu-[01-40] is expanded"},

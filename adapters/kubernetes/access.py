@@ -23,6 +23,8 @@ async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[
     kinds = [CODECS[kind] for kind in held.objects if kind in CODECS]
     held.refused = {}
     answers = await asyncio.gather(*(_refusals(codec, rights, namespaces, held) for codec in kinds))
+    if rights.why_unknown:
+        return Access(AccessState.UNKNOWN, f"the server does not say what we may change: {rights.why_unknown}")
     refused = [codec.resource.plural for codec, spaces in zip(kinds, answers, strict=True) if spaces]
     if kinds and all("" in spaces for spaces in answers):
         return Access(AccessState.READ_ONLY_BY_ROLE, f"our role may not patch {', '.join(refused)}")
@@ -33,12 +35,12 @@ async def _refusals(codec: Codec, rights: Rights, namespaces: Sequence[str], hel
     """Namespaces in which we may not patch a kind; an empty name where we may in none."""
     spaces = list(namespaces)
     if spaces == [""]:
-        if await rights.may("patch", codec.resource):
+        if await rights.may("patch", codec.resource) is not False:
             return []
         spaces = sorted({native.metadata.namespace for native in held.of(codec.kind)})
     queried = spaces[:MAXIMUM_ASKED_NAMESPACES]
     answers = await asyncio.gather(*(rights.may("patch", codec.resource, space) for space in queried))
-    refused = [space for space, may in zip(queried, answers, strict=True) if not may]
+    refused = [space for space, may in zip(queried, answers, strict=True) if may is False]
     for space in refused:
         held.refused[(codec.kind, space)] = f"our role may not patch {codec.resource.plural} in {clean(space)}"
     return [""] if len(refused) == len(spaces) else refused

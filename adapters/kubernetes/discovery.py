@@ -38,6 +38,10 @@ class _Answer(msgspec.Struct):
     items: list[_Group] | None = None
 
 
+class _Versions(msgspec.Struct):
+    versions: list[_Version] = []
+
+
 class _Resources(msgspec.Struct):
     resources: list[_Resource] = []
 
@@ -47,13 +51,30 @@ class Discovery:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._served: frozenset[tuple[str, str, str]] | None = None
+        self._served: dict[tuple[str, str, str], None] | None = None
+        """(group, version, plural), in the server's order: the preferred version first."""
         self._until = 0.0
 
     async def has(self, resource: Resource) -> bool:
         """Is this resource served in this version?"""
         if time.monotonic() >= self._until:
             await self._ask()
+        return await self._has(resource)
+
+    async def versions(self, group: str, plural: str) -> list[str]:
+        """The versions in which a group serves a resource, as the server orders them; none where it does not."""
+        if time.monotonic() >= self._until:
+            await self._ask()
+        if self._served is not None:
+            return [version for name, version, one in self._served if (name, one) == (group, plural)]
+        try:
+            body = await self._api.get(f"/apis/{group}", what=f"list the versions of {group}")
+            found = msgspec.json.decode(body, type=_Versions).versions
+        except (NotFound, msgspec.DecodeError):
+            return []
+        return [one.version for one in found if await self._has(Resource(group, one.version, plural, ""))]
+
+    async def _has(self, resource: Resource) -> bool:
         if self._served is not None:
             return (resource.group, resource.version, resource.plural) in self._served
         return await self._has_plainly(resource)
@@ -66,12 +87,12 @@ class Discovery:
             raise PlatformError(f"{self._api.where} does not answer as an API server does") from None
         self._served = None
         if answer.items is not None:
-            self._served = frozenset(
-                (group.metadata.name, version.version, resource.resource)
+            self._served = {
+                (group.metadata.name, version.version, resource.resource): None
                 for group in answer.items
                 for version in group.versions
                 for resource in version.resources
-            )
+            }
         self._until = time.monotonic() + FRESH_SECONDS
 
     async def _has_plainly(self, resource: Resource) -> bool:

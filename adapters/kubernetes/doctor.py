@@ -7,10 +7,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from adapters.common.traefik import TraefikApi
-from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.resource import Resource
 from control.errors import ControlError
+from control.model import Missing
 from control.ports import Check
+from control.text import clean
 
 if TYPE_CHECKING:
     from adapters.kubernetes.reader import KubernetesReader
@@ -36,8 +37,12 @@ async def checks(reader: KubernetesReader) -> list[Check]:
     found += _clock(reader.api.server_date)
     identity = await reader.rights.identity()
     found.append(Check("identity", "ok" if identity else "warn", identity or "the server does not say who we are"))
-    for codec in CODECS.values():
-        found += await _kind(reader, codec.resource)
+    try:
+        for codec in reader.collector.codecs:
+            found += await _kind(reader, codec.resource)
+        found += [_unread(one) for one in await reader.collector.unread()]
+    except ControlError as error:
+        found.append(Check("kinds", "fail", error.message, error.hint or ""))
     found += await _planes(reader)
     return found
 
@@ -59,18 +64,29 @@ async def _kind(reader: KubernetesReader, resource: Resource) -> list[Check]:
     try:
         if not await reader.collector.discovery.has(resource):
             return [Check(name, "ok", f"not installed ({resource.group}/{resource.version})")]
-        missing = []
+        missing, unknown = [], False
         for namespace in reader.collector.namespaces:
             for verb in _COSTS:
-                if not await reader.rights.may(verb, resource, namespace, fresh=True):
-                    where = f" in {namespace}" if namespace else ""
+                may = await reader.rights.may(verb, resource, namespace, fresh=True)
+                unknown = unknown or may is None
+                if may is False:
+                    where = f" in {clean(namespace)}" if namespace else ""
                     missing.append(f"may not {verb}{where}: {_COSTS[verb]}")
     except ControlError as error:
         return [Check(name, "fail", error.message, error.hint or "")]
+    if unknown:
+        hint = "only trying tells; let the role create selfsubjectaccessreviews.authorization.k8s.io"
+        return [Check(name, "warn", f"the server does not say what we may do: {reader.rights.why_unknown}", hint)]
     if not missing:
         return [Check(name, "ok", "list, watch and patch are allowed")]
-    hint = f"ask for {', '.join(_COSTS)} on {name}.{resource.group}"
+    hint = f"ask for {', '.join(_COSTS)} on {resource.qualified}"
+    if any("list" in one for one in missing):
+        hint = await reader.namespace_hint() or hint
     return [Check(name, "fail" if any("list" in one for one in missing) else "warn", "; ".join(missing), hint)]
+
+
+def _unread(one: Missing) -> Check:
+    return Check("versions", "warn", str(one), "upgrade the CRDs, or move the objects to the version that is read")
 
 
 async def _planes(reader: KubernetesReader) -> list[Check]:

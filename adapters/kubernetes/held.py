@@ -69,6 +69,18 @@ class Held:
         """The held objects of one kind."""
         return self.objects.get(kind, {}).values()
 
+    def replace(self, key: tuple[str, str], natives: Iterable[Any]) -> bool:
+        """Take a new list of one (kind, namespace). True where anything is otherwise than before."""
+        kind, namespace = key
+        store = self.objects.setdefault(kind, {})
+        before = {name: one for name, one in store.items() if namespace in ("", name[0])}
+        now = {(one.metadata.namespace, one.metadata.name): one for one in natives}
+        for name in before.keys() - now.keys():
+            del store[name]
+        store.update(now)
+        versions = [{name: one.metadata.resource_version for name, one in side.items()} for side in (before, now)]
+        return versions[0] != versions[1]
+
     def surround(self, around: Around) -> None:
         """Take what was read around the objects. What is equal to what is held stays the same object."""
         self.sources = _same_if_equal(self.sources, around.sources)

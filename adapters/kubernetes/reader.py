@@ -17,7 +17,7 @@ from adapters.kubernetes.access import asked
 from adapters.kubernetes.api import Api
 from adapters.kubernetes.bindings import Instances
 from adapters.kubernetes.codecs.common import Codec
-from adapters.kubernetes.collect import Collector, decode
+from adapters.kubernetes.collect import Collected, Collector, Part, decode
 from adapters.kubernetes.count import Counters
 from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.held import Dress, Held, snapshot_parts
@@ -32,7 +32,7 @@ from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.watching import Watcher
 from control.deckfile import EnvironmentConfig, KubernetesConfig
 from control.edit import Change, Edit
-from control.errors import ControlError, Forbidden, UsageError
+from control.errors import AuthError, ControlError, Forbidden, Unreachable, UsageError
 from control.model import (
     Access,
     Counted,
@@ -76,7 +76,9 @@ class KubernetesReader:
         self._watcher: Watcher | None = None
         self._counters: Counters | None = None
         self._held: Held | None = None
-        self._missing: list[str] = []
+        self._collected = Collected()
+        """What the held objects were listed in; the objects themselves are in `_held`."""
+        self._hint = ""
         self._confirmed: float | None = None
         self._confirming: asyncio.Task[None] | None = None
 
@@ -120,7 +122,7 @@ class KubernetesReader:
     def collector(self) -> Collector:
         """What reads everything."""
         if self._collector is None:
-            self._collector = Collector(self.api, self.section.namespaces)
+            self._collector = Collector(self.api, self.section.namespaces, self.section.kinds)
         return self._collector
 
     @property
@@ -160,28 +162,70 @@ class KubernetesReader:
             held.surroundings = surroundings
         dress = Dress(held, held.uses(self.name), self.instances(), at, held.unloaded())
         routes, limits, outside = await snapshot_parts(held, dress, self.name)
-        environment = self._environment(identity, access)
-        return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside))
+        environment, missing = self._environment(identity, access), self._collected.missing(self._hint)
+        return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside), missing)
 
     async def _watched(self) -> Held | None:
-        """The store, where its watches live and the server still answers."""
+        """The store, where it is followed and the server still answers. What cannot be watched is listed."""
         watcher = self._watcher
-        if watcher is None or not watcher.alive or self._held is None:
+        if watcher is None or not watcher.usable or self._held is None:
             return None
         await self.api.get("/version", what="answer")
+        await asyncio.gather(*(self._list_again(key) for key in watcher.lost()))
         return self._held
 
+    async def _list_again(self, key: tuple[str, str]) -> bool:
+        """List one kind in one namespace into the store. True where that brought anything new."""
+        watcher, held = self._watcher, self._held
+        assert watcher is not None and held is not None
+        try:
+            part = await self.collector.part(key)
+        except (Unreachable, AuthError):
+            raise
+        except ControlError as error:
+            self._collected.parts.pop(key, None)
+            self._collected.failed[key] = error
+            held.whole -= {key}
+            part = Part([], "")
+        else:
+            held.whole |= {key}
+            self._collected.failed.pop(key, None)
+            self._collected.parts[key] = part.without_objects()
+        if not watcher.listed(key, part.version):
+            return False
+        return held.replace(key, part.objects)
+
+    async def namespace_hint(self) -> str:
+        """What to do in the deck file where not all namespaces may be read."""
+        if self.collector.namespaces != ("",):
+            return ""
+        space = self.connection().namespace
+        if space and any(
+            [await self.rights.may("list", codec.resource, space) is True for codec in self.collector.codecs]
+        ):
+            return f"the namespace {clean(space)} may be read: add kubernetes.namespaces: [{clean(space)}]"
+        return "name the namespaces that you may read under kubernetes.namespaces"
+
     async def _listed(self) -> Held:
-        collected = await self.collector.everything()
+        try:
+            collected = await self.collector.everything()
+        except Forbidden as error:
+            error.hint = await self.namespace_hint() or error.hint
+            raise
+        if any(isinstance(error, Forbidden) for error in collected.failed.values()):
+            self._hint = await self.namespace_hint()
         before = self._held
-        held = Held({kind: {_key(o): o for o in objects} for kind, objects in collected.objects.items()})
+        held = Held()
+        for key, part in collected.parts.items():
+            held.replace(key, part.objects)
+            collected.parts[key] = part.without_objects()
         if before is not None:
             held.sources, held.endpoints, held.gateways = before.sources, before.endpoints, before.gateways
             held.surroundings = before.surroundings
             held.read_cache, held.dressed = before.read_cache, before.dressed
             held.forget_gone()
         held.whole = frozenset(collected.versions)
-        self._missing = collected.missing
+        self._collected = collected
         self._held = held
         if self._watcher is not None:
             self._watcher.restart(collected.versions, held)
@@ -231,7 +275,8 @@ class KubernetesReader:
 
     def _environment(self, identity: str, access: Access) -> Environment:
         config = self.config
-        state = ReachState.DEGRADED if self._missing else ReachState.OK
+        told = [str(one) for one in self._collected.missing(self._hint)[:5]]
+        told += self._watcher.unwatched() if self._watcher is not None else []
         return Environment(
             name=config.name,
             platform=Platform.KUBERNETES,
@@ -239,7 +284,7 @@ class KubernetesReader:
             production=config.production,
             code=config.code,
             identity=identity,
-            reach=Reach(state, "; ".join(self._missing[:5])),
+            reach=Reach(ReachState.DEGRADED if told else ReachState.OK, "; ".join(told)),
             access=access,
         )
 
@@ -256,7 +301,7 @@ class KubernetesReader:
     async def _step(self, ref: Ref, changes: list[Change], held: Held) -> Prepared:
         fetched = await self._fetch(ref)
         codec = fetched.codec
-        if not await self.rights.may("patch", codec.resource, ref.scope, ref.name):
+        if await self.rights.may("patch", codec.resource, ref.scope, ref.name) is False:
             raise Forbidden(
                 f"our role may not patch {codec.resource.plural} {clean(ref.scope)}/{clean(ref.name)}",
                 ref=str(ref),
@@ -305,7 +350,7 @@ class KubernetesReader:
     async def watch(self) -> AsyncIterator[None]:
         """Yield after changes, from watches that are resumed and, where too old, listed anew."""
         if self._watcher is None:
-            self._watcher = Watcher(self.api)
+            self._watcher = Watcher(self.api, self._list_again)
             try:
                 await self._listed()
             except ControlError:
@@ -330,7 +375,8 @@ class KubernetesReader:
         while True:
             await asyncio.sleep(CONFIRM_SECONDS)
             with contextlib.suppress(ControlError):
-                if await self._watched() is not None:
+                if self._watcher is not None and self._watcher.alive:
+                    await self.api.get("/version", what="answer")
                     self._confirmed = time.time()
 
     async def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from adapters.kubernetes.wire import ApiStatus
@@ -17,9 +19,19 @@ from control.errors import (
 )
 from control.text import clean
 
+_DENIED = re.compile(r"admission webhook .* denied the request|ValidatingAdmissionPolicy .* denied request", re.DOTALL)
+_WEBHOOK_DOWN = re.compile(r"failed calling webhook")
+LONGEST_WAIT_SECONDS = 600.0
+
 
 class Gone(PlatformError):
     """410: the resource version or continue token is too old; list anew."""
+
+
+class Busy(PlatformError):
+    """429: overloaded. `after_seconds` is how long it wants to be left alone, 0 where it does not say."""
+
+    after_seconds: float = 0.0
 
 
 def status_of(body: bytes) -> ApiStatus:
@@ -34,6 +46,8 @@ def refusal(code: int, body: bytes, what: str, where: str, retry_after: str = ""
     """The error for an answer `code` to `what` ("patch httproutes of inference/llama") at `where`."""
     status = status_of(body)
     said = clean(status.message, 600) or f"it answered {code}"
+    if _DENIED.search(status.message):
+        return _denial(code, said, what)
     if code == 401:
         return AuthError(
             f"{where} does not accept our identity (401) to {what}: the token or certificate has expired or is wrong",
@@ -51,13 +65,26 @@ def refusal(code: int, body: bytes, what: str, where: str, retry_after: str = ""
         return _unprocessable(status, said, what)
     if code == 429:
         wait = retry_after if retry_after.isdecimal() else ""
-        return PlatformError(
+        busy = Busy(
             f"{where} is overloaded and refused to {what} (429)",
             hint=f"try again in {wait} s" if wait else "try again later",
+        )
+        busy.after_seconds = min(float(wait or 0), LONGEST_WAIT_SECONDS)
+        return busy
+    if _WEBHOOK_DOWN.search(status.message):
+        return PlatformError(
+            f"the cluster could not ask its webhook, and refused to {what}: {said}",
+            hint="the webhook is down; nothing was written",
         )
     if code in (500, 502, 503, 504):
         return Unreachable(f"{where} failed to {what} ({code}): {said}")
     return PlatformError(f"{where} refused to {what} ({code}): {said}")
+
+
+def _denial(code: int, said: str, what: str) -> ControlError:
+    """A rule of the cluster's own refuses a write. It chooses the code freely, so that the code means nothing else."""
+    told, hint = f"the cluster refuses to {what}: {said}", "ask whoever runs this rule of the cluster"
+    return Forbidden(told, hint=hint) if code == 403 else InvalidValue(told, hint=hint)
 
 
 def _unprocessable(status: ApiStatus, said: str, what: str) -> ControlError:

@@ -15,6 +15,11 @@ class Resource:
     plural: str
     kind: str
 
+    @property
+    def qualified(self) -> str:
+        """As kubectl and RBAC name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
     def path(self, namespace: str = "", name: str = "") -> str:
         """The URL path of one object, of a namespace's objects, or of all."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

@@ -41,13 +41,21 @@ class Rights:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._known: dict[tuple[str, ...], tuple[float, bool]] = {}
+        self._known: dict[tuple[str, ...], tuple[float, bool | None]] = {}
+        self._why_unknown = ""
         self._identity: str | None = None
+
+    @property
+    def why_unknown(self) -> str:
+        """Why the server does not say what we may do; empty where it says."""
+        now = time.monotonic()
+        return self._why_unknown if any(may is None and now < end for end, may in self._known.values()) else ""
 
     async def may(
         self, verb: str, resource: Resource, namespace: str = "", name: str = "", fresh: bool = False
-    ) -> bool:
-        """May we `verb` this resource (in all namespaces, all names, where these are empty)?"""
+    ) -> bool | None:
+        """May we `verb` this resource (in all namespaces, all names, where these are empty)? None where the server
+        does not say: then only trying tells."""
         key = (verb, resource.group, resource.plural, namespace, name)
         known = self._known.get(key)
         if known and not fresh and time.monotonic() < known[0]:
@@ -59,7 +67,13 @@ class Rights:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
         }
-        allowed = msgspec.json.decode(await self._api.review(_ACCESS, review), type=_Access).status.allowed
+        allowed: bool | None = None
+        try:
+            allowed = msgspec.json.decode(await self._api.review(_ACCESS, review), type=_Access).status.allowed
+        except ControlError as error:
+            self._why_unknown = error.message
+        except msgspec.DecodeError:
+            self._why_unknown = "the answer is no review"
         self._known[key] = (time.monotonic() + FRESH_SECONDS, allowed)
         return allowed
 

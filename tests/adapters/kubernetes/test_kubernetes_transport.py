@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.kubernetes.api import Api, decode_page
 from adapters.kubernetes.codecs import httproute
-from adapters.kubernetes.refusals import refusal
+from adapters.kubernetes.refusals import Busy, refusal
 from adapters.kubernetes.transport import Connection, ReadOnlyTransport, may_read
 from adapters.kubernetes.watching import lines
 from adapters.kubernetes.wire import Bare, HTTPRoute
@@ -136,7 +136,17 @@ def status(code: int, message: str = "no", causes: list[dict[str, str]] | None =
         (409, status(409), Stale, "plan again"),
         (422, status(422), Stale, "nothing was written"),
         (422, status(422, "m", [{"field": "spec.x", "message": "too large"}]), InvalidValue, "spec.x: too large"),
-        (429, status(429), PlatformError, "try again in 7 s"),
+        (422, status(422, 'admission webhook "w" denied the request: no more than 50'), InvalidValue, "more than 50"),
+        (409, status(409, 'admission webhook "w" denied the request: frozen'), InvalidValue, "frozen"),
+        (403, status(403, 'admission webhook "w" denied the request: not you'), Forbidden, "not you"),
+        (
+            401,
+            status(401, "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"),
+            InvalidValue,
+            "denied request: no",
+        ),
+        (500, status(500, 'Internal error occurred: failed calling webhook "w": refused'), PlatformError, "webhook"),
+        (429, status(429), Busy, "try again in 7 s"),
         (503, status(503), Unreachable, ""),
         (500, b"\x1b[31m<html>", Unreachable, ""),
         (400, status(400, "strict decoding"), PlatformError, "strict decoding"),
