@@ -5,7 +5,7 @@ For a group (`members`), call these with each member.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from control.edit import Change, Share, SharesEdit, target_field
@@ -125,6 +125,7 @@ def _weights_of_shares(route: Route, shares: Mapping[str, Fraction], native: Map
                 f"bring it back first: set state {route.ref} {target.name}=active",
             )
     active = [t for t in route.targets if t.state is TargetState.ACTIVE]
+    _check_follow(route, active)
     kept = {t.name: native.get(t.name, _whole(t)) for t in active if t.name not in shares}
     if not native:
         _check_sum(route, shares, {t.name: t.share for t in active if t.name in kept})
@@ -151,6 +152,21 @@ def _weights_of_shares(route: Route, shares: Mapping[str, Fraction], native: Map
     except InvalidValue as error:
         raise invalid(route, error.message, error.hint) from None
     return {name: weights[name] for name in shares if name in weights}
+
+
+def _check_follow(route: Route, active: Sequence[Target]) -> None:
+    """A share can be turned into weights only where the shares that are known follow from the weights."""
+    live = [(t.name, Fraction(t.weight), t.share) for t in active if t.weight and t.share]
+    total, shares = sum(weight for _, weight, _ in live), sum(share for _, _, share in live)
+    if route.semantics is not Semantics.PROPORTIONAL or not total:
+        return
+    other = [name for name, weight, share in live if weight * shares != share * total]
+    if other:
+        raise invalid(
+            route,
+            f"the shares of {', '.join(other)} do not follow from the weights alone: {'; '.join(route.notes)}",
+            "give native weights",
+        )
 
 
 def _whole(target: Target) -> int:

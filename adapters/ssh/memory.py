@@ -34,6 +34,7 @@ from control.text import clean
 NGINX_CONFIG = "/etc/nginx/nginx.conf"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 _LEVELS = 10
+_ADDRESS = "192.0.2.1"
 _AGE = 30 * 86400.0
 """For how long a host that is opened anew has been running."""
 
@@ -62,6 +63,8 @@ class MemoryHost:
         """A reason: while it is set a reload is accepted and not adopted."""
         self.logs: dict[str, Callable[[], bytes]] = {}
         """Path of an access log -> its whole text now."""
+        self.addresses: dict[str, tuple[str, ...]] = {}
+        """Host name -> its addresses; a name that is not in it has one."""
         self.writes: list[str] = []
         """Every write that was asked for, refused ones too."""
         self.generation = 1
@@ -206,6 +209,10 @@ class MemoryReader:
         data, at = self.memory.files[path], self.memory.changed.get(path, self.memory.started)
         digest = hashlib.sha256(data).hexdigest()
         return FileFacts(path, digest, len(data), "root", "root", "644", at, at, self.memory.writable)
+
+    async def addresses(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        await self.reach()
+        return {name: self.memory.addresses.get(name, (_ADDRESS,)) for name in names}
 
     async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
         await self.reach()

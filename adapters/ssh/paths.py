@@ -15,11 +15,19 @@ _WIDE = frozenset(
     {"/", "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr", "/usr/local", "/usr/local/etc", "/var"}  # noqa: S108
 )
 _OWN = {
-    "nginx": ("/etc/nginx", "/usr/local/etc/nginx", "/usr/local/nginx/conf", "/usr/share/nginx/modules-available"),
+    "nginx": (
+        "/etc/nginx",
+        "/usr/local/etc/nginx",
+        "/usr/local/nginx/conf",
+        "/usr/share/nginx/modules-available",
+        "/etc/letsencrypt/options-ssl-nginx.conf",
+    ),
     "haproxy": ("/etc/haproxy", "/usr/local/etc/haproxy", "/var/lib/haproxy"),
 }
 _PRIVATE = ("/etc/", "/proc/", "/sys/", "/dev/", "/root/", "/boot/")
 _WORD = re.compile(r"[A-Za-z0-9_./@:+,=%-]+")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
+MOST_NAMES = 64
 _COMMAND = re.compile(
     r"(set server|set maxconn (server|frontend|global)|set weight|(set|add|del|clear|prepare|commit) map"
     r"|(enable|disable) server) [\x20-\x7e]+"
@@ -40,6 +48,11 @@ def roots(proxy: ProxyConfig, mains: Sequence[str]) -> list[str]:
     folders = [str(PurePosixPath(main).parent) for main in mains]
     own = [folder for folder in folders if folder not in _WIDE]
     return list(dict.fromkeys(checked(path) for path in (*named, *own, *_OWN[proxy.kind])))
+
+
+def checked_names(names: Sequence[str]) -> list[str]:
+    """Those of these host names that may be looked up, at most MOST_NAMES."""
+    return [name for name in names if _NAME.fullmatch(name)][:MOST_NAMES]
 
 
 def checked_log(path: str) -> str:

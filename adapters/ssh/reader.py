@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from control.model import (
     Counted,
     Environment,
     Limit,
+    Missing,
     Outside,
     Platform,
     Reach,
@@ -83,6 +84,7 @@ class SshReader:
             routes=tuple(route for state in found.states for route in state.routes),
             limits=tuple(limit for state in found.states for limit in state.limits),
             outside=tuple(found.outside),
+            missing=tuple(_missing(found)),
             read_at=min((state.facts.read_at for state in found.states), default=time.time()),
         )
         return with_group_rows(snapshot, self.config)
@@ -283,6 +285,15 @@ class SshReader:
 
     async def close(self) -> None:
         await self.hosts.close()
+
+
+def _missing(found: _Read) -> Iterator[Missing]:
+    """Hosts and proxies that could not be read, and files that a configuration includes and that we may not see."""
+    for name, error in found.errors.items():
+        yield Missing(clean(name), str(error))
+    for state in found.states:
+        for path, why in sorted(state.tree.unreadable.items()):
+            yield Missing(f"{clean(path)} on {clean(state.facts.host)}", clean(why))
 
 
 def _rows(state: State) -> tuple[Route | Limit, ...]:

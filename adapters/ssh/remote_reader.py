@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from adapters.ssh import discovery, pool, scripts
 from adapters.ssh.connection import Connection
 from adapters.ssh.means import main_files, means_of
-from adapters.ssh.paths import checked, checked_log, checked_show, roots
+from adapters.ssh.paths import checked, checked_log, checked_names, checked_show, roots
 from adapters.ssh.seam import ConfigTree, FileFacts, Includes, Probe, Workers
 from adapters.ssh.shell import Done, assign
 from adapters.ssh.sockets import Sockets
@@ -154,6 +154,19 @@ class RemoteReader:
             if len(fields) == 5 and fields[0] == "F":
                 found[fields[4]] = TreeParts.facts_of(fields[1], fields[2], fields[4], fields[3], root)
         return found
+
+    async def addresses(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        asked = checked_names(names)
+        if not asked:
+            return {}
+        values = assign(NAMES=" ".join(asked))
+        found: dict[str, dict[str, None]] = {}
+        for line in _text((await pool.on(self._connection, self._shell, values + scripts.ADDRESSES)).out).split("\n"):
+            kind, _, rest = line.partition("\t")
+            name, tab, address = rest.partition("\t")
+            if kind == "A" and tab and name in asked:
+                found.setdefault(name, {})[address] = None
+        return {name: tuple(addresses) for name, addresses in found.items()}
 
     async def rights(self, paths: Sequence[str], pids: Iterable[int]) -> set[tuple[str, str]]:
         """(`W` writable | `O` ours | `K` may be signalled, path or pid), asked without doing any of it."""

@@ -149,6 +149,18 @@ tail -c "+$((FROM + 1))" -- "$LOG" | head -c "$MAXIMUM"
 """
 """Variables: LOG, FROM (bytes, or `end`), MAXIMUM. First line: the offset of the bytes after it."""
 
+ADDRESSES = r"""
+command -v getent >/dev/null 2>&1 || exit 0
+t=; command -v timeout >/dev/null 2>&1 && t='timeout 3'
+for n in $NAMES; do
+  { a=$($t getent ahosts "$n" 2>/dev/null) && printf '%s\n' "$a" | while read -r a kind rest; do
+    [ "$kind" = STREAM ] && printf 'A\t%s\t%s\n' "$n" "$a"
+  done; } &
+done
+wait
+"""
+"""Variable: NAMES (with blanks between). Lines: A name address, as the host itself resolves its names."""
+
 WATCH = r"""
 NL='
 '

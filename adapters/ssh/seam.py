@@ -160,7 +160,8 @@ class Runtime:
     read_at: float
     workers: Workers = Workers()
     answers: Mapping[str, str] = field(default_factory=dict)
-    """HAProxy: `stat`, `servers state`, `info`, `map PATH`, `table NAME` -> the answer."""
+    """HAProxy: `stat`, `servers state`, `info`, `map PATH`, `table NAME` -> the answer. nginx: `addresses NAME` -> the
+    addresses of a host name, a line each."""
     pending: tuple[str, ...] = ()
     """Files that changed on disk after the running workers started: a reload publishes them."""
     why_not: str = ""
@@ -246,6 +247,11 @@ class HostReader(Protocol):
 
     async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
         """Facts of those of `paths` that exist, keyed as they were asked for."""
+        ...
+
+    async def addresses(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The addresses of host names as the host itself resolves them now; a name that it cannot resolve is not there,
+        and none is where it has no means to ask."""
         ...
 
     async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:

@@ -55,6 +55,16 @@ def test_shares_of_a_total_that_cannot_hold_them_take_small_integers() -> None:
     assert changed(route, "a=70%", "b=30%") == {"targets/a/weight": (1, 7), "targets/b/weight": (1, 3)}
 
 
+def test_a_share_is_no_weight_where_shares_do_not_follow_from_weights() -> None:
+    route = make_route({"named": 2, "plain": 4})
+    shares = {"named": Fraction(6, 10), "plain": Fraction(4, 10)}
+    targets = tuple(replace(target, share=shares[target.name]) for target in route.targets)
+    route = replace(route, targets=targets, notes=("named has 3 addresses, each of which takes the weight",))
+    error = refused(route, "named=70%", "plain=30%")
+    assert "named has 3 addresses" in error.message and error.hint == "give native weights"
+    assert changed(route, "named=5") == {"targets/named/weight": (2, 5)}
+
+
 def test_targets_not_named_keep_their_weight() -> None:
     route = make_route({"a": 50, "b": 30, "c": 20})
     assert changed(route, "a=40%", "b=40%") == {"targets/a/weight": (50, 40), "targets/b/weight": (30, 40)}

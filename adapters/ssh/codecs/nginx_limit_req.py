@@ -18,7 +18,7 @@ from adapters.ssh.codecs.nginx_lexer import tokenize
 from adapters.ssh.codecs.nginx_limits import Bound, Hold, Zone, whole
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
-from adapters.ssh.codecs.spans import FileEdit, TokenEdit
+from adapters.ssh.codecs.spans import FileEdit, TokenEdit, text
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
 from control.edit import Change
 from control.errors import InvalidValue, NotFound
@@ -296,7 +296,7 @@ def _burst_edit(tree: NginxTree, held: Sequence[Hold], change: Change) -> list[F
     if not there:
         done = (replace(change, was=standing.ABSENT),)
         back = standing.put_back(data, tokens, positions[0], change.again, _BURST)
-        if back is not None and back.after[0].strip().strip(b"\"'") == b"burst=%d" % burst:
+        if back is not None and standing.restored(text(back.after[0].strip()), _BURST, burst) is not None:
             return [FileEdit(path, back, done)]
         zone = next(i for i, word in enumerate(words) if word.value.startswith("zone="))
         return [FileEdit(path, TokenEdit(positions[zone], words[zone].raw, (b"burst=%d" % burst,)), done)]

@@ -13,6 +13,7 @@ from typing import Any
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.codecs.nginx_log import Log, Request, logs, requests
 from adapters.ssh.codecs.nginx_tree import tree_of
+from adapters.ssh.codecs.nginx_upstream import ADDRESSES, host_names
 from adapters.ssh.drivers.adopted import CLOCK_GRAIN, file_runs
 from adapters.ssh.seam import (
     ConfigTree,
@@ -31,6 +32,8 @@ from control.model import Counted, Limit, Route, TargetCount
 from control.ports import ProofPart, ProofState
 from control.text import clean
 
+_NAMES_AGE = 60.0
+"""Seconds for which the addresses of host names are taken as known."""
 _LOG_CHUNK = 4 * 1024 * 1024
 _MOST_CHUNKS = 8
 _REMEMBERED = 2000
@@ -66,6 +69,7 @@ class NginxDriver:
 
     def __init__(self) -> None:
         self.codec = NginxCodec()
+        self._resolved: dict[tuple[str, str], tuple[float, tuple[str, ...], dict[str, str]]] = {}
         self._counts: dict[tuple[str, str, str], _LogCount] = {}
         self._logs: dict[tuple[str, str, str | None], tuple[ConfigTree, Sequence[Log]]] = {}
 
@@ -77,7 +81,27 @@ class NginxDriver:
         except ControlError as error:
             return Runtime(time.time(), why_not=error.message)
         why_not = "" if workers.master else "no nginx master process runs"
-        return Runtime(time.time(), workers, pending=pending, why_not=why_not)
+        answers = await self._addresses(host, facts, tree)
+        return Runtime(time.time(), workers, answers, pending=pending, why_not=why_not)
+
+    async def _addresses(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> dict[str, str]:
+        """The addresses of the host names of upstreams, asked for once in a while; none where they cannot be had."""
+        try:
+            names = host_names(tree_of(tree))
+        except PlatformError:
+            return {}
+        if not names:
+            return {}
+        key = (facts.environment, facts.host)
+        at, asked, known = self._resolved.get(key, (0.0, (), {}))
+        if asked != names or time.monotonic() - at > _NAMES_AGE:
+            try:
+                found = await host.addresses(names)
+            except ControlError:
+                found = {}
+            known = {ADDRESSES + name: "\n".join(addresses) for name, addresses in found.items()}
+            self._resolved[key] = (time.monotonic(), names, known)
+        return known
 
     async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
         """Replace the file and reload; the transport proves adoption and rolls back."""

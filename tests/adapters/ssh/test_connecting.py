@@ -12,6 +12,7 @@ import pytest
 from sshhost import NO_SECRETS, USER, Host, Keys, deck_environment, environment, make_key
 
 from adapters.ssh import adapter
+from adapters.ssh.reader import SshReader
 from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
 from control.errors import AuthError, ControlError, DeckError, Forbidden, NotFound, Unreachable
 from control.model import ReachState, Snapshot
@@ -49,6 +50,32 @@ async def test_a_host_is_read(host: Host, tmp_path: Path) -> None:
     ]
     assert snapshot.environment.reach.state is ReachState.OK
     assert snapshot.environment.identity == "root"
+
+
+async def test_host_names_are_resolved_as_the_host_does(host: Host, tmp_path: Path) -> None:
+    reader = adapter.open_reader(deck_environment(environment(tmp_path, [host])), NO_SECRETS)
+    assert isinstance(reader, SshReader)
+    try:
+        there = await reader.hosts.reader("web-1")
+        found = await there.addresses(["localhost", "no-such-name.invalid", "$(touch /tmp/x)", "-h"])
+        assert set(found) == {"localhost"}
+        assert set(found["localhost"]) <= {"127.0.0.1", "::1"} and found["localhost"]
+        assert await there.addresses([]) == {}
+    finally:
+        await reader.close()
+
+
+async def test_what_an_include_names_and_cannot_be_read_is_missing_by_name(host: Host, tmp_path: Path) -> None:
+    main = host.root / "nginx" / "nginx.conf"
+    outside = tmp_path / "elsewhere" / "limits.conf"
+    outside.parent.mkdir()
+    outside.write_text("limit_req zone=x;\n")
+    main.write_text(main.read_text().replace("http {", f"http {{ include {outside};", 1))
+    snapshot = await _read(deck_environment(environment(tmp_path, [host])))
+    assert [(one.what, one.why) for one in snapshot.missing] == [
+        (f"{outside} on web-1", "outside the proxy's own tree")
+    ]
+    assert len(snapshot.routes) == 2
 
 
 async def test_an_unknown_host_key_is_refused_and_the_printed_command_pins_it(host: Host, tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ async def test_several_hosts_are_one_row_and_a_lost_one_is_named() -> None:
     assert route.targets[0].weight is None
     assert snapshot.environment.reach.state is ReachState.DEGRADED
     assert "web-3" in snapshot.environment.reach.why
+    assert [(one.what, one.why) for one in snapshot.missing] == [("web-3", "host web-3: no route to host")]
     for host in hosts:
         host.unreachable = "no route to host"
     with pytest.raises(Unreachable):

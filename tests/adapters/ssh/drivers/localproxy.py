@@ -80,8 +80,9 @@ class _Server(ThreadingHTTPServer):
 class Backends:
     """Small servers, each with its own name in `X-Backend`."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.servers = {name: _Server(("127.0.0.1", 0), _Answer) for name in names}
+    def __init__(self, names: Sequence[str], port: int = 0) -> None:
+        """Each at a port of its own; with `port` the names are addresses, all at that one."""
+        self.servers = {name: _Server((name if port else "127.0.0.1", port), _Answer) for name in names}
         for name, server in self.servers.items():
             server.label, server.delay = name, 0.0  # type: ignore[attr-defined]
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -129,10 +130,12 @@ class LocalHost:
         self.process: subprocess.Popen[bytes] | None = None
         self.proxy = ProxyConfig(kind, config=str(self.config), socket=str(self.socket) if kind == "haproxy" else None)
         self.wrote: list[str] = []
+        self.prefix: tuple[str, ...] = ()
+        """Words before every command that is run on this host."""
 
     def command(self) -> list[str]:
         if self.kind == "nginx":
-            return [program("nginx"), "-e", str(self.folder / "error.log"), "-c", str(self.config)]
+            return [*self.prefix, program("nginx"), "-e", str(self.folder / "error.log"), "-c", str(self.config)]
         return [program("haproxy"), "-W", "-f", str(self.config), "-p", str(self.pidfile)]
 
     def start(self) -> None:
@@ -220,6 +223,15 @@ class LocalHost:
             log.seek(offset if offset <= size else 0)
             data = log.read(maximum)
             return log.tell(), data
+
+    async def addresses(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        found = {}
+        for name in names:
+            done = await asyncio.create_subprocess_exec(*self.prefix, "getent", "ahosts", name, stdout=subprocess.PIPE)
+            lines = (await done.communicate())[0].decode()
+            if own := dict.fromkeys(line.split()[0] for line in lines.splitlines() if " STREAM" in line):
+                found[name] = tuple(own)
+        return found
 
     async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
         found = {}

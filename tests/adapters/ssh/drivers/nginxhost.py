@@ -48,11 +48,21 @@ def stream_module() -> str:
     return f"load_module {found};"
 
 
-def started(folder: Path, http: str, *, load: str = "", more: str = "", workers: int = 1, **values: object) -> Nginx:
+def started(
+    folder: Path,
+    http: str,
+    *,
+    load: str = "",
+    more: str = "",
+    workers: int = 1,
+    prefix: tuple[str, ...] = (),
+    **values: object,
+) -> Nginx:
     """An nginx that runs `http` in its http block. `@NAME@` stands for a value, `@PORT@` and `@OTHER@` for ports."""
     program("nginx")
     host = Nginx("nginx", folder, "nginx.conf")
     host.port, host.other = free_port(), free_port()
+    host.prefix = prefix
     values = {"port": host.port, "other": host.other, "folder": folder} | values
     for name, value in values.items():
         http, more = (text.replace(f"@{name.upper()}@", str(value)) for text in (http, more))
@@ -60,6 +70,14 @@ def started(folder: Path, http: str, *, load: str = "", more: str = "", workers:
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, load=load, more=more, workers=workers))
     host.start()
     return host
+
+
+def with_hosts(folder: Path, hosts: str) -> tuple[str, ...]:
+    """The words that run a command with an /etc/hosts of its own; skips for whoever may not mount."""
+    if os.geteuid() != 0:
+        pytest.skip("an /etc/hosts of a test's own takes root")
+    (folder / "hosts").write_text(hosts)
+    return ("unshare", "-m", "sh", "-c", f'mount --bind {folder}/hosts /etc/hosts && exec "$@"', "sh")
 
 
 async def rows(host: Nginx) -> tuple[dict[str, Route], dict[str, Limit]]:

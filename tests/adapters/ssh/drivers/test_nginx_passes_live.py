@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from localproxy import Backends, get, write
-from nginxhost import Nginx, on, rows, started, stream_module
+from localproxy import Backends, free_port, get, write
+from nginxhost import Nginx, on, rows, started, stream_module, with_hosts
 
 from adapters.ssh.drivers.nginx import NginxDriver
 from control.edit import Change
@@ -114,8 +114,6 @@ BESIDE = "upstream second { server 127.0.0.1:@B@ max_conns=3; }\n"
 
 
 async def test_stream_has_routes_and_limits_of_its_own(tmp_path: Path, backends: Backends) -> None:
-    from localproxy import free_port
-
     values = {name: backends.port(name) for name in "abc"}
     host = started(tmp_path, BESIDE, load=stream_module(), more=STREAM, third=free_port(), **values)
     try:
@@ -189,3 +187,25 @@ server { listen 127.0.0.1:@PORT@; location / { proxy_pass http://zoned; } }
     finally:
         backends.delay(0.0)
         host.stop()
+
+
+async def test_each_address_of_a_host_name_takes_the_weight(tmp_path: Path) -> None:
+    """Of nginx 1.22: three addresses of one line are three servers with its weight."""
+    addresses = [f"127.77.0.{number}" for number in (1, 2, 3, 9)]
+    port = free_port()
+    servers = Backends(addresses, port)
+    http = f"""
+upstream named {{ zone named 64k; server gpu.test:{port} weight=2; server 127.77.0.9:{port} weight=4; }}
+server {{ listen 127.0.0.1:@PORT@; location / {{ proxy_pass http://named; }} }}
+"""
+    hosts = "127.0.0.1 localhost\n127.77.0.1 gpu.test\n127.77.0.2 gpu.test\n127.77.0.3 gpu.test\n"
+    host = started(tmp_path, http, prefix=with_hosts(tmp_path, hosts))
+    try:
+        routes, _ = await rows(host)
+        assert [t.share for t in routes["named"].targets] == [Fraction(6, 10), Fraction(4, 10)]
+        assert any("has 3 addresses" in note for note in routes["named"].notes)
+        answers = [(await get(host.port))[1] for _ in range(20)]
+        assert [answers.count(address) for address in addresses] == [4, 4, 4, 8]
+    finally:
+        host.stop()
+        servers.close()
