@@ -87,6 +87,12 @@ class Recorded:
         return self.result is not None and self.result.outcome is ResultOutcome.IN_PROGRESS
 
     @property
+    def doubtful(self) -> bool:
+        """It ended with something that is not known, or that is in force though it should not be."""
+        doubts = (StepOutcome.UNKNOWN, StepOutcome.UNDO_FAILED, StepOutcome.FAILED)
+        return self.result is not None and any(step.outcome in doubts for step in self.result.steps)
+
+    @property
     def interrupted(self) -> bool:
         return self.result is None and not self.held
 

@@ -331,16 +331,29 @@ class ControlPlane:
         await asyncio.to_thread(self._log.note, self.actor, what, data)
 
     async def resolve(self, change: str | None = None) -> list[Result]:
-        """Look at the platforms for each interrupted change, state what is true and journal it."""
-        open_ones = await asyncio.to_thread(self._unresolved, change)
-        return [await resolve_change(one, self._log, self._readers, self.actor) for one in open_ones]
+        """Look at the platforms for each change of which something is not known, state what is true and journal it.
 
-    def _unresolved(self, change: str | None) -> list[Recorded]:
-        """Interrupted changes, and a named one that its process left in progress."""
-        if change is None:
-            return [one for one in self._log.unfinished() if one.interrupted or one.unfinished]
-        one = self._log.get(change)
-        return [one] if one.result is None or one.unfinished else []
+        These are the interrupted ones, and those that their process left unfinished. Of a named change that left
+        something in doubt it is stated anew; one that did not is told as it is recorded, as are those whose outcome
+        the journal has only now been given.
+        """
+        taken = {one.change for one in await asyncio.to_thread(self._log.take_in)}
+        recorded = await asyncio.to_thread(self._to_resolve, change, taken)
+        results: list[Result] = []
+        for one in recorded:
+            named = one.change == change or one.change in taken
+            if one.interrupted or one.unfinished or (named and one.doubtful):
+                results.append(await resolve_change(one, self._log, self._readers, self.actor))
+            elif named and one.result is not None:
+                results.append(one.result)
+        return results
+
+    def _to_resolve(self, change: str | None, taken: set[str]) -> list[Recorded]:
+        """The named change, or all that may need it. Raises `NotFound`."""
+        if change is not None:
+            return [self._log.get(change)]
+        found = {one.change: one for one in self._log.unfinished()}
+        return [*found.values(), *(self._log.get(name) for name in sorted(taken - set(found)))]
 
     async def doctor(self) -> list[tuple[str, Check]]:
         """What every environment's reader says of reach, identity and rights."""

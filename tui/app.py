@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from tui.deck_app import DeckApp
     from tui.session import MakeSession
 
 DeckMode = Literal["deck", "oncall"]
@@ -44,6 +46,19 @@ def run(
 
     app = DeckApp(make_session, mode=mode, read_only=read_only, ascii=ascii, theme=theme, leaving=leaving)
     code = app.run()
+    _tell_ended(app)
     if app.return_code:
         return app.return_code
     return code if code is not None else (1 if app.failure else 0)
+
+
+def _tell_ended(app: DeckApp) -> None:
+    """What came of the changes that were being applied when the screen was closed, as far as anybody can read it."""
+    if not app.under_way.ended:
+        return
+    from tui.views.apply_lines import result_words
+
+    with contextlib.suppress(OSError):
+        for plan, result in app.under_way.ended:
+            sys.stdout.write(result_words(result, plan) + "\n")
+        sys.stdout.flush()

@@ -30,6 +30,7 @@ from tui.staging import Staging
 from tui.store import Store
 from tui.terminal_driver import DeckDriver
 from tui.themes import load_theme, theme_names, usual_theme
+from tui.underway import UnderWay, kept_words
 from tui.widgets.canvas import Canvas
 from tui.widgets.header import HeaderState
 
@@ -75,6 +76,7 @@ class DeckApp(App[int], inherit_bindings=False):
         self.head = HeaderState(mode=mode, read_only=read_only or mode == "oncall")
         self.session: Session | None = None
         self.in_flight = 0
+        self.under_way = UnderWay()
         self._dirty = False
         self._focused = True
         self._ticks = 0
@@ -83,6 +85,7 @@ class DeckApp(App[int], inherit_bindings=False):
         """Whether this tick is the first of its second: ages grow then, all of them together."""
         self._theme_saved = 0.0
         self._crash: Path | None = None
+        self._told_kept = ""
         self._kept: dict[str, Any] | None = None
         """What of the session was last written; None before anything was restored."""
 
@@ -251,6 +254,10 @@ class DeckApp(App[int], inherit_bindings=False):
     async def _take_changes(self, plane: ControlPlane, read: Callable[[ControlPlane], HistoryPage]) -> None:
         try:
             self.store.set_history(await asyncio.to_thread(read, plane))
+            kept = kept_words(await asyncio.to_thread(plane.kept))
+            if kept and kept != self._told_kept:
+                self.say(kept, "bad")
+            self._told_kept = kept
         except ControlError as error:
             if error.message != self.store.changes_unknown:
                 self.say(f"changes are not known: {error}", "bad")
@@ -357,6 +364,13 @@ class DeckApp(App[int], inherit_bindings=False):
         self.say(f"theme {self.look.theme.name}")
 
     # --- leaving
+
+    async def run_async(self, **how: Any) -> int | None:
+        """Run to the end. A change that is being applied then stops before its next step, and is waited for."""
+        try:
+            return await super().run_async(**how)
+        finally:
+            await self.under_way.finish()
 
     def on_unmount(self) -> None:
         self.collecting.stop()

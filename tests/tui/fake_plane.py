@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from control.changelog import Kept
 from control.deckfile import DeckConfig, EnvironmentConfig
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
 from control.errors import InvalidValue, NotFound, ReadOnly, Stale
@@ -295,6 +296,9 @@ class FakePlane:
                 for t in targets
             ))  # fmt: skip
         self.put(replace(self.inventory, version=self.inventory.version + 1, routes=routes, limits=limits))
+
+    def kept(self) -> list[Kept]:
+        return []
 
     def history(self) -> list[HistoryItem]:
         return list(self.shared["history"])  # type: ignore[call-overload]

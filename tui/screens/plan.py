@@ -14,6 +14,7 @@ from control.options import ApplyOptions, PlanOptions
 from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
 from control.undo import CHANGED_SINCE
 from tui.actions import BY_ID, Action, Situation
+from tui.cells import wrap
 from tui.danger import Assessment, Danger, assess
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
@@ -42,6 +43,7 @@ class PlanScreen(SheetScreen):
         self.problem: ControlError | None = None
         self.result: Result | None = None
         self.applying: asyncio.Task[None] | None = None
+        self.stop = asyncio.Event()
         self.reached: dict[int, str] = {}
         self.overrides: tuple[str, ...] = ()
         self.reason = ""
@@ -159,6 +161,8 @@ class PlanScreen(SheetScreen):
     def _after(self) -> list[Line]:
         result = self.result
         lines: list[Line] = []
+        if result is not None and result.kept:
+            lines += [((" " + part, "bad"),) for part in wrap(f"{result.kept}; :resolve states what is true", 76)]
         if result is not None and result.head:
             lines.append(((f" journal head {result.head[:16]}", "faint"),))
         done = result is not None and any(s.outcome is StepOutcome.APPLIED for s in result.steps)
@@ -226,7 +230,9 @@ class PlanScreen(SheetScreen):
         self._go(codes)
 
     def _go(self, codes: frozenset[str]) -> None:
+        self.stop = asyncio.Event()
         self.applying = asyncio.create_task(self._apply(codes))
+        self.deck.under_way.begin(self.applying, self.stop)
         self.deck.in_flight += 1
         self.deck.head.job = "applying"
         self.render_all()
@@ -238,8 +244,10 @@ class PlanScreen(SheetScreen):
                 return
             plane = await deck.arming.writer_plane(frozenset(step.environment for step in plan.steps))
             options = ApplyOptions(reason=self.reason, confirmed=codes, overrides=self.overrides)
-            self.result = await plane.apply(plan, options, self._progress)
+            self.result = await plane.apply(plan, options, self._progress, self.stop)
             self.done_at = time.monotonic()
+            if not deck.is_running:
+                deck.under_way.ended.append((plan, self.result))
             self._settle(plan, self.result)
         except ControlError as error:
             self.applying = None
@@ -254,8 +262,9 @@ class PlanScreen(SheetScreen):
         finally:
             deck.in_flight -= 1
             deck.head.job = ""
-            deck.take(deck.plane)
-            deck.read_history()
+            if deck.is_running:
+                deck.take(deck.plane)
+                deck.read_history()
             if self.is_attached:
                 self.render_all()
 
@@ -280,7 +289,8 @@ class PlanScreen(SheetScreen):
 
     def do_cancel(self) -> None:
         if self.applying is not None and self.result is None:
-            self.applying.cancel()
+            self.stop.set()
+            self.say("the step in flight is finished, no further one is begun", "warn")
         else:
             self.say("n or q goes back")
 

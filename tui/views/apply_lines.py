@@ -23,6 +23,7 @@ OUTCOME = {
     ResultOutcome.IN_PROGRESS: ("written, still on its way", "warn"),
     ResultOutcome.INTERRUPTED: ("interrupted: :resolve states what is true", "bad"),
 }
+STEP_WORDS = {StepOutcome.NOT_STARTED: "never begun", StepOutcome.UNDONE: "taken back"}
 PROOF = {
     ProofState.YES: ("yes", "good"),
     ProofState.NO: ("no", "bad"),
@@ -130,6 +131,12 @@ def result_words(result: Result, plan: Plan) -> str:
             lines.append(f"  {object_words(done.object)}: " + ", ".join(f"{n} {PROOF[p.state][0]}" for n, p in parts))
         elif done.reason is not None:
             lines.append(f"  {object_words(done.object)}: {done.reason.message}")
+        else:
+            lines.append(f"  {object_words(done.object)}: {STEP_WORDS.get(done.outcome, done.outcome.value)}")
+    if result.kept:
+        lines.append(result.kept)
+    if result.change and (result.kept or result.outcome in (ResultOutcome.PARTLY_APPLIED, ResultOutcome.INTERRUPTED)):
+        lines.append(f"what is true: trafficdeck resolve {result.change}")
     if result.change and result.outcome in (ResultOutcome.APPLIED, ResultOutcome.APPLIED_UNPROVEN):
         lines.append(f"undo: trafficdeck undo {result.change} --apply")
     return "\n".join(lines)
