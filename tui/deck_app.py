@@ -23,6 +23,7 @@ from tui.app import DeckMode
 from tui.arming import Arming
 from tui.changes_reader import ChangesReader
 from tui.collecting import Collecting
+from tui.figures import plural
 from tui.look import ASCII, UNICODE, Look, ThemeColors
 from tui.screens.base import BaseScreen
 from tui.session import MakeSession, Session
@@ -145,7 +146,7 @@ class DeckApp(App[int], inherit_bindings=False):
             self.staging.draft_file = session.state_folder / "draft.json"
             self._restore(session)
             if drafts.load_draft(self.staging.draft_file, self.staging):
-                self.say(f"{len(self.staging)} staged edits restored from the draft", "staged")
+                self.say(f"{plural(len(self.staging), 'staged edit')} restored from the draft", "staged")
         await self._follow(session.reader_plane)
 
     @property

@@ -20,6 +20,8 @@ ROLES = (
     "added", "removed", "production", "safe", "armed", "readonly", *SERIES,
 )  # fmt: skip
 MONO = "mono"
+BADGES = frozenset({"production", "safe", "armed", "readonly"})
+"""Roles that are a word on a ground of its own, its blanks included: everywhere else blanks are no message."""
 GROUNDS = ("ground", "raised", "cursor", "marked")
 
 
@@ -95,6 +97,11 @@ class Look:
             found = back + Style.parse(self._words(role))
             self._styles[(role, ground)] = found
         return found
+
+    def paints_blanks(self, role: str, ground: str) -> bool:
+        """Whether blanks in this role would show as blocks of its own ground, and are to be drawn as plain ones."""
+        own = self.style(role, ground).bgcolor
+        return role not in BADGES and own is not None and own != self.style("text", ground).bgcolor
 
     def _words(self, role: str) -> str:
         """A role's style. A role may be a colour of the user's own (`#b3261e`), which a theme without colour drops."""

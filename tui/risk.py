@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from control.model import Health, Limit, ReachState, Route, Special, StatusState, TargetState, Traffic
@@ -30,6 +30,49 @@ class Problem:
     score: int
     text: str
     short: str = ""
+    held_until: float | None = None
+    """Until when (monotonic seconds) it counts as much as it did, though it is less by now; None where it is not."""
+
+    @property
+    def kind(self) -> str:
+        """What sort it is, whatever its figures: the first word of `short`."""
+        return self.short.partition(" ")[0]
+
+
+WAVERING = frozenset({"5xx", "429", "gap", "biting", "full"})
+"""Problems that come from traffic, and come and go with it."""
+STEP = 25
+"""Scores of one problem that differ by no more are one step of its scale."""
+HOLD_SECONDS = 15.0
+"""How long a problem that grew less or went keeps its place: a row that wavers at an edge stays where it is."""
+
+
+def steady(now: tuple[Problem, ...], before: tuple[Problem, ...], at: float) -> tuple[Problem, ...]:
+    """The problems of a row, worst first, so that rows do not change places with every breath of the traffic: worse is
+    said at once, less by a step or more only after it has been less for a while. `at` is in monotonic seconds."""
+    old = {problem.kind: problem for problem in before if problem.kind in WAVERING}
+    kept = []
+    for problem in now:
+        was = old.pop(problem.kind, None)
+        kept.append(problem if was is None else _held(problem, was, at))
+    for was in old.values():
+        until = at + HOLD_SECONDS if was.held_until is None else was.held_until
+        if at < until:
+            text = was.text if was.text.startswith(AGO) else AGO + was.text
+            kept.append(Problem(was.score, text, was.short, until))
+    return tuple(sorted(kept, key=lambda problem: -problem.score))
+
+
+AGO = "a moment ago: "
+
+
+def _held(now: Problem, was: Problem, at: float) -> Problem:
+    if now.score > was.score + STEP:
+        return now
+    if now.score >= was.score - STEP:
+        return replace(now, score=was.score)
+    until = at + HOLD_SECONDS if was.held_until is None else was.held_until
+    return replace(now, score=was.score, held_until=until) if at < until else now
 
 
 def is_broken(problems: tuple[Problem, ...]) -> bool:

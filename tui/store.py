@@ -18,12 +18,15 @@ from control.plane import EnvironmentView, Inventory, Seen, ServiceView
 from control.ref import Ref
 from control.views import Part
 from tui.cells import safe
-from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, used_ratio
+from tui.naming import told_apart
+from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady, used_ratio
 
 AT = {Platform.KUBERNETES: "k8s", Platform.SSH: "vm", Platform.SERVERLESS: "fn"}
 HISTORY = 60
 """Samples kept for a sparkline: five minutes at one in five seconds."""
 SAMPLE_SECONDS = 5.0
+WAVER = 100
+"""Permille by which a limit's fullness must change before it changes its place in the order by risk."""
 OURS_SECONDS = 30.0
 """A file's time so near to a change of ours on it is that change's."""
 
@@ -62,6 +65,8 @@ class LimitRow:
     broken: bool
     used: int
     """How full in permille, -1 for unknown: to sort by."""
+    fullness: int
+    """How full, in permille, as of when it last changed by a tenth: for the order by risk."""
     serial: int
 
     @property
@@ -107,8 +112,8 @@ class Store:
         """Why changes are not known, or not all of them. Without a word none is missing."""
         self.told = 0
         """How many times the changes were listed."""
-        self.alerts = 0
-        """How many rows are broken."""
+        self.broken = {"routes": 0, "limits": 0}
+        """How many rows of each list are broken."""
         self.samples: dict[Ref | str, deque[Sample]] = {}
         self.was: dict[Ref, Route | Limit] = {}
         """How a row stood before the last change of its values that this deck saw, whoever made it."""
@@ -117,9 +122,14 @@ class Store:
         """The environments of the deck file, by name: their colours and banners."""
         self.searched = SearchMemory()
         """What the filter looks for words in."""
+        self.naming = 0
+        """Grows whenever a row came, went or has another name."""
+        self._labels: tuple[int, dict[bool, dict[Ref, str]]] = (-1, {})
         self._ahead: Iterator[Route | Limit] = iter(())
         self._ahead_of = -1
         self._sampled = 0.0
+        self._held: dict[Ref, float] = {}
+        """Until when (monotonic seconds) a row keeps its place though it is better by now."""
         self._parts: dict[str, tuple[dict[Ref, RouteRow], dict[Ref, LimitRow]]] = {}
         """The rows of each environment."""
 
@@ -129,7 +139,7 @@ class Store:
         before, self.inventory = self.inventory, inventory
         if before is None or before.outside is not inventory.outside:
             self._tell()
-        moved = _moved(before, inventory)
+        moved = _moved(before, inventory) | self._let_go()
         regrouped = before is None or before.service_of is not inventory.service_of
         if before is not None and not regrouped and not moved and _same_rows(before, inventory):
             self._sample()
@@ -139,9 +149,13 @@ class Store:
         rows: tuple[RouteRow | LimitRow, ...] = (*routes.values(), *limits.values())
         before_count = len(self.routes) + len(self.limits)
         changed = bool(moved) or len(rows) != before_count or any(row.serial == self.batch for row in rows)
+        self.naming += len(routes) != len(self.routes) or len(limits) != len(self.limits)
         self.routes, self.limits = routes, limits
         self.revision += changed
-        self.alerts = sum(row.broken for row in rows)
+        self.broken = {
+            "routes": sum(row.broken for row in routes.values()),
+            "limits": sum(row.broken for row in limits.values()),
+        }
         self.loaded = self.loaded or bool(routes or limits or inventory.unreached) or self._all_read()
         self._sample()
         return changed
@@ -175,13 +189,15 @@ class Store:
         same = old is not None and old.route is route and old.seen is seen and old.service == service
         if old is not None and same and ref.environment not in moved:
             return old
-        problems = route_problems(route, seen, inventory.environments.get(ref.environment))
+        found = route_problems(route, seen, inventory.environments.get(ref.environment))
+        problems = self._steady(ref, found, old)
         if old is not None and _weights(old.route) != _weights(route):
             changed = self.batch
             self.was[ref] = old.route
         else:
             changed = old.changed if old else -10
         name = safe(route.name)
+        self.naming += old is None or old.name != name
         return RouteRow(
             route,
             seen,
@@ -205,9 +221,10 @@ class Store:
             limit.burst,
         ):
             self.was[ref] = old.limit
-        problems = limit_problems(limit, inventory.environments.get(ref.environment))
+        problems = self._steady(ref, limit_problems(limit, inventory.environments.get(ref.environment)), old)
         service = self._service_of(limit, inventory)
         name = safe(limit.name)
+        self.naming += old is None or old.name != name
         used = _scaled(used_ratio(limit), 1000)
         return LimitRow(
             limit,
@@ -217,8 +234,25 @@ class Store:
             risk(problems, self._production(ref, inventory)),
             is_broken(problems),
             used,
+            old.fullness if old is not None and abs(old.fullness - used) < WAVER and used >= 0 else used,
             self.batch,
         )
+
+    def _steady(self, ref: Ref, problems: tuple[Problem, ...], old: RouteRow | LimitRow | None) -> tuple[Problem, ...]:
+        """The problems of a row; where one is held, it is looked at again when that is over."""
+        kept = steady(problems, old.problems if old is not None else (), time.monotonic())
+        ends = [problem.held_until for problem in kept if problem.held_until is not None]
+        if ends:
+            self._held[ref] = min(ends)
+        return kept
+
+    def _let_go(self) -> frozenset[str]:
+        """The environments of rows whose held problems are over: they are derived anew."""
+        now = time.monotonic()
+        over = [ref for ref, until in self._held.items() if until <= now]
+        for ref in over:
+            del self._held[ref]
+        return frozenset(ref.environment for ref in over)
 
     def _service_of(self, limit: Limit, inventory: Inventory) -> str:
         """The service of the first route that has one and that the limit is bound to."""
@@ -317,11 +351,36 @@ class Store:
 
     # --- questions
 
+    @property
+    def alerts(self) -> int:
+        """How many rows are broken, in both lists."""
+        return sum(self.broken.values())
+
     def environments(self) -> list[EnvironmentView]:
         return list(self.inventory.environments.values()) if self.inventory else []
 
     def environment(self, name: str) -> EnvironmentView | None:
         return self.inventory.environments.get(name) if self.inventory else None
+
+    def labels(self, place: bool = True) -> Mapping[Ref, str]:
+        """The name of every row, with what tells it apart where others of its list have the same; `place` says that
+        the environment is shown beside it."""
+        if self._labels[0] != self.naming:
+            self._labels = self.naming, {}
+        made = self._labels[1]
+        if place not in made:
+            made[place] = {
+                **told_apart({ref: row.name for ref, row in self.routes.items()}, place),
+                **told_apart({ref: row.name for ref, row in self.limits.items()}, place),
+            }
+        return made[place]
+
+    def label(self, ref: Ref) -> str:
+        """The name of one row as the lists have it."""
+        return self.labels().get(ref, ref.name)
+
+    def environment_names(self) -> list[str]:
+        return list(self.inventory.environments) if self.inventory else []
 
     def color(self, environment: str) -> str:
         """The role that draws an environment's name: the deck file's colour, or how dangerous it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 
 from control.model import Editable, Grid
+from tui.actions import in_scope
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 from tui.screens.plan import PlanScreen
@@ -135,13 +137,12 @@ async def test_an_empty_board_says_why(make_app: Make) -> None:
 
 async def test_lists_without_rows_say_which_there_are(make_app: Make) -> None:
     fleet = fake_plane.small()
-    app, plane = make_app(replace(fleet, limits={}))
+    app, _ = make_app(replace(fleet, limits={}))
     async with app.run_test(size=SMALL) as pilot:
         await ready(pilot, app)
         await pilot.press("2")
         text = await until(pilot, app, "no limits")
         assert "of a kind known here" in text and "routes (1)" in text
-        plane.outside = ()  # type: ignore[attr-defined]
 
 
 # --- keys that were meant as text
@@ -234,3 +235,62 @@ async def test_a_bulk_edit_stages_all_it_can_and_tells_of_the_rest(make_app: Mak
         assert "12" in text and "13" in text and "14" in text, "with the nearest of each"
         await pilot.press("escape")
         assert "3 of 5 staged; 2 not: 25/s" in last_line(app)
+
+
+# --- looks
+
+
+@pytest.mark.parametrize("size", [(72, 20), SMALL, LARGE])
+async def test_the_columns_of_palette_and_help_never_touch_and_counts_agree(
+    make_app: Make, size: tuple[int, int]
+) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot, app)
+        await pilot.press("ctrl+p")
+        text = await until(pilot, app, "PALETTE")
+        total = len([action for action in in_scope("deck") if action.group != "move"])
+        assert f"PALETTE  {total} actions" in text
+        seen = set()
+        for _ in range(total):
+            seen |= {line.rstrip() for line in screen_text(app).splitlines()[1:-1] if line.strip()}
+            await pilot.press("down")
+        ids = {action.id for action in in_scope("deck")}
+        for line in seen:
+            words = re.split(r" {2,}", line.strip())
+            assert words[-1] in ids and 2 <= len(words) <= 4, line
+        assert len(seen) == total
+        await type_text(pilot, "only problems")
+        assert f"PALETTE  1 of {total} actions" in screen_text(app)
+        await pilot.press("escape", "question_mark")
+        for line in (await until(pilot, app, "HELP")).splitlines()[3:-1]:
+            assert not re.search(r"\S:[a-z]", line[:40]), line
+
+
+async def test_broken_in_the_head_is_the_sum_of_what_the_lists_say(make_app: Make) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=SMALL) as pilot:
+        text = await ready(pilot, app)
+        head, tabs = text.splitlines()[:2]
+        total = re.search(r"(\d+) broken", head)
+        assert total is not None
+        assert int(total[1]) == sum(int(number) for number in re.findall(r" (\d+)!", tabs)) == app.store.alerts
+        for key, name in (("1", "routes"), ("2", "limits")):
+            await pilot.press(key)
+            rows = [row for row in deck_of(app).table.rows if not row.heading]
+            assert sum(row.data.broken for row in rows) == app.store.broken[name]
+
+
+async def test_sixteen_colours_paint_no_blank_red(make_app: Make) -> None:
+    app, _ = make_app(theme="sixteen")
+    async with app.run_test(size=LARGE) as pilot:
+        await ready(pilot, app)
+        for key in ("1", "2", "4", "enter", "3"):
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            for strip in app.screen._compositor.render_strips():
+                for segment in strip:
+                    ground = segment.style.bgcolor if segment.style else None
+                    red = ground is not None and ground.triplet is not None and ground.triplet.hex == "#aa0000"
+                    badge = segment.text.strip().startswith("PROD")
+                    assert not red or badge or segment.text == segment.text.strip(), repr(segment.text)

@@ -33,7 +33,7 @@ async def test_the_palette_finds_an_action_by_its_words_and_does_it(make_app: Ma
         await pilot.press("ctrl+p")
         await until(pilot, app, "PALETTE")
         await type_text(pilot, "only problems")
-        assert "1 actions" in screen_text(app)
+        assert "PALETTE  1 of " in screen_text(app)
         await pilot.press("enter")
         await until(pilot, app, "problems only")
 

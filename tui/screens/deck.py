@@ -177,7 +177,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
     def render_head(self) -> None:
         deck, cells = self.deck, self.size.width
         state = deck.head
-        state.tabs = [(view.title, view is self.view) for view in self.views]
+        state.tabs = [(view.title, view is self.view, view.broken()) for view in self.views]
         choice = self.view.choice
         words = [f"/{choice.words}"] if choice.words else []
         state.words = " ".join([*words, *(["problems only"] if choice.problems else [])])
@@ -396,7 +396,9 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
 
     def _configure(self) -> None:
         view = self.view
-        self.table.configure(view.shown_columns(), view.draw, view.volatile, view.mark, self._sorted_column())
+        self.table.configure(
+            view.shown_columns(), view.draw, view.volatile, view.mark, self._sorted_column(), view.needs
+        )
 
     def show_view(self, index: int) -> None:
         """Change to a numbered view."""

@@ -8,7 +8,9 @@ from typing import ClassVar
 from textual import events
 
 from tui.actions import Action, Situation, in_scope
-from tui.cells import fit, wrap
+from tui.cells import clip, fit, wrap
+from tui.cells import width as cells
+from tui.figures import plural
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
 from tui.widgets.line_input import LineInput
@@ -46,8 +48,12 @@ class HelpScreen(SheetScreen):
     def lines(self, width: int) -> list[Line]:
         lines: list[Line] = []
         keymap = self.deck.keymap
+        scope = in_scope(self.now.scope)
+        keys_room = max(cells(" ".join(dict.fromkeys(keymap.written(action)))) for action in scope)
+        words_room = max(len(action.command) + 1 for action in scope)
+        taken = keys_room + words_room + 6
         for group, title in GROUPS.items():
-            actions = [a for a in in_scope(self.now.scope) if a.group == group]
+            actions = [a for a in scope if a.group == group]
             if actions:
                 lines += [(), ((f" {title}", "title"),)]
             for action in actions:
@@ -57,9 +63,9 @@ class HelpScreen(SheetScreen):
                 role = "faint" if why else "text"
                 lines.append(
                     (
-                        (f"   {fit(keys, 14)}", "faint" if why else "key"),
-                        (fit(command, 14), "faint" if why else "muted"),
-                        (fit(action.title + (f"  ({why})" if why else ""), max(width - 33, 20)).rstrip(), role),
+                        (f"   {fit(keys, keys_room)} ", "faint" if why else "key"),
+                        (f"{fit(command, words_room)} ", "faint" if why else "muted"),
+                        (clip(action.title + (f"  ({why})" if why else ""), max(width - taken, 20)).rstrip(), role),
                     )
                 )
         lines += [(), ((" marks", "title"),)]
@@ -86,12 +92,16 @@ class PaletteScreen(SheetScreen):
         super().on_mount()
 
     def heading(self) -> Line:
-        return ((" PALETTE ", "strong"), (f" {len(self.actions)} actions", "muted"))
+        found, of = len(self.actions), len(self._known())
+        count = plural(of, "action") if found == of else f"{found} of {plural(of, 'action')}"
+        return ((" PALETTE ", "strong"), (f" {count}", "muted"))
+
+    def _known(self) -> list[Action]:
+        return [action for action in in_scope(self.now.scope) if action.group != "move"]
 
     def _changed(self, text: str) -> None:
         words = text.lower().split()
-        known = [a for a in in_scope(self.now.scope) if a.group != "move"]
-        self.actions = [a for a in known if all(w in f"{a.title} {a.command} {a.id}".lower() for w in words)]
+        self.actions = [a for a in self._known() if all(w in f"{a.title} {a.command} {a.id}".lower() for w in words)]
         self.at = 0
         self.render_all()
 
@@ -109,13 +119,20 @@ class PaletteScreen(SheetScreen):
         return self.at if self.actions else None
 
     def lines(self, width: int) -> list[Line]:
+        keymap, known = self.deck.keymap, self._known()
+        keys = max(cells(keymap.shown(action)) for action in known)
+        ids = max(cells(action.id) for action in known)
+        room = max(width - keys - ids - 6, 20)
         drawn: list[Line] = []
         for action in self.actions:
             why = action.unavailable(self.now)
-            role = "faint" if why else "text"
-            title = fit(action.title + (f"  ({why})" if why else ""), max(width - 34, 20))
+            title = clip(action.title + (f"  ({why})" if why else ""), room)
             drawn.append(
-                ((f" {title}", role), (fit(self.deck.keymap.shown(action), 8), "key"), (fit(action.id, 20), "faint"))
+                (
+                    (f" {title}  ", "faint" if why else "text"),
+                    (fit(keymap.shown(action), keys) + "  ", "key"),
+                    (fit(action.id, ids), "faint"),
+                )
             )
         return drawn
 

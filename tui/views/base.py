@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from control.model import Owner
 from tui import figures
 from tui.cells import clip, fit
 from tui.look import Look, Span
+from tui.naming import shortened
 from tui.staging import Staging
 from tui.store import Store
 from tui.widgets.line_table import NO_MARK, Cells, Column, TableRow
@@ -60,6 +61,7 @@ class ListView(ABC):
         self.staging = staging
         self.look = look
         self.choice = Choice(sort=self.sorts[0])
+        self._short: dict[Hashable, tuple[Hashable, dict[str, str]]] = {}
 
     def version(self) -> Hashable:
         """What the rows come from: they are another list only where this is another. Ages and measures move with each
@@ -109,6 +111,10 @@ class ListView(ABC):
         """How many rows there are without the filter."""
         return len(self.rows())
 
+    def broken(self) -> int:
+        """How many of all its rows are broken."""
+        return 0
+
     def draw(self, row: TableRow, cells: Cells) -> Drawn:
         if row.heading:
             return [("", self.heading(row, sum(cells.values()) + len(cells) - 1))]
@@ -132,4 +138,17 @@ class ListView(ABC):
         return [(self.fit(figures.age(seconds), width, True), role)]
 
     def environment_cell(self, environment: str, width: int) -> list[Span]:
-        return [(self.fit(environment, width), self.store.color(environment))]
+        names = self._told(("at", width), self.store.environment_names, width)
+        return [(self.fit(names.get(environment, environment), width), self.store.color(environment))]
+
+    def _told(self, what: Hashable, names: Callable[[], Iterable[str]], cells: int) -> Mapping[str, str]:
+        """Names as they are cut in a column of so many cells, all told apart; made anew where rows came or went."""
+        version = (self.store.naming, cells)
+        found = self._short.get(what)
+        if found is None or found[0] != version:
+            found = self._short[what] = version, shortened(names(), cells, self.look.glyphs.ellipsis)
+        return found[1]
+
+    def needs(self) -> Mapping[str, int]:
+        """Cells that the longest text of a column takes, for columns whose texts do not move with the traffic."""
+        return {}

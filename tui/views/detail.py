@@ -10,6 +10,7 @@ from control.model import Health, Owner, Route, Target, TargetState
 from tui import figures
 from tui.cells import clip, fit, safe, width, wrap
 from tui.look import Line, Look, Span
+from tui.naming import shortened
 from tui.risk import Problem
 from tui.staging import RouteDraft, Staging
 from tui.store import AT, RouteRow, Store
@@ -129,6 +130,7 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
     longest = max((width(target.name) for target in row.route.targets), default=0)
     name_width = min(max(longest + 2, 12), spare)
     health_width = 12 + spare - name_width
+    short = shortened((safe(target.name) for target in row.route.targets), name_width - 1, page.look.glyphs.ellipsis)
     head = f"{fit('TARGET', name_width)}  SET  NEW  SEEN  HEALTH"
     page.add(("    " + head, "muted"))
     for index, target in enumerate(row.route.targets):
@@ -142,7 +144,7 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
             (pointer, "accent"),
             (lock, "key"),
             (letter(index) + " ", series(index)),
-            (page.fit(target.name, name_width), "text"),
+            (page.fit(short[safe(target.name)], name_width), "text"),
             (fit(percent(target.share), 5, right=True), "text"),
             (fit(_new_words(draft, target), 5, right=True), "staged"),
             (fit(measured(seen) + ("!" if off else ""), 6, right=True), "bad" if off else "text"),
@@ -195,10 +197,12 @@ def _health_role(target: Target) -> str:
 
 def _limits(page: Page, row: RouteRow, store: Store, staging: Staging) -> None:
     inventory = store.inventory
-    refs = inventory.limits_of.get(row.ref, ()) if inventory else ()
+    refs = sorted(inventory.limits_of.get(row.ref, ())) if inventory else []
     known = [found for ref in refs if (found := store.limits.get(ref)) is not None]
     spare = page.width - 26  # what the amount and something staged leave
-    names = min(max((width(found.name) for found in known), default=0), max(spare, 9))
+    labels = [store.label(ref) for ref in refs if ref in store.limits]
+    names = min(max(map(width, labels), default=0), max(spare, 9))
+    short = shortened(labels, names, page.look.glyphs.ellipsis)
     bars = names + 34 <= page.width  # a name is worth more than a bar
     for found in known:
         ref, limit = found.ref, found.limit
@@ -209,7 +213,7 @@ def _limits(page: Page, row: RouteRow, store: Store, staging: Staging) -> None:
         bar = limit_bar(used, amount, burst, 9, page.look.glyphs) if bars and used is not None else []
         rejected = limit.use.rejected_per_second
         page.add(
-            (page.fit(found.name, names) + " ", "text"),
+            (page.fit(short[store.label(ref)], names) + " ", "text"),
             (page.fit(amount_text(limit), 9, True) + " ", "text"),
             *bar,
             (f" {page.look.glyphs.arrow} {staged_text(limit, edit)}" if edit else "", "staged"),

@@ -12,6 +12,7 @@ from control.fields import burst_of
 from control.model import Effective, Interval, Limit, Measure, Special
 from control.ref import Ref
 from tui import figures
+from tui.cells import width as cells_of
 from tui.look import Span
 from tui.risk import used_ratio
 from tui.store import LimitRow
@@ -93,7 +94,7 @@ class LimitsView(RowList[LimitRow]):
     sorts = ("risk", "name", "at", "used", "rejected", "age")
     downward = frozenset({"used", "rejected", "age"})
     columns = (
-        Column("name", "LIMIT", 15, keep=100, grow=3, most=40),
+        Column("name", "LIMIT", 15, keep=100, grow=3, most=60),
         Column("at", "AT", 8, keep=90, grow=1, most=16, about="environment"),
         Column("set", "SET", 13, right=True, keep=98, grow=1, most=24, about="the number as it is set"),
         Column("bar", "USED", 10, keep=70, grow=1, most=20, about="how full, as a bar"),
@@ -115,7 +116,7 @@ class LimitsView(RowList[LimitRow]):
 
     def sort_key(self, row: LimitRow) -> tuple[Any, ...]:
         if self.choice.sort == "risk":
-            return -row.risk, -row.used
+            return -row.risk, -row.fullness
         value: object = {
             "name": row.name.lower(),
             "at": row.limit.environment,
@@ -125,10 +126,18 @@ class LimitsView(RowList[LimitRow]):
         }.get(self.choice.sort, row.name)
         return (value,)
 
+    def more_needs(self) -> Mapping[str, int]:
+        rows = self.store.limits.values()
+        staged = 8 if self.staging.limits else 0
+        return {
+            "set": max((cells_of(amount_text(row.limit)) for row in rows), default=0) + staged,
+            "key": max((cells_of(", ".join(row.limit.key) or "all callers") for row in rows), default=0),
+        }
+
     def cell(self, row: LimitRow, key: str, width: int) -> list[Span]:
         limit = row.limit
         if key == "name":
-            return [(self.fit(row.name, width), "strong" if row.broken else "text")]
+            return self.name_cell(row, width)
         if key == "at":
             return self.environment_cell(limit.environment, width)
         if key == "set":

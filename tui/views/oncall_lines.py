@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
 from control.model import ReachState, Special
+from control.ref import Ref
 from control.views import EnvironmentView, ServiceView
 from tui import figures
 from tui.cells import clip, fit, safe, wrap
 from tui.cells import width as cell_len
 from tui.look import Line, Look, Span
+from tui.naming import shortened
 from tui.risk import used_ratio
 from tui.store import ChangeRow, LimitRow, RouteRow, Store
 from tui.views.limits import amount_text
@@ -25,6 +28,8 @@ _Row = TypeVar("_Row")
 MINUTE, HOUR = 60.0, 3600.0
 MOST = 200
 """Answers of one question that are drawn, however far one scrolls."""
+NAME = 25
+"""Cells of a name."""
 FEW = 3
 """More environments than this with the same trouble are told in one answer."""
 
@@ -52,12 +57,14 @@ def oncall_lines(store: Store, look: Look, width: int, height: int) -> list[Line
     recent = _recent(store)
     runs = _runs(recent)
     waiting = any(view.is_awaited for view in store.environments())
-    troubles = [*(_broken(row, width, store) for row in worst.broken[:most]), *untrusted]
+    others: list[RouteRow | LimitRow] = [*worst.gaps[:most], *worst.biting[:most], *worst.full[:most]]
+    names = _names(worst.broken[:most], others, store, look)
+    troubles = [*(_broken(row, names, width, store) for row in worst.broken[:most]), *untrusted]
     sections = [
         Section("broken", "bad", troubles, len(worst.broken) + environments, len(worst.broken) > most, waiting),
-        _section("traffic not where it was meant", "bad", worst.gaps, most, lambda row: _gap(row, look, width, store)),
-        _section("throttled", "bad", worst.biting, most, lambda row: _limit(row, look, width, store, rejects=True)),
-        _section("nearly full", "warn", worst.full, most, lambda row: _limit(row, look, width, store, rejects=False)),
+        _section("traffic not where it was meant", "bad", worst.gaps, most, lambda row: _gap(row, names, width, store)),
+        _section("throttled", "bad", worst.biting, most, lambda row: _limit(row, names, look, width, store, True)),
+        _section("nearly full", "warn", worst.full, most, lambda row: _limit(row, names, look, width, store, False)),
         Section("changed in the last hour", "info", _changed(store, runs[:most], width), len(recent), len(runs) > most),
         _section("services now", "muted", services, most, lambda view: _service(view, store, look, width)),
     ]
@@ -161,7 +168,7 @@ def _told(mark: str, name: str, text: str, role: str, width: int, tail: Span) ->
         parts = [parts[0], clip(" ".join(parts[1:]), room)]
     first: Line = (
         (f"{mark}  ", "bad" if mark == "!" else role),
-        (fit(name, 25) + " ", "strong"),
+        (fit(name, NAME) + " ", "strong"),
         (clip(parts[0], room), role),
         tail,
     )
@@ -183,9 +190,22 @@ def _service(view: ServiceView, store: Store, look: Look, width: int) -> Line:
     )
 
 
-def _broken(row: RouteRow, width: int, store: Store) -> list[Line]:
+def _names(
+    broken: Sequence[RouteRow], others: Sequence[RouteRow | LimitRow], store: Store, look: Look
+) -> dict[Ref, str]:
+    """What each row is called here: a broken one by its service where it alone is of it; no two are the same."""
+    alone = Counter((row.service, row.ref.environment) for row in broken)
+    told = {row.ref: f"{store.label(row.ref)} {row.ref.environment}" for row in others}
+    for row in broken:
+        own = row.service if alone[row.service, row.ref.environment] == 1 else ""
+        told[row.ref] = f"{own or store.label(row.ref)} {row.ref.environment}"
+    short = shortened(told.values(), NAME, look.glyphs.ellipsis)
+    return {ref: short[name] for ref, name in told.items()}
+
+
+def _broken(row: RouteRow, names: Mapping[Ref, str], width: int, store: Store) -> list[Line]:
     """The worst problem beside the name, the others below it."""
-    name = f"{row.service or row.name} {row.route.environment}"
+    name = names[row.ref]
     traffic = row.seen.traffic if row.seen else None
     rps = f"{figures.count(traffic.rps)} rps" if traffic else figures.UNKNOWN
     age = figures.age(store.age(row.route.environment, row.route.read_at))
@@ -196,19 +216,19 @@ def _broken(row: RouteRow, width: int, store: Store) -> list[Line]:
     return lines
 
 
-def _gap(row: RouteRow, look: Look, width: int, store: Store) -> Line:
+def _gap(row: RouteRow, names: Mapping[Ref, str], width: int, store: Store) -> Line:
     meant = "/".join(percent(t.share) for t in row.route.targets)
     text = f"set {meant}  gets {set_and_seen(row)[0]}"
     age = figures.age(store.age(row.route.environment, row.route.read_at))
     return (
         ("   ", "text"),
-        (fit(f"{row.name} {row.route.environment}", 25, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (fit(names[row.ref], NAME) + " ", "strong"),
         (clip(text, max(width - 35, 20)), "text"),
         (f"{age:>5} ", "faint"),
     )
 
 
-def _limit(row: LimitRow, look: Look, width: int, store: Store, rejects: bool) -> Line:
+def _limit(row: LimitRow, names: Mapping[Ref, str], look: Look, width: int, store: Store, rejects: bool) -> Line:
     limit = row.limit
     amount = None if isinstance(limit.amount, Special) else limit.amount
     whose = ", ".join(limit.key)
@@ -221,7 +241,7 @@ def _limit(row: LimitRow, look: Look, width: int, store: Store, rejects: bool) -
     age = figures.age(store.age(limit.environment, limit.read_at))
     return (
         ("   ", "text"),
-        (fit(f"{row.name} {limit.environment}", 25, ellipsis=look.glyphs.ellipsis) + " ", "strong"),
+        (fit(names[row.ref], NAME) + " ", "strong"),
         (clip(words, max(width - 46, 16), ellipsis=look.glyphs.ellipsis), "bad" if rejects else "text"),
         *figure,
         (f"{age:>5} ", "faint"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui import figures
 from tui.cells import clip, fit
 from tui.look import Line, Look
+from tui.naming import shortened
 from tui.staging import Staging
 from tui.store import LimitRow, RouteRow, Store
 from tui.views.limits import amount_text, staged_text
@@ -33,7 +34,7 @@ def _staged(store: Store, staging: Staging, look: Look, width: int) -> list[Line
     lines: list[Line] = []
     for ref, draft in staging.routes.items():
         row = store.routes.get(ref)
-        lines.append(((fit(row.name if row else str(ref), width, ellipsis=look.glyphs.ellipsis), "text"),))
+        lines.append(((fit(store.label(ref) if row else str(ref), width, ellipsis=look.glyphs.ellipsis), "text"),))
         now = {t.name: t.share for t in row.route.targets} if row else {}
         for name, after in draft.after.items():
             if after != now.get(name):
@@ -47,14 +48,17 @@ def _staged(store: Store, staging: Staging, look: Look, width: int) -> list[Line
         found = store.limits.get(ref)
         if found is not None:
             words = f"{amount_text(found.limit)}{look.glyphs.arrow}{staged_text(found.limit, edit)}"
-            lines += [((fit(found.name, width), "text"),), (("  ", "text"), (words, "staged"))]
+            lines += [((fit(store.label(ref), width), "text"),), (("  ", "text"), (words, "staged"))]
     return lines
 
 
 def _broken(store: Store, look: Look, width: int) -> list[Line]:
     rows: list[RouteRow | LimitRow] = [*store.routes.values(), *store.limits.values()]
     lines: list[Line] = []
-    for row in sorted((row for row in rows if row.broken), key=lambda row: -row.risk)[:8]:
-        lines.append((("! ", "bad"), (fit(row.name, width - 2, ellipsis=look.glyphs.ellipsis), "strong")))
+    shown = sorted((row for row in rows if row.broken), key=lambda row: -row.risk)[:8]
+    names = {row.ref: f"{store.label(row.ref)} {row.ref.environment}" for row in shown}
+    short = shortened(names.values(), width - 2, look.glyphs.ellipsis)
+    for row in shown:
+        lines.append((("! ", "bad"), (fit(short[names[row.ref]], width - 2), "strong")))
         lines.append((("  ", "text"), (clip(row.problems[0].text, width - 2, ellipsis=look.glyphs.ellipsis), "muted")))
     return lines

@@ -46,7 +46,7 @@ class RoutesView(RowList[RouteRow]):
     sorts = ("risk", "name", "at", "rps", "5xx", "429", "age")
     downward = frozenset({"rps", "5xx", "429", "age"})
     columns = (
-        Column("name", "ROUTE", 12, keep=100, grow=3, most=40),
+        Column("name", "ROUTE", 12, keep=100, grow=3, most=60),
         Column("at", "AT", 8, keep=90, grow=1, most=16, about="environment"),
         Column("bar", "SET", 10, keep=70, grow=1, most=20, about="weights as a bar"),
         Column("set", "", 11, keep=95, grow=4, most=36, about="weights by letter", alone="SET"),
@@ -101,6 +101,11 @@ class RoutesView(RowList[RouteRow]):
         }.get(self.choice.sort, row.name)
         return (value,)
 
+    def more_needs(self) -> Mapping[str, int]:
+        most = max((len(row.route.targets) for row in self.store.routes.values()), default=1)
+        staged = max((len(draft.after) for draft in self.staging.routes.values()), default=0)
+        return {"set": 4 * most + 3 * staged, "seen": 3 * most + 2}
+
     def mark(self, row: TableRow) -> Span:
         found = super().mark(row)
         recent = not row.heading and self.store.batch - row.data.changed < 8
@@ -122,7 +127,7 @@ class RoutesView(RowList[RouteRow]):
     def cell(self, row: RouteRow, key: str, width: int) -> list[Span]:
         traffic = row.seen.traffic if row.seen else None
         if key == "name":
-            return [(self.fit(row.name, width), "strong" if row.broken else "text")]
+            return self.name_cell(row, width)
         if key == "at":
             return self.environment_cell(row.route.environment, width)
         if key == "bar":

@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 from control.ref import Ref
 from control.remembering import Remembering
 from tui import figures
+from tui.cells import width
 from tui.look import Look, Span
 from tui.staging import Staging
 from tui.store import LimitRow, RouteRow, Store
-from tui.views.base import ListView
-from tui.widgets.line_table import NO_MARK, TableRow
+from tui.views.base import Drawn, ListView
+from tui.widgets.line_table import NO_MARK, Cells, TableRow
 
 RowT = TypeVar("RowT", RouteRow, LimitRow)
 _Placed = tuple[tuple[Any, ...], TableRow]
@@ -31,6 +32,9 @@ class RowList(ListView, Generic[RowT]):
     def __init__(self, store: Store, staging: Staging, look: Look) -> None:
         super().__init__(store, staging, look)
         self._ordered: tuple[Hashable, list[TableRow]] = (None, [])
+        self._beside = True
+        """Whether the environment is shown beside the name."""
+        self._needed: tuple[Hashable, Mapping[str, int]] = (None, {})
         self._placed: tuple[str, Remembering[RowT, _Placed]] = ("", Remembering(self._place))
 
     @abstractmethod
@@ -47,6 +51,9 @@ class RowList(ListView, Generic[RowT]):
 
     def total(self) -> int:
         return len(self.source())
+
+    def broken(self) -> int:
+        return self.store.broken[self.name]
 
     def _in_order(self) -> list[TableRow]:
         """All rows in their order, made anew only where a row has changed, and not at each letter of a filter."""
@@ -74,6 +81,38 @@ class RowList(ListView, Generic[RowT]):
         if self.choice.problems:
             rows = [row for row in rows if row.data.problems or row.data.ref in self.staging]
         return rows
+
+    def draw(self, row: TableRow, cells: Cells) -> Drawn:
+        self._beside = "at" in cells
+        return super().draw(row, cells)
+
+    def name_cell(self, row: RowT, cells: int) -> list[Span]:
+        """The name, with what tells it apart, cut where it is shared."""
+        labels = self.store.labels(self._beside)
+        names = self._told(("name", self._beside), lambda: [labels[ref] for ref in self.source()], cells)
+        label = labels.get(row.ref, row.name)
+        return [(self.fit(names.get(label, label), cells), "strong" if row.broken else "text")]
+
+    def needs(self) -> Mapping[str, int]:
+        version = (self.store.naming, self.store.revision // 16, self.staging.version)
+        if self._needed[0] != version:
+            labels = self.store.labels()
+            refs = self.source()
+            self._needed = (
+                version,
+                {
+                    "name": max((width(labels[ref]) for ref in refs), default=0),
+                    "at": max((width(ref.environment) for ref in refs), default=0),
+                    "scope": max((width(ref.scope) for ref in refs), default=0),
+                    "kind": max((width(ref.kind) for ref in refs), default=0),
+                    **self.more_needs(),
+                },
+            )
+        return self._needed[1]
+
+    def more_needs(self) -> Mapping[str, int]:
+        """What the list's own columns need."""
+        return {}
 
     def _stale(self, row: RowT) -> bool:
         return self.store.stale(row.subject.environment, row.subject.read_at)

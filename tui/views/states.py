@@ -35,7 +35,10 @@ def state_lines(store: Store, failure: ControlError | None, cells: int, look: Lo
     return _page(
         "nothing here",
         "muted",
-        [f"{len(inventory.environments)} environments answer, and none has a route or a limit of a kind known here"],
+        [
+            f"{figures.plural(len(inventory.environments), 'environment')} answered,"
+            " and none has a route or a limit of a kind known here"
+        ],
         width,
         "4 shows each environment   r reads again",
     )

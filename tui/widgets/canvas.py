@@ -76,7 +76,17 @@ class Canvas(Widget):
         ground, line = self._painted[y] if y < len(self._painted) else (self.ground, ())
         look, cells = self.look, self.size.width
         door = ascii_only if look.ascii else safe
-        strip = Strip(merged([(door(text), look.style(role, ground)) for text, role in line]))
+        parts: list[tuple[str, Style]] = []
+        for text, role in line:
+            text, style = door(text), look.style(role, ground)
+            if look.paints_blanks(role, ground):
+                words = text.strip(" ")
+                plain, before = look.style("text", ground), len(text) - len(text.lstrip(" "))
+                after = len(text) - before - len(words)
+                parts += [part for part in ((" " * before, plain), (words, style), (" " * after, plain)) if part[0]]
+            else:
+                parts.append((text, style))
+        strip = Strip(merged(parts))
         return strip.adjust_cell_length(cells, look.style("text", ground))
 
 

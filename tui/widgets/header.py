@@ -10,7 +10,8 @@ from control.model import Platform, ReachState
 from control.plane import EnvironmentView
 from tui import figures
 from tui.arming import Arming
-from tui.cells import fit, line_width
+from tui.cells import clip, fit, line_width
+from tui.cells import width as cell_width
 from tui.look import Line, Look, Span
 from tui.risk import STALE_SECONDS
 from tui.staging import Staging
@@ -28,7 +29,8 @@ class HeaderState:
     job: str = ""
     failure: ControlError | None = None
     """Why the start did not come to a fleet."""
-    tabs: Sequence[tuple[str, bool]] = ()
+    tabs: Sequence[tuple[str, bool, int]] = ()
+    """Title of each view, whether it is shown, and how many of its rows are broken: they make the sum above."""
     words: str = ""
     position: str = ""
 
@@ -124,16 +126,29 @@ def _identity(store: Store) -> str:
 
 
 def tab_line(state: HeaderState, cells: int) -> Line:
-    """The views, the filter as it stands, and the place in the list."""
+    """The views, the filter as it stands, and the place in the list, which is never cut: the filter is, at its end, and
+    before that the counts go."""
+    words = f" {state.words} " if state.words else ""
+    room = cells - cell_width(state.position) - 2
+    tabs = _tabs(state, counts=True)
+    if line_width(tabs) + cell_width(words) > room:
+        tabs = _tabs(state, counts=False)
+    parts: list[Span] = list(tabs)
+    left = room - line_width(tabs)
+    if words and left > 3:
+        parts.append((words if cell_width(words) <= left else clip(words, left), "staged"))
+    used = line_width(tuple(parts))
+    parts.append((fit(state.position, max(cells - used - 1, 0), right=True), "muted"))
+    return tuple(parts)
+
+
+def _tabs(state: HeaderState, counts: bool) -> Line:
     parts: list[Span] = [(" ", "muted")]
-    for index, (title, active) in enumerate(state.tabs):
+    for index, (title, active, broken) in enumerate(state.tabs):
         parts += [
             (f"{index + 1} ", "key" if active else "faint"),
             (title, "title" if active else "muted"),
+            (f" {broken}!" if broken and counts else "", "bad"),
             ("  ", "muted"),
         ]
-    if state.words:
-        parts.append((f" {state.words} ", "staged"))
-    used = line_width(tuple(parts))
-    parts.append((fit(state.position, max(cells - used - 1, 0), right=True), "muted"))
     return tuple(parts)

@@ -7,7 +7,7 @@ stock DataTable measures every cell and takes seconds at 10,000 rows.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +58,24 @@ Draw = Callable[[TableRow, Cells], list[tuple[str, list[Span]]]]
 """Row -> (column key, spans exactly as wide as the column); a heading returns one entry with the key ''."""
 
 
-def layout(columns: Sequence[Column], cells: int) -> Cells:
-    """Which columns fit in `cells`, and how wide each is, one blank between them."""
+def layout(columns: Sequence[Column], cells: int, needs: Mapping[str, int] | None = None) -> Cells:
+    """Which columns fit in `cells`, and how wide each is, one blank between them.
+
+    `needs` says how much the longest text of a column takes: such a column is no wider than that, and gets it before
+    any other grows. Names come first, and so on by `keep`.
+    """
+    needed = {c.key: max(min(needs[c.key], c.most), len(c.title)) for c in columns if needs and c.key in needs}
+    widths = {c.key: min(c.width, needed.get(c.key, c.width)) for c in columns}
     shown = list(columns)
-    while len(shown) > 1 and sum(c.width for c in shown) + len(shown) - 1 > cells:
+    while len(shown) > 1 and sum(widths[c.key] for c in shown) + len(shown) - 1 > cells:
         shown.remove(min(shown, key=lambda c: c.keep))
-    spare = max(cells - sum(c.width for c in shown) - len(shown) + 1, 0)
-    widths = {c.key: c.width for c in shown}
-    growing = sorted((c for c in shown if c.grow), key=lambda c: -c.grow)
+    widths = {c.key: widths[c.key] for c in shown}
+    spare = max(cells - sum(widths.values()) - len(shown) + 1, 0)
+    for column in sorted((c for c in shown if c.key in needed), key=lambda c: -c.keep):
+        more = min(needed[column.key] - widths[column.key], spare)
+        widths[column.key] += more
+        spare -= more
+    growing = sorted((c for c in shown if c.grow and c.key not in needed), key=lambda c: -c.grow)
     while spare > 0 and growing:
         total = sum(c.grow for c in growing)
         given = 0
@@ -108,6 +118,7 @@ class LineTable(Canvas):
         self._draw: Draw = lambda _row, _cells: []
         self._volatile: Callable[[TableRow], Hashable] = lambda _row: None
         self._mark: Callable[[TableRow], Span] = lambda _row: NO_MARK
+        self._needs: Callable[[], Mapping[str, int]] = dict
         self._key: Hashable | None = None
         self._index = 0
         self._top = 0
@@ -128,11 +139,13 @@ class LineTable(Canvas):
         volatile: Callable[[TableRow], Hashable],
         mark: Callable[[TableRow], Span],
         sorted_by: str = "",
+        needs: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """Change what the columns are. `volatile` is what a row shows beyond its version (ages, staged values), `mark`
-        the one character before it. Both are asked for rows in sight only."""
+        """Change what the columns are. `needs` says how wide their longest texts are, `volatile` is what a row shows
+        beyond its version (ages, staged values), `mark` the one character before it; these two are asked for rows in
+        sight only."""
         self.columns, self._draw, self._volatile, self._mark = columns, draw, volatile, mark
-        self.sorted_by = sorted_by
+        self.sorted_by, self._needs = sorted_by, needs
         self._drawn_in = 0
         self.rows, self._headings, self._key, self._index, self._top, self._chosen = (), [], None, 0, 0, False
 
@@ -279,10 +292,11 @@ class LineTable(Canvas):
         """Bring the visible lines up to date; only those that differ are painted."""
         if not self.size.width:
             return
-        if self._drawn_in != self.size.width:
+        wanted = layout(self.columns, self._inner(), self._needs())
+        if self._drawn_in != self.size.width or wanted != self._cells:
             self._drawn_in = self.size.width
             self._drawn.clear()
-            self._cells = layout(self.columns, self._inner())
+            self._cells = wanted
         height = self._height()
         if self._index < self._top:
             self._top = self._index
