@@ -1,29 +1,61 @@
-"""Health of targets from EndpointSlices: a Service none of whose endpoints is ready is down."""
+"""Health of targets from EndpointSlices: a Service none of whose endpoints serves is down.
+
+Source: discovery.k8s.io/v1 EndpointConditions. `ready` is false for a Pod that terminates, whatever it still does;
+`serving` is what it would be without that. Where nobody says it, `ready` is meant, and where nobody says that, yes. An
+endpoint that terminates and serves still answers: kube-proxy uses it where no other is left, Traefik v3.7 (measured)
+for its sticky sessions alone. So it counts as up, and where it is all there is, that is said.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from adapters.kubernetes.wire import EndpointSlice
+from adapters.kubernetes.wire import EndpointConditions, EndpointSlice
 from control.model import Health, Target
 
 SERVICE_LABEL = "kubernetes.io/service-name"
-Endpoints = Mapping[tuple[str, str], tuple[int, int]]
-"""(namespace, Service) -> (ready, all)."""
 
 
-def endpoints_of(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Ready and all endpoints of each Service. An unknown readiness counts as ready, as the API has it."""
-    found: dict[tuple[str, str], tuple[int, int]] = {}
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Endpoints of a Service."""
+
+    ready: int = 0
+    leaving: int = 0
+    """Those that terminate and still serve."""
+    total: int = 0
+
+    def with_one(self, conditions: EndpointConditions) -> Counted:
+        """One more endpoint."""
+        ready = conditions.ready is not False
+        serving = ready if conditions.serving is None else conditions.serving
+        leaving = serving and conditions.terminating is True
+        return Counted(self.ready + (serving and not leaving), self.leaving + leaving, self.total + 1)
+
+    def __str__(self) -> str:
+        leaving = f", {self.leaving} terminating and still serving" if self.leaving else ""
+        if self.leaving and not self.ready:
+            leaving += " (Traefik sends them no new sessions)"
+        return f"{self.ready} of {self.total} endpoints ready{leaving}"
+
+
+Endpoints = Mapping[tuple[str, str], Counted]
+"""(namespace, Service) -> its endpoints."""
+
+
+def endpoints_of(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str], Counted]:
+    """The endpoints of each Service."""
+    found: dict[tuple[str, str], Counted] = {}
     for one in slices:
         service = (one.metadata.labels or {}).get(SERVICE_LABEL)
         if not service:
             continue
-        ready, total = found.get((one.metadata.namespace, service), (0, 0))
-        endpoints = one.endpoints or []
-        good = sum(1 for endpoint in endpoints if endpoint.conditions.ready is not False)
-        found[(one.metadata.namespace, service)] = (ready + good, total + len(endpoints))
+        key = (one.metadata.namespace, service)
+        counted = found.get(key, Counted())
+        for endpoint in one.endpoints or []:
+            counted = counted.with_one(endpoint.conditions or EndpointConditions())
+        found[key] = counted
     return found
 
 
@@ -41,6 +73,5 @@ def _one(target: Target, endpoints: Endpoints) -> Target:
     seen = endpoints.get((namespace, rest.partition(":")[0]))
     if seen is None:
         return target
-    ready, total = seen
-    detail = f"{ready} of {total} endpoints ready"
-    return replace(target, health=Health.UP if ready else Health.DOWN, health_detail=detail)
+    up = seen.ready + seen.leaving > 0
+    return replace(target, health=Health.UP if up else Health.DOWN, health_detail=str(seen))

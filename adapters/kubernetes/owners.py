@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.rollouts import IN_PROGRESS, Driven, Driver
 from adapters.kubernetes.wire import Metadata, OwnerReference
 from control.model import Owner, OwnerRole
 from control.text import clean
@@ -37,8 +38,7 @@ class Sources:
     """Argo CD Applications by name, and by `namespace_name`."""
     kustomizations: Mapping[tuple[str, str], Reconciler] = field(default_factory=dict)
     helm_releases: Mapping[tuple[str, str], Reconciler] = field(default_factory=dict)
-    driven: Mapping[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
-    """(kind, namespace, name) of a route -> (`argo-rollouts` or `flagger`, name of the Rollout or Canary)."""
+    driven: Driven = field(default_factory=Driven)
 
 
 NO_SOURCES = Sources()
@@ -50,9 +50,11 @@ def owners_of(metadata: Metadata, resource: Resource, sources: Sources = NO_SOUR
     controller = next((ref for ref in metadata.owner_references or [] if ref.controller), None)
     if controller is not None:
         found.append(_controller(controller, metadata.namespace))
-    driver = sources.driven.get((resource.kind, metadata.namespace, metadata.name))
-    if driver is not None and not any(owner.kind == driver[0] for owner in found):
-        found.append(_driver(*driver, metadata.namespace))
+    drivers = sources.driven.drivers(resource.kind, metadata)
+    controllers = {owner.kind for owner in found}
+    found += [_driver(driver) for driver in drivers if driver.tool not in controllers]
+    if not drivers and IN_PROGRESS in (metadata.labels or {}):
+        found.append(_UNREAD_ROLLOUT)
     if controller is None:
         declared = (_argo(metadata, resource, sources), _flux(metadata, sources), _helm(metadata, sources))
         found += [owner for owner in declared if owner is not None]
@@ -73,14 +75,24 @@ def _controller(reference: OwnerReference, namespace: str) -> Owner:
     )
 
 
-def _driver(kind: str, name: str, namespace: str) -> Owner:
-    what = "Rollout" if kind == "argo-rollouts" else "Canary"
-    full = clean(f"{what} {namespace}/{name}")
+_UNREAD_ROLLOUT = Owner(
+    "argo-rollouts",
+    "a Rollout that could not be read",
+    OwnerRole.DRIVER,
+    found_by=f"label {IN_PROGRESS}: a canary is under way",
+    reverts=True,
+    edit_instead="the Rollout: its steps set the weights",
+)
+
+
+def _driver(driver: Driver) -> Owner:
+    what = "Rollout" if driver.tool == "argo-rollouts" else "Canary"
+    full = clean(f"{what} {driver.namespace}/{driver.name}")
     return Owner(
-        kind,
+        driver.tool,
         full,
         OwnerRole.DRIVER,
-        found_by=f"the {what} names this route",
+        found_by=f"the {what} names or selects this route",
         reverts=True,
         edit_instead=f"{full}: its steps set the weights",
     )

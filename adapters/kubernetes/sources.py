@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from adapters.kubernetes.api import Api
 from adapters.kubernetes.discovery import Discovery
 from adapters.kubernetes.owners import ARGO_SELF_HEAL_SECONDS, Reconciler, Sources
 from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.rollouts import Driver, Rollout, Route, driven_by
 from adapters.kubernetes.wire import Metadata
 from control.errors import ControlError
 
@@ -66,38 +68,6 @@ class _Routed(_Wire):
     name: str = ""
 
 
-class _GatewayPlugin(_Wire):
-    http_route: str = msgspec.field(default="", name="httpRoute")
-    http_routes: list[_Routed] | None = msgspec.field(default=None, name="httpRoutes")
-    namespace: str = ""
-
-
-class _TraefikRouting(_Wire):
-    weighted_traefik_service_name: str = ""
-
-
-class _Routing(_Wire):
-    plugins: dict[str, msgspec.Raw] | None = None
-    traefik: _TraefikRouting | None = None
-
-
-class _CanaryStrategy(_Wire):
-    traffic_routing: _Routing | None = None
-
-
-class _Strategy(_Wire):
-    canary: _CanaryStrategy | None = None
-
-
-class _RolloutSpec(_Wire):
-    strategy: _Strategy | None = None
-
-
-class _Rollout(_Wire):
-    metadata: Metadata
-    spec: _RolloutSpec = msgspec.field(default_factory=_RolloutSpec)
-
-
 class _CanaryService(_Wire):
     name: str = ""
 
@@ -118,14 +88,14 @@ async def read_sources(api: Api, discovery: Discovery) -> Sources:
         _listed(api, discovery, APPLICATIONS, _Application),
         _listed(api, discovery, KUSTOMIZATIONS, _Flux),
         _listed(api, discovery, HELM_RELEASES, _Flux),
-        _listed(api, discovery, ROLLOUTS, _Rollout),
+        _listed(api, discovery, ROLLOUTS, Rollout),
         _listed(api, discovery, CANARIES, _Canary),
     )
     return Sources(
         {key: value for one in applications for key, value in _application(one).items()},
         {_key(one.metadata): Reconciler(not one.spec.suspend, _seconds(one.spec.interval)) for one in kustomizations},
         {_key(one.metadata): _release(one) for one in releases},
-        {**_driven_by_canaries(canaries), **_driven_by_rollouts(rollouts)},
+        driven_by(rollouts, _driven_by_canaries(canaries)),
     )
 
 
@@ -161,39 +131,11 @@ def _seconds(interval: str) -> float | None:
     return sum(float(count) * _SECONDS[unit] for count, unit in found) if found else None
 
 
-def _driven_by_rollouts(rollouts: list[_Rollout]) -> dict[tuple[str, str, str], tuple[str, str]]:
-    driven = {}
-    for one in rollouts:
-        strategy = one.spec.strategy
-        routing = strategy.canary.traffic_routing if strategy and strategy.canary else None
-        if routing is None:
-            continue
-        by = ("argo-rollouts", one.metadata.name)
-        if routing.traefik is not None and routing.traefik.weighted_traefik_service_name:
-            name = routing.traefik.weighted_traefik_service_name
-            driven[("TraefikService", one.metadata.namespace, name)] = by
-        for raw in (routing.plugins or {}).values():
-            for namespace, name in _plugin_routes(raw, one.metadata.namespace):
-                driven[("HTTPRoute", namespace, name)] = by
-    return driven
-
-
-def _plugin_routes(raw: msgspec.Raw, namespace: str) -> list[tuple[str, str]]:
-    try:
-        plugin = msgspec.json.decode(raw, type=_GatewayPlugin)
-    except msgspec.DecodeError:
-        return []
-    names = [plugin.http_route] if plugin.http_route else []
-    names += [route.name for route in plugin.http_routes or []]
-    return [(plugin.namespace or namespace, name) for name in names]
-
-
-def _driven_by_canaries(canaries: list[_Canary]) -> dict[tuple[str, str, str], tuple[str, str]]:
-    driven: dict[tuple[str, str, str], tuple[str, str]] = {}
+def _driven_by_canaries(canaries: list[_Canary]) -> Iterator[tuple[Route, Driver]]:
     for one in canaries:
         service = one.spec.service.name if one.spec.service else ""
         apex = service or (one.spec.target_ref.name if one.spec.target_ref else "")
         if apex:
-            driven[("HTTPRoute", one.metadata.namespace, apex)] = ("flagger", one.metadata.name)
-            driven[("TraefikService", one.metadata.namespace, apex)] = ("flagger", one.metadata.name)
-    return driven
+            driver = Driver("flagger", one.metadata.namespace, one.metadata.name)
+            yield ("HTTPRoute", one.metadata.namespace, apex), driver
+            yield ("TraefikService", one.metadata.namespace, apex), driver

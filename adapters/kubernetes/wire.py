@@ -332,7 +332,7 @@ class EndpointConditions(_Wire):
 
 
 class Endpoint(_Wire):
-    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
+    conditions: EndpointConditions | None = None
 
 
 class EndpointSlice(_Wire):

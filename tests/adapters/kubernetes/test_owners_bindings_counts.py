@@ -20,6 +20,7 @@ from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.memory import MemoryApi, MemoryTransport
 from adapters.kubernetes.owners import NO_SOURCES, Reconciler, Sources, owners_of
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.rollouts import Driven, Driver
 from adapters.kubernetes.traefik_names import child_service, gateway_prefix, ingress_router
 from adapters.kubernetes.transport import Connection
 from adapters.kubernetes.wire import Gateway, Metadata, ParentRef
@@ -99,7 +100,8 @@ def test_a_controller_drives_and_marks_copied_from_it_do_not_count() -> None:
 
 
 def test_a_rollout_that_names_the_route_drives_it() -> None:
-    sources = Sources(driven={("HTTPRoute", "inference", "llama"): ("argo-rollouts", "canary")})
+    driver = Driver("argo-rollouts", "inference", "canary")
+    sources = Sources(driven=Driven({("HTTPRoute", "inference", "llama"): (driver,)}))
     (owner,) = owners_of(metadata(), ROUTE, sources)
     assert (owner.kind, owner.role, owner.name) == ("argo-rollouts", OwnerRole.DRIVER, "Rollout inference/canary")
 
