@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TypeVar
 
 from control.edit import Change, Value, split_field
@@ -82,6 +83,7 @@ def classify(changes: Sequence[Change], rows: Mapping[Ref, Row]) -> Found:
 
 
 FieldKey = tuple[Ref, str]
+_MOST_DIGITS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +129,19 @@ def reverse(change: Change, now: Value) -> Change:
 
 def show(value: Value) -> str:
     """A value for a message, exact."""
+    if isinstance(value, Fraction):
+        return decimal(value)
     return "not there" if value is None else str(value)
+
+
+def decimal(value: Fraction) -> str:
+    """A number without loss as a person reads it: `50`, `0.3333333333333333`; `1/3` where no decimals end."""
+    digits = 0
+    while digits < _MOST_DIGITS and (value * 10**digits).denominator != 1:
+        digits += 1
+    scaled = value * 10**digits
+    if scaled.denominator != 1:
+        return str(value)
+    whole, rest = divmod(abs(scaled.numerator), 10**digits)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{rest:0{digits}d}" if digits else f"{sign}{whole}"

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from adapters.serverless.owners import alias_owners
-from adapters.serverless.records import LATEST, Alias, Function, Place, Version
+from adapters.serverless.records import LATEST, Alias, Function, Place, Version, exact
 from control.edit import Change
 from control.errors import InvalidValue, NotFound
 from control.model import Grid, Health, Platform, Route, Semantics, Status, StatusState, Target
@@ -133,8 +133,9 @@ def edit(ref: Ref, function: Function, alias: Alias, changes: Sequence[Change]) 
     """The one call that makes `changes` true. Raises `InvalidValue` for what an alias cannot hold."""
     shares = _wanted(ref, alias, changes)
     live = {version: share for version, share in shares.items() if share > 0}
-    _check_shares(ref, live)
+    _check_total(ref, live)
     main = _main(alias, live)
+    _check_weight(ref, live, main)
     weights = tuple((version, share) for version, share in live.items() if version != main)
     if live != {version: share for version, share in alias.shares.items() if share > 0}:
         _check_versions(ref, function, live)
@@ -159,7 +160,7 @@ def _wanted(ref: Ref, alias: Alias, changes: Sequence[Change]) -> dict[str, Frac
     return shares
 
 
-def _check_shares(ref: Ref, live: Mapping[str, Fraction]) -> None:
+def _check_total(ref: Ref, live: Mapping[str, Fraction]) -> None:
     total = sum(live.values(), Fraction(0))
     if total != 1:
         raise InvalidValue(
@@ -172,16 +173,25 @@ def _check_shares(ref: Ref, live: Mapping[str, Fraction]) -> None:
             ref=str(ref),
             hint="set one of them to 0%",
         )
+
+
+def _check_weight(ref: Ref, live: Mapping[str, Fraction], main: str) -> None:
+    """Only the additional version's weight is sent; the main version has the rest."""
     for version, share in live.items():
-        scaled = share * DENOMINATOR
-        if scaled.denominator != 1:
-            low = Fraction(scaled.numerator // scaled.denominator, DENOMINATOR)
+        if version != main and not _held(share):
+            low = Fraction(int(share * DENOMINATOR), DENOMINATOR)
             high = low + Fraction(1, DENOMINATOR)
             raise InvalidValue(
                 f"version {clean(version)} cannot hold exactly {share}",
                 ref=str(ref),
                 hint=f"nearest: {percent(low)} or {percent(high)}",
             )
+
+
+def _held(share: Fraction) -> bool:
+    """Can the weight be sent so that it is read back as it is? Millionths can, and every double that AWS held before:
+    somebody else may have set `0.3333333333333333`, and taking our change back must restore it."""
+    return (share * DENOMINATOR).denominator == 1 or exact(float(share)) == share
 
 
 def percent(share: Fraction) -> str:
@@ -192,12 +202,14 @@ def percent(share: Fraction) -> str:
 
 def _main(alias: Alias, live: Mapping[str, Fraction]) -> str:
     """Which version is the main one: the present one while the same two share; else the older of the two, as in a
-    canary, so that taking a promotion back restores the same record."""
+    canary, so that taking a promotion back restores the same record. The other way round where only so the weight of
+    the additional one can be held."""
     if len(live) == 1:
         return next(iter(live))
-    if alias.version in live and set(live) == set(alias.shares):
-        return alias.version
-    return min(live, key=lambda version: (not version.isdigit(), int(version) if version.isdigit() else 0))
+    older = min(live, key=lambda version: (not version.isdigit(), int(version) if version.isdigit() else 0))
+    main = alias.version if alias.version in live and set(live) == set(alias.shares) else older
+    (extra,) = (version for version in live if version != main)
+    return extra if not _held(live[extra]) and _held(live[main]) else main
 
 
 def _check_versions(ref: Ref, function: Function, live: Mapping[str, Fraction]) -> None:

@@ -13,7 +13,6 @@ from control.model import Special
 from control.ref import Ref
 from control.textedit import refuse_others
 
-MILLIONTHS = 1_000_000
 RESERVED = "ReservedConcurrentExecutions"
 _OURS = ("FunctionVersion", "RoutingConfig")
 
@@ -69,4 +68,4 @@ def _node(text: str) -> dict[str, Any]:
 def _share(version: object, value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise InvalidValue(f"the weight of version {version} is a number from 0 to 1, not {json.dumps(value)}")
-    return Fraction(round(exact(value) * MILLIONTHS), MILLIONTHS)
+    return exact(value)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from control.expressions import format_amount, format_burst, format_number
+from control.fields import decimal
 from control.model import Limit, Route, TargetState
 from control.plan import HistoryItem, Plan, Proof, Result, Verdict
 from control.ports import Check, ProofState
@@ -191,7 +192,7 @@ def route(found: Route, inventory: Inventory) -> str:
         (
             letter,
             target.name,
-            UNKNOWN if target.weight is None else str(target.weight),
+            _told(target.weight),
             UNKNOWN if target.share is None else percent(target.share),
             UNKNOWN if seen is None or target.name not in seen.shares else percent(seen.shares[target.name]),
             target.state.value,
@@ -255,10 +256,13 @@ def plan(shown: Plan) -> str:
 
 
 def _change(ref: object, field: str, before: object, after: object) -> str:
-    def told(value: object) -> str:
-        return UNKNOWN if value is None else str(getattr(value, "value", value))
+    return f"{safe(str(ref))} {safe(field)}: {_told(before)} -> {_told(after)}"
 
-    return f"{safe(str(ref))} {safe(field)}: {told(before)} -> {told(after)}"
+
+def _told(value: object) -> str:
+    if isinstance(value, Fraction):
+        return decimal(value)
+    return UNKNOWN if value is None else str(getattr(value, "value", value))
 
 
 def _diff(line: str) -> str:

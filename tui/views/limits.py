@@ -8,7 +8,7 @@ from typing import Any
 
 from control.edit import LimitEdit
 from control.expressions import NOT_UNDERSTOOD
-from control.fields import burst_of
+from control.fields import burst_of, decimal
 from control.model import Effective, Interval, Limit, Measure, Special
 from control.ref import Ref
 from tui import figures
@@ -31,11 +31,7 @@ def per(window: Fraction | None) -> str:
 
 def exact(value: Fraction) -> str:
     """A number without loss: `50`, `0.5`, `1/3`."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    if not 10**6 % value.denominator:
-        return f"{float(value):g}"
-    return str(value)
+    return decimal(value)
 
 
 def amount_text(limit: Limit) -> str:

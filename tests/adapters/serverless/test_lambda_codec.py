@@ -6,14 +6,14 @@ import json
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.serverless import alias as alias_codec
-from adapters.serverless import concurrency, native
+from adapters.serverless import concurrency, edited_text, native
 from adapters.serverless.prepare import prepare
 from adapters.serverless.records import Account, Alias, Function, Place, Version, alias_from, exact
-from control.edit import Change
+from control.edit import Change, Share
 from control.errors import InvalidValue
 from control.model import Special, Strength
 from control.ref import Ref
@@ -74,11 +74,43 @@ def test_an_edit_and_its_undo_give_the_shares_back(before: dict[str, Fraction], 
         assert (undone.version, undone.weights) == (alias.version, alias.weights)
 
 
+doubles = st.floats(0, 1, exclude_min=True, exclude_max=True, allow_subnormal=False)
+
+
+@given(doubles, versions, versions, splits())
+@example(0.3333333333333333, "1", "2", {"2": Fraction(1)})
+@example(0.30000000000000004, "2", "1", {"2": Fraction(1)})
+@example(0.1 + 0.7, "3", "5", {"5": Fraction(1, 5), "3": Fraction(4, 5)})
+@example(1e-300, "1", "2", {"4": Fraction(1)})
+def test_a_weight_that_is_any_double_can_be_left_and_comes_back_exactly(
+    weight: float, main: str, extra: str, wanted: dict[str, Fraction]
+) -> None:
+    if main == extra:
+        return
+    record = {"Name": "live", "FunctionVersion": main, "RoutingConfig": {"AdditionalVersionWeights": {extra: weight}}}
+    alias = alias_from(record | {"RevisionId": "r1"})
+    away = alias_codec.edit(REF, function(alias), alias, changes(alias, wanted)).after
+    write = alias_codec.edit(REF, function(away), away, changes(away, alias.shares))
+    back = alias_from(json.loads(json.dumps({"Name": "live", **write.arguments()})))
+    assert {name: share for name, share in back.shares.items() if share} == alias.shares
+    if back.version == main:
+        assert write.arguments()["RoutingConfig"]["AdditionalVersionWeights"] == {extra: weight}
+
+
+@given(doubles)
+def test_a_text_with_any_double_that_is_left_alone_asks_for_nothing(weight: float) -> None:
+    alias = Alias("live", "1", (("2", exact(weight)),), "r1")
+    text = native.alias_json(alias)
+    assert edited_text.alias_edits(REF, text, text) == []
+    [edit] = edited_text.alias_edits(REF, text, native.alias_json(Alias("live", "1", (("2", Fraction(1, 5)),), "r1")))
+    assert dict(edit.shares) == {"1": Share(Fraction(4, 5)), "2": Share(Fraction(1, 5))}
+
+
 @given(st.fractions(min_value=0, max_value=1))
 def test_a_share_off_the_grid_is_refused_with_the_nearest_two(share: Fraction) -> None:
     alias = held({"1": Fraction(1)})
     wanted = changes(alias, {"1": 1 - share, "2": share})
-    if (share * alias_codec.DENOMINATOR).denominator == 1:
+    if (share * alias_codec.DENOMINATOR).denominator == 1 or exact(float(share)) == share:
         alias_codec.edit(REF, function(alias), alias, wanted)
         return
     with pytest.raises(InvalidValue) as caught:
