@@ -177,15 +177,16 @@ def _check_total(ref: Ref, live: Mapping[str, Fraction]) -> None:
 
 def _check_weight(ref: Ref, live: Mapping[str, Fraction], main: str) -> None:
     """Only the additional version's weight is sent; the main version has the rest."""
-    for version, share in live.items():
-        if version != main and not _held(share):
-            low = Fraction(int(share * DENOMINATOR), DENOMINATOR)
-            high = low + Fraction(1, DENOMINATOR)
-            raise InvalidValue(
-                f"version {clean(version)} cannot hold exactly {share}",
-                ref=str(ref),
-                hint=f"nearest: {percent(low)} or {percent(high)}",
-            )
+    if all(_held(share) for version, share in live.items() if version != main):
+        return
+    version, share = next((version, share) for version, share in live.items() if not _held(share))
+    low = Fraction(int(share * DENOMINATOR), DENOMINATOR)
+    high = low + Fraction(1, DENOMINATOR)
+    raise InvalidValue(
+        f"version {clean(version)} cannot hold exactly {share}",
+        ref=str(ref),
+        hint=f"nearest: {percent(low)} or {percent(high)}",
+    )
 
 
 def _held(share: Fraction) -> bool:

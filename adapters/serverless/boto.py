@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.serverless import guard
-from adapters.serverless.cloud import NotOffered
-from adapters.serverless.failures import from_botocore
+from adapters.serverless.cloud import NotOffered, ServiceError
+from adapters.serverless.failures import THROTTLES, from_botocore
 from adapters.serverless.operations import READS, WRITES, Operation
 from adapters.serverless.pace import Pace
 from adapters.serverless.workers import Workers
 from control.deckfile import AwsConfig
 from control.errors import AuthError, Unreachable
+from control.text import clean
 
 THREADS = 16
 CALL_SECONDS = 12.0
@@ -86,6 +88,8 @@ class BotoCloud:
         self._clients: dict[str, Any] = {}
         self._slow = Pace(rate, burst=max(1, int(rate * 2)))
         self._fast = Pace(rate * 6, burst=max(1, int(rate * 6)))
+        self._throttled: tuple[float, str] = (0.0, "")
+        """When AWS last said that it is asked too often, and how."""
 
     async def call(self, service: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As `cloud.Cloud.call`; ends within `CALL_SECONDS` (a write: its own read timeout)."""
@@ -93,12 +97,28 @@ class BotoCloud:
             raise NotOffered(f"the deck file names endpoints and none for {service}")
         if service == "lambda" and self._purpose == "read":
             await (self._fast if operation in FAST_OPERATIONS else self._slow).wait()
+        started = time.monotonic()
         seconds = CALL_SECONDS if self._purpose == "read" else WRITE_READ_SECONDS + CONNECT_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 return await self._workers.run(lambda: self._do(service, operation, arguments))
         except TimeoutError:
+            code = self.throttled(started)
+            if code:  # what it waited for were its own pauses between tries
+                raise ServiceError(service, operation, code, "every try was refused", 429) from None
             raise Unreachable(f"no answer from AWS {service} in {self._where} within {seconds:.0f} s") from None
+
+    def throttled(self, since: float) -> str:
+        """As `cloud.Cloud.throttled`."""
+        at, code = self._throttled
+        return code if at >= since else ""
+
+    def _see_answer(self, response: Any = None, **unused: object) -> None:
+        """A hook of botocore's, after each try: notes refusals that its own further tries would hide."""
+        parsed = response[1] if isinstance(response, tuple) else None
+        code = str(((parsed or {}).get("Error") or {}).get("Code") or "")
+        if code in THROTTLES:
+            self._throttled = (time.monotonic(), clean(code, 200))
 
     async def close(self) -> None:
         """End the threads and close the connections. Idempotent."""
@@ -151,9 +171,11 @@ class BotoCloud:
             retries=retries,  # type: ignore[arg-type]
             user_agent_extra="trafficdeck",
         )
-        return session.client(
+        client = session.client(
             service, region_name=self._config.region, endpoint_url=self._config.endpoints.get(service), config=config
         )
+        client.meta.events.register("needs-retry", self._see_answer)
+        return client
 
     def _session(self) -> Any:
         key = (self._session_name(), self._purpose)

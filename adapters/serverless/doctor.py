@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from fnmatch import fnmatchcase
 
 from adapters.serverless import fetch
 from adapters.serverless.cloud import Cloud, NotOffered, ServiceError
@@ -61,8 +62,10 @@ async def _functions(cloud: Cloud, config: AwsConfig) -> Check:
     except ControlError as error:
         return Check("functions", "fail", error.message, error.hint or "")
     globs = ", ".join(config.functions)
-    if not names:
-        return Check("functions", "warn", f"no function in {config.region} matches {globs}", "check 'functions'")
+    idle = [glob for glob in config.functions if not any(fnmatchcase(name, glob) for name in names)]
+    if idle:
+        told = f"no function in {config.region} matches {', '.join(idle)}"
+        return Check("functions", "warn", told, "correct 'functions' in the deck file")
     return Check("functions", "ok", f"{len(names)} in {config.region} match {globs}")
 
 

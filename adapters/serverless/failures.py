@@ -14,6 +14,20 @@ _CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "NoAu
 _EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
+THROTTLES = frozenset(
+    {
+        "TooManyRequestsException",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "SlowDown",
+    }
+)
+"""How AWS says that it is asked too often."""
 _UNSENT = frozenset({"ProfileNotFound", "ConfigParseError", "ConfigNotFound", "InvalidConfigError"})
 
 
@@ -86,6 +100,11 @@ def read_failure(error: ServiceError, what: str) -> ControlError:
         return Forbidden(f"{what} may not be read: {error.message or error.code}", hint=_right(error))
     if error.code == "ResourceNotFoundException":
         return NotFound(f"{what} does not exist")
+    if error.code in THROTTLES:
+        return PlatformError(
+            f"{what} could not be read: AWS throttles it ({error.reason or error.code})",
+            hint="others use the same quota of the account: read again later",
+        )
     if error.status >= 500:
         return Unreachable(f"AWS answered {error.status} to {error.service}:{error.operation} for {what}")
     return PlatformError(f"{what} could not be read: {error.code}: {error.message}")
@@ -103,7 +122,7 @@ def write_failure(error: ServiceError, ref: str) -> ControlError:
         return NotFound(f"{ref}: AWS says it does not exist: {error.message}", ref=ref)
     if error.code in ("InvalidParameterValueException", "ValidationException"):
         return InvalidValue(f"AWS refused the value for {ref}: {error.message}", ref=ref)
-    if error.code in ("TooManyRequestsException", "ThrottlingException"):
+    if error.code in THROTTLES:
         return PlatformError(
             f"AWS throttled the write to {ref} ({error.reason or error.code}); nothing was written",
             ref=ref,

@@ -22,6 +22,7 @@ from adapters.serverless.records import (
     version_from,
 )
 from control.errors import ControlError
+from control.model import Missing
 from control.text import clean
 
 RUNNING = ("Created", "Queued", "InProgress", "Baking", "Ready")
@@ -58,6 +59,16 @@ async def function_names(cloud: Cloud, globs: Sequence[str], region: str) -> lis
         async for item in pages(cloud, "ListFunctions", {}, "Functions", f"the functions of {region}")
     ]
     return sorted(name for name in names if any(fnmatchcase(name, glob) for glob in globs))
+
+
+def absent(names: Sequence[str], globs: Sequence[str], region: str) -> tuple[Missing, ...]:
+    """The functions that the deck file names, each by its whole name, and that are not there."""
+    named = [glob for glob in globs if not any(character in glob for character in "*?[")]
+    return tuple(
+        Missing(f"function {clean(name)}", f"there is none of this name in {clean(region)}")
+        for name in dict.fromkeys(named)
+        if name not in names
+    )
 
 
 async def function(cloud: Cloud, name: str) -> Function:

@@ -263,6 +263,10 @@ class MemoryCloud:
             raise Unreachable(f"no answer from AWS {service} in {self.aws.region}: {self.aws.unreachable}")
         return self.aws.call(service, operation, arguments)
 
+    def throttled(self, since: float) -> str:
+        """As the seam says: nobody is throttled in memory."""
+        return ""
+
     async def close(self) -> None:
         """Nothing to close."""
 

@@ -51,11 +51,12 @@ class LambdaReader:
         """As the port says. Sweeps at the paced rate; what was not reached in time keeps its old age."""
         until = asyncio.get_running_loop().time() + self._read_seconds
         names = await fetch.function_names(self.cloud, self._aws.functions, self._aws.region)
-        place, self._identity, (functions, reach) = await asyncio.gather(
+        place, self._identity, (functions, missing) = await asyncio.gather(
             self._look_around(), self._who(), self._sweep.run(names, until)
         )
         self._place = place
-        return self._snapshot(functions, reach if reach.why else self._reach(place))
+        absent = fetch.absent(names, self._aws.functions, self._aws.region)
+        return replace(self._snapshot(functions, self._reach(place)), missing=(*absent, *missing))
 
     async def read_object(self, object: str) -> Snapshot:
         """As the port says; `object` is an alias or a reservation."""

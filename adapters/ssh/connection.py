@@ -63,6 +63,7 @@ class Connection:
         self._lock = threading.Lock()
         self._transport: Transport | None = None
         self._shells: dict[bool, Shell] = {}
+        self._opening = {False: threading.Lock(), True: threading.Lock()}
         self._execs = threading.BoundedSemaphore(_EXECS)
         self._narrow = False
         """The server opens fewer sessions than we would have (`MaxSessions`): then one at a time does everything."""
@@ -89,20 +90,25 @@ class Connection:
 
         def run() -> Done:
             while True:
-                with self._lock:
-                    transport = self._connected()
-                    shell = self._shells.get(root)
-                if shell is None or shell.broken:
-                    session = self._session(transport, timeout)
-                    with self._lock:
-                        shell = self._shells[root] = Shell(session, self._name, root)
                 try:
-                    return shell.run(script, timeout)
+                    return self._open_shell(timeout, root).run(script, timeout)
                 except ShellClosed:
                     continue  # it made room for another session before it began
 
         with self._told():
             return self._in_turn(run, timeout)
+
+    def _open_shell(self, timeout: float, root: bool) -> Shell:
+        """The shell that stays open, made by one thread for all."""
+        with self._opening[root]:
+            with self._lock:
+                transport = self._connected()
+                shell = self._shells.get(root)
+            if shell is None or shell.broken:
+                session = self._session(transport, timeout)
+                with self._lock:
+                    shell = self._shells[root] = Shell(session, self._name, root)
+            return shell
 
     def execute(self, script: str, data: bytes, timeout: float, root: bool = False) -> Done:
         """Run a script in a session of its own, with `data` on its standard input."""

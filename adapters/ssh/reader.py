@@ -84,7 +84,7 @@ class SshReader:
             routes=tuple(route for state in found.states for route in state.routes),
             limits=tuple(limit for state in found.states for limit in state.limits),
             outside=tuple(found.outside),
-            missing=tuple(_missing(found)),
+            missing=tuple(dict.fromkeys(_missing(found))),
             read_at=min((state.facts.read_at for state in found.states), default=time.time()),
         )
         return with_group_rows(snapshot, self.config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -122,12 +123,16 @@ class Proxy:
     """Stands before an emulator: keeps a log of (method, path) and, on demand, misbehaves.
 
     `mode`: "" passes on; "throttle" answers 429 as Lambda's control plane does; "applied_500" passes on and then
-    answers 500; "hang" answers nothing for a minute.
+    answers 500; "hang" answers nothing for a minute; "answer" gives `answer`.
+    `only`: it misbehaves where the path holds this.
     """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
         self.mode = ""
+        self.only = ""
+        self.answer: tuple[int, str, str] = (400, "", "")
+        """For the mode "answer": status, code and message of an error."""
         self.log: list[tuple[str, str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -156,13 +161,18 @@ class Proxy:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 signed = self.headers.get("Authorization") or ""
                 proxy.log.append((self.command, self.path, signed.partition("Credential=")[2].partition("/")[0]))
-                if proxy.mode == "hang":
+                mode = proxy.mode if proxy.only in self.path else ""
+                if mode == "answer":
+                    status, code, message = proxy.answer
+                    text = json.dumps({"Type": "User", "message": message}).encode()
+                    return self.reply(status, text, {"x-amzn-ErrorType": code})
+                if mode == "hang":
                     proxy.released.wait(60)
-                if proxy.mode == "throttle":
+                if mode == "throttle":
                     text = b'{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}'
                     return self.reply(429, text, {"x-amzn-ErrorType": "TooManyRequestsException"})
                 status, headers, answer = self.pass_on(body)
-                if proxy.mode == "applied_500" and self.command not in ("GET", "HEAD"):
+                if mode == "applied_500" and self.command not in ("GET", "HEAD"):
                     text = b'{"Type":"Service","message":"internal"}'
                     return self.reply(500, text, {"x-amzn-ErrorType": "ServiceException"})
                 return self.reply(status, answer, headers)

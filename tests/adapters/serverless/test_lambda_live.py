@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from fractions import Fraction
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 from lambda_helpers import REGION, Proxy, client, environment, make_function, opened
 
-from control.edit import Change
+from control.edit import Change, Share, SharesEdit
 from control.errors import InvalidValue, NotFound, PlatformError, Stale, Unreachable
 from control.model import AccessState, ReachState, Special
 from control.ports import ProofState
 from control.ref import Ref
+from control.shareedits import resolve_shares
 
 _serial = iter(range(10_000))
 
@@ -269,12 +271,80 @@ async def test_a_sweep_that_does_not_fit_says_so_and_goes_on(ministack: str, adm
     reader._read_seconds = 2.0
     reader.cloud._slow._rate, reader.cloud._slow._burst = 5.0, 2  # type: ignore[attr-defined]
     first = await reader.read()
-    assert first.environment.reach.state is ReachState.DEGRADED
     assert 0 < len(first.limits) < 12
+    read = {limit.name for limit in first.limits}
+    late = {f"function sweep-{number:02}" for number in range(12)} - {f"function {name}" for name in read}
+    assert {one.what for one in first.missing} == late
+    assert {one.why for one in first.missing} == {"not read yet, at the pace that AWS allows"}
     reader._read_seconds = 10.0
     reader.cloud._slow._rate = 1000.0  # type: ignore[attr-defined]
-    assert len((await reader.read()).limits) == 12
+    second = await reader.read()
+    assert (len(second.limits), second.missing) == (12, ())
     await reader.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((403, "AccessDeniedException", "not for you"), "may not be read: not for you (the identity needs lambda:"),
+        ((429, "TooManyRequestsException", "Rate exceeded"), "AWS throttles"),
+        ((400, "InvalidParameterValueException", "odd"), "could not be read: InvalidParameterValueException: odd"),
+    ],
+)
+@pytest.mark.parametrize("at", ["functions/partly-1", "functions/partly-1/aliases"])
+async def test_a_function_that_cannot_be_read_is_named_and_the_others_are_listed(
+    proxy: Proxy, admin: Any, answer: tuple[int, str, str], why: str, at: str
+) -> None:
+    for number in range(3):
+        with contextlib.suppress(admin.exceptions.ResourceConflictException):
+            make_function(admin, f"partly-{number}", versions=0)
+    reader, _ = await opened(environment(proxy.url, "partly-?", "partly-gone"))
+    reader._read_seconds = 4.0
+    proxy.mode, proxy.only, proxy.answer = "answer", at, answer
+    first = await reader.read()
+    assert [limit.name for limit in first.limits] == ["partly-0", "partly-2"]
+    absent, refused = first.missing
+    assert str(absent) == f"function partly-gone: there is none of this name in {REGION}"
+    assert refused.what == "function partly-1"
+    assert why in refused.why
+    proxy.mode = ""
+    assert [one.what for one in (await reader.read()).missing] == ["function partly-gone"]
+    proxy.mode = "answer"
+    again = await reader.read()
+    assert len(again.limits) == 3, "what was read before is kept, with its age"
+    assert "function partly-1" in [one.what for one in again.missing] or why == "AWS throttles"
+    await reader.close()
+
+
+async def test_an_account_that_is_throttled_names_every_function(proxy: Proxy, admin: Any, function: str) -> None:
+    reader, _ = await opened(environment(proxy.url, function))
+    reader._read_seconds = 3.0
+    proxy.mode, proxy.only = "throttle", f"functions/{function}"
+    snapshot = await reader.read()
+    assert snapshot.limits == ()
+    assert [one.what for one in snapshot.missing] == [f"function {function}"]
+    assert "AWS throttles" in snapshot.missing[0].why
+    await reader.close()
+
+
+async def test_a_weight_off_the_grid_is_left_and_comes_back(ministack: str, admin: Any, function: str) -> None:
+    admin.update_alias(
+        FunctionName=function, Name="live", RoutingConfig={"AdditionalVersionWeights": {"2": 0.3333333333333333}}
+    )
+    reader, writer = await opened(environment(ministack, function))
+    [route] = (await reader.read()).routes
+    back = {target.name: target.share for target in route.targets}
+    away = resolve_shares(route, SharesEdit(route.ref, (("1", Share(Fraction(4, 5))), ("2", Share(Fraction(1, 5))))))
+    (step,) = await reader.prepare(away)
+    await writer.write(step)
+    (undo,) = await reader.prepare([Change(c.ref, c.field, c.after, c.before) for c in away])
+    assert {target.name: target.share for target in undo.routes_after[0].targets} == back
+    await writer.write(undo)
+    held = admin.get_alias(FunctionName=function, Name="live")
+    assert held["RoutingConfig"]["AdditionalVersionWeights"] == {"2": 0.3333333333333333}
+    assert (await reader.loaded(undo)).state is ProofState.YES
+    await reader.close()
+    await writer.close()
 
 
 async def test_a_reference_to_nothing(ministack: str, function: str) -> None:
