@@ -40,6 +40,7 @@ _COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
 }
 _NUMBER = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(%|s|m|h)?")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+_PLACES = frozenset({"env", "platform"})
 _COLUMN = re.compile(r"([A-Za-z0-9_-]+):(.*)", re.DOTALL)
 
 
@@ -53,9 +54,16 @@ class Filter:
     doubtful: tuple[str, ...] = ()
     """Words like `llama:live`: a name with a colon, or a column that does not exist; only the rows can tell."""
     search: Search = searched
+    places: tuple[Test, ...] = ()
+    """Those of `tests` that an environment passes or fails as a whole: its name, platform and labels."""
 
     def __call__(self, row: Row, inventory: Inventory) -> bool:
         return all(test(row, inventory) for test in self.tests)
+
+    def concerns(self, environment: str, inventory: Inventory) -> bool:
+        """Whether rows of an environment can pass: what it lacks then is lacking from the list."""
+        view = inventory.environments.get(environment)
+        return view is None or all(test(view, inventory) for test in self.places)
 
     def check(self, inventory: Inventory, what: str = "") -> None:
         """Raise `UsageError` for a column that does not exist, or that no row of the list `what` has."""
@@ -84,6 +92,7 @@ def parse_filter(words: Sequence[str], search: Search = searched) -> Filter:
     tests: list[Test] = []
     columns: list[str] = []
     doubtful: list[str] = []
+    places: list[Test] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -91,6 +100,7 @@ def parse_filter(words: Sequence[str], search: Search = searched) -> Filter:
             if not rest:
                 raise UsageError("'-l' needs a label", hint="write -l KEY=VALUE")
             tests.append(_label(rest.pop(0)))
+            places.append(tests[-1])
         elif word:
             tests.append(_word(word, search))
             match = _COLUMN.fullmatch(word.lstrip("!"))
@@ -98,7 +108,9 @@ def parse_filter(words: Sequence[str], search: Search = searched) -> Filter:
                 name = _named(match[1])
                 known = name in NUMBERS or name in TEXTS
                 (columns if known else doubtful).append(name if known else word.lstrip("!"))
-    return Filter(tuple(tests), tuple(columns), tuple(doubtful), search)
+                if name in _PLACES:
+                    places.append(tests[-1])
+    return Filter(tuple(tests), tuple(columns), tuple(doubtful), search, tuple(places))
 
 
 def _named(name: str) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 from control.changelog import PAGE
 from control.errors import ControlError, NotFound, Unreachable, UsageError
 from control.fields import flattened
-from control.filters import parse_filter
+from control.filters import Filter, parse_filter
 from control.model import Limit, ReachState, Route
 from control.plane import ControlPlane
 from control.planshapes import history_to_json, result_to_json
@@ -46,13 +47,21 @@ async def get(plane: ControlPlane, options: Options) -> int:
     found: list[Any] = [
         row for row in getattr(inventory, options.what).values() if wanted is None or wanted(row, inventory)
     ]
-    emit(_list(found, inventory, options.what), options.output, lambda: _table(found, inventory, options.what))
-    for one in inventory.unreached:
+    asked = inventory if wanted is None else _asked_for(inventory, wanted)
+    emit(_list(found, asked, options.what), options.output, lambda: _table(found, inventory, options.what))
+    for one in asked.unreached:
         say(f"{one.environment} could not be read: {one.why}")
-    for one in inventory.missing:
+    for one in asked.missing:
         say(f"{one.environment} lacks {one.why}")
-    _tell_degraded(inventory)
-    return INCOMPLETE if inventory.lacking else 0
+    _tell_degraded(asked)
+    return INCOMPLETE if asked.lacking else 0
+
+
+def _asked_for(inventory: Inventory, wanted: Filter) -> Inventory:
+    """Without what environments lack of which the filter lets no row through."""
+    unreached = tuple(one for one in inventory.unreached if wanted.concerns(one.environment, inventory))
+    missing = tuple(one for one in inventory.missing if wanted.concerns(one.environment, inventory))
+    return replace(inventory, unreached=unreached, missing=missing)
 
 
 def _tell_degraded(inventory: Inventory) -> None:

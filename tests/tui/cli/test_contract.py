@@ -51,8 +51,11 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_a_list_over_all_platforms(cli: Cli) -> None:
-    document = cli.json("list", "get", "routes")
+    document = cli.json("list", "get", "routes", code=4)
     assert {item["platform"] for item in document["items"]} == {"kubernetes", "ssh", "serverless"}
+    [lacking] = document["unreachable"]
+    assert lacking["environment"] == "gpu-us"
+    assert lacking["why"].startswith("host gpu-us-2: ")
     assert document["age_seconds"] > 0
 
 
@@ -69,10 +72,20 @@ def test_a_list_that_lacks_an_environment_exits_4_and_names_it(cli: Cli, tmp_pat
 
 
 def test_filters_and_labels_narrow_a_list(cli: Cli) -> None:
-    found = cli.json("list", "get", "routes", "kind:LambdaAlias", "-l", "tier=production")["items"]
+    found = cli.json("list", "get", "routes", "kind:LambdaAlias", "-l", "tier=production", "platform:serverless")[
+        "items"
+    ]
     assert found
     assert {item["kind"] for item in found} == {"LambdaAlias"}
-    assert cli.json("list", "get", "routes", "no-such-thing")["items"] == []
+    assert cli.json("list", "get", "routes", "no-such-thing", code=4)["items"] == []
+
+
+def test_what_an_environment_lacks_counts_for_lists_that_it_can_be_in(cli: Cli) -> None:
+    for words in (("env:lab",), ("platform:serverless",), ("!env:gpu-us",), ("-l", "region=eu-west-1")):
+        assert cli.json("list", "get", "routes", *words)["unreachable"] == [], words
+    for words in (("env:gpu",), ("platform:ssh",), ("!env:lab",), ("llama",), ()):
+        [lacking] = cli.json("list", "get", "routes", *words, code=4)["unreachable"]
+        assert lacking["environment"] == "gpu-us", words
 
 
 @pytest.mark.parametrize("words", [("get", "routes"), ("get", "limits"), ("get", "environments"), ("get", "services")])
@@ -81,7 +94,9 @@ def test_a_column_that_does_not_exist_is_an_error_with_those_that_do(cli: Cli, w
     assert "there is no column 'team'" in cli.err and "name, env, kind" in cli.err and not cli.out
     assert cli("set", "limit", "--all", "5xx:>1", "rate=5/s") == 1
     assert "limits have no column '5xx'" in cli.err
-    assert [row["name"] for row in cli.json("list", "get", "routes", "llama-chat:dev")["items"]] == ["llama-chat:dev"]
+    assert [row["name"] for row in cli.json("list", "get", "routes", "llama-chat:dev", code=4)["items"]] == [
+        "llama-chat:dev"
+    ]
 
 
 def test_a_group_is_one_row_with_its_members(cli: Cli) -> None:
