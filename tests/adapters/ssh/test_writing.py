@@ -313,7 +313,7 @@ async def test_sudo_reads_what_only_root_may(host: Host, tmp_path: Path) -> None
         plain = _open(host, tmp_path / "plain", USER)
         snapshot = await plain.reader.read()
         assert not any(route.ref.name == "llama" for route in snapshot.routes)
-        assert [str(one) for one in snapshot.missing] == [f"web-1: {FILE}: not readable for this user"]
+        assert [str(one) for one in snapshot.missing] == [f"{FILE} on web-1: not readable for this user"]
         await plain.reader.close()
     finally:
         inside.chmod(0o644)
@@ -408,7 +408,7 @@ async def test_a_file_that_does_not_parse_is_told_and_costs_only_its_proxy(deck:
     try:
         snapshot = await deck.reader.read()
         [missing] = snapshot.missing
-        assert missing.what == "host web-1 nginx"
+        assert missing.what == "web-1 nginx"
         assert "models.conf" in missing.why
         assert "\x1b" not in missing.why
         assert [route.kind for route in snapshot.routes] == ["HAProxyBackend"]

@@ -55,7 +55,7 @@ def test_a_list_over_all_platforms(cli: Cli) -> None:
     assert {item["platform"] for item in document["items"]} == {"kubernetes", "ssh", "serverless"}
     [lacking] = document["unreachable"]
     assert lacking["environment"] == "gpu-us"
-    assert lacking["why"].startswith("host gpu-us-2: ")
+    assert lacking["why"].startswith("gpu-us-2: ")
     assert document["age_seconds"] > 0
 
 
