@@ -70,6 +70,8 @@ class Plan:
     """Lines on D* of the services touched, before and after."""
     reason: str = ""
     """Why, as given when the plan was made or saved."""
+    overrides: tuple[str, ...] = ()
+    """The guards that were overridden when it was made. Who applies it must override them again."""
 
 
 class ResultOutcome(StrEnum):

@@ -18,7 +18,7 @@ from control.changelog import PAGE, ChangeLog, Kept, Recorded, refused
 from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.edit import Change, Edit
 from control.errors import ControlError, NotFound, ReadOnly
-from control.fields import FieldKey, UndoField, three_ways
+from control.fields import FieldKey, UndoField, flattened, three_ways
 from control.inventory import find_row
 from control.journal import Journal
 from control.keeping import Keeper
@@ -30,6 +30,7 @@ from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
 from control.ports import Check, NativeText, Prepared, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
+from control.savedplans import check_same, check_start, check_undo, wishes
 from control.undo import changes_back, check_undoable, steps_to_undo
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from control.watching import watch
@@ -200,6 +201,27 @@ class ControlPlane:
         changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._log.remembered_weight)
         prepared = await self._prepare(changes)
         return await asyncio.to_thread(make_plan, prepared, situation, options)
+
+    async def replan(self, saved: Plan, overrides: Sequence[str] = ()) -> Plan:
+        """What a saved plan comes to now: its wishes planned anew, effective limits and guards with them. Raises
+        `savedplans.StalePlan` where that is not what was saved; guards that refuse are in the plan."""
+        check_overrides(overrides)
+        changes = wishes(saved)
+        names = list(dict.fromkeys(change.ref.environment for change in changes))
+        await self._ensure_read(names)
+        await self._read_beside(names)
+        rows = [find_row(self.inventory, change.ref) for change in changes]
+        objects = [(row.environment, row.object) for row in rows if row is not None]
+        situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))))
+        inventory = situation.inventory
+        check_start(saved, flattened((*inventory.routes.values(), *inventory.limits.values())))
+        if saved.undo_of is not None:
+            recorded = await asyncio.to_thread(self._log.get, saved.undo_of)
+            check_undoable(recorded)
+            check_undo(saved, recorded)
+        prepared = await self._prepare(changes)
+        options = PlanOptions(saved.on_failure, tuple(overrides), saved.reason)
+        return check_same(saved, await asyncio.to_thread(make_plan, prepared, situation, options, saved.undo_of))
 
     async def undo_plan(self, change: str | None = None, foreign_too: Collection[FieldKey] = ()) -> Plan:
         """The plan that takes a change back (the caller's own last one by default), field by field.

@@ -183,6 +183,7 @@ def make_plan(
         undo_of=undo_of,
         headroom=_headroom(prepared, situation, ahead),
         reason=options.reason,
+        overrides=tuple(sorted(set(options.overrides))),
     )
     return seal(plan)
 

@@ -231,6 +231,7 @@ def _content(plan: Plan) -> Json:
         "undo_of": plan.undo_of,
         "steps": [step_to_json(step) for step in plan.steps],
         "headroom": list(plan.headroom),
+        "overrides": list(plan.overrides),
         "verdict": plan.verdict.value,
     }
 
@@ -275,6 +276,7 @@ def plan_from_json(document: Any) -> Plan:
             undo_of=document["undo_of"],
             headroom=tuple(map(str, document["headroom"])),
             reason=str(document["reason"]),
+            overrides=tuple(map(str, document.get("overrides", ()))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"the plan has parts that cannot be read: {clean(str(error))}", hint="plan anew") from None

@@ -249,6 +249,7 @@ def _plan() -> Schema:
         steps=_list(step),
         headroom=_TEXTS,
         verdict=_one_of(Verdict),
+        overrides=_list(_TEXT),
     )
 
 

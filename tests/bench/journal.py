@@ -17,7 +17,7 @@ from tests.bench.terminal import Terminal
 FEW, MANY, RUNS = 200, 200_000, 5
 GOAL = 1.3
 IDLE_SECONDS = 20.0
-ROUTE, WISH = "fn-lab/LambdaAlias/eu-central-1/vision-caption:dev", "6=60%"
+ROUTE, WISH = "fn-lab/LambdaAlias/eu-central-1/vision-caption:dev", ("5=40%", "6=60%")
 PROGRAM_ON_DEMO = (str(PROGRAM), "--deck", "demo:")
 METHOD = (
     f"The demo fleet with a journal of {FEW} changes (the left column) and of {MANY:,} (the right one), in turn in one "
@@ -28,7 +28,7 @@ COMMANDS: Sequence[tuple[str, Sequence[str]]] = (
     ("get environments", ("get", "environments")),
     ("history", ("history", "-o", "json")),
     ("oncall", ("oncall", "-o", "json")),
-    ("a plan", ("set", "shares", ROUTE, WISH)),
+    ("a plan", ("set", "shares", ROUTE, *WISH)),
     ("the plan of an undo", ("undo",)),
     ("resolve", ("resolve",)),
     ("doctor", ("doctor", "-o", "json")),
@@ -42,7 +42,7 @@ def run(context: Context) -> Section:
     first = [_run(("get", "environments"), env) for env in states]
     section.rows.append(Row("the first command, which makes the index", *map(milliseconds, first), "", "", None))
     for env in states:
-        _run(("set", "shares", ROUTE, WISH, "--apply", "--reason", "to have one to undo"), env)
+        _run(("set", "shares", ROUTE, *WISH, "--apply", "--reason", "to have one to undo"), env)
     section.rows += [_compared(what, words, states) for what, words in COMMANDS]
     section.rows += _screen(states)
     whole = [_run(("journal", "verify"), env) for env in states]

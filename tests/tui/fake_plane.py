@@ -67,6 +67,7 @@ from control.plan import (
 )  # fmt: skip
 from control.ports import NativeText, ProofPart, ProofState
 from control.ref import Ref
+from control.savedplans import check_same
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from tui.session import Session
 
@@ -239,6 +240,13 @@ class FakePlane:
             for step in self._item(change).steps
             for c in step.changes
         ]
+
+    async def replan(self, saved: Plan, overrides: Sequence[str] = ()) -> Plan:
+        from tui.cli.changing import edits_of
+
+        edits = edits_of([change for step in saved.steps for change in step.changes])
+        fresh = await self.plan(edits, PlanOptions(overrides=tuple(overrides), reason=saved.reason))
+        return check_same(saved, fresh)
 
     async def undo_plan(self, change: str | None = None, foreign_too: Collection[FieldKey] = ()) -> Plan:
         item = self._item(change)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import fake_plane
 from driver import guard_time, pick, ready, screen_text, type_text, until
@@ -12,8 +13,11 @@ from textual import events
 
 from control.edit import LimitEdit, SharesEdit
 from control.model import Grid
+from control.plan import GuardResult, Verdict
+from control.planshapes import seal
 from control.ref import Ref
 from tui.deck_app import DeckApp
+from tui.planfiles import write_plan
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
 GATEWAY = Ref("prod-eu", "HTTPRoute", "inference", "llm-gw")
@@ -230,6 +234,24 @@ async def test_a_plan_goes_through_a_file(make_app: Make, tmp_path: object) -> N
         await pilot.press("y")
         await until(pilot, app, "waiting for traffic")
         assert plane.inventory.routes[CHAT].targets[0].weight == 60
+
+
+async def test_the_screen_shows_what_will_be_sent_and_not_what_the_file_says(make_app: Make, tmp_path: Path) -> None:
+    app, plane = make_app()
+    plan = await plane.plan([SharesEdit(CHAT, (("chat-v2-v1", 60), ("chat-v2-v2", 40)))])
+    told = (GuardResult("zero_sum", Verdict.OK, "reviewed by everybody"),)
+    ours = replace(plan.steps[0], guards=told)
+    write_plan(tmp_path / "guards.json", seal(replace(plan, steps=(ours,), verdict=Verdict.OK)))
+    write_plan(tmp_path / "diff.json", seal(replace(plan, steps=(replace(ours, diff="harmless"),))))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await ready(pilot, app)
+        await type_text(pilot, f":open {tmp_path}/guards.json")
+        await pilot.press("enter")
+        assert "reviewed by everybody" not in await until(pilot, app, "y applies")
+        await pilot.press("n")
+        await type_text(pilot, f":open {tmp_path}/diff.json")
+        await pilot.press("enter")
+        assert "y applies" not in await until(pilot, app, "diff is not what would be written")
 
 
 async def test_quitting_with_staged_edits_asks_and_ctrl_c_never_quits(make_app: Make) -> None:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from control.changelog import refused
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit, split_field
 from control.errors import ControlError, ErrorKind, NotFound, Stale, UsageError
 from control.expressions import parse_limit, parse_shares, parse_states
 from control.filters import parse_filter
 from control.model import TargetState
 from control.options import ApplyOptions, PlanOptions
-from control.plan import OnFailure, Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult
+from control.plan import OnFailure, Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult, Verdict
 from control.plane import ControlPlane
-from control.planshapes import plan_to_json, read_plan, result_to_json
+from control.planshapes import plan_to_json, result_to_json
 from control.ports import ProofState
 from control.ref import Ref
+from control.savedplans import StalePlan
 from tui.cli import tables
 from tui.cli.arguments import Options
-from tui.cli.emit import emit, exit_code, say
+from tui.cli.emit import REFUSED, emit, exit_code, say
 from tui.cli.stopping import stopping
 from tui.cli.watching import progress
-from tui.planfiles import plan_text
+from tui.planfiles import read_plan_file, write_plan
 
 PLANNED = 2
 INTERRUPTED = 130
@@ -56,8 +59,51 @@ async def plan(plane: ControlPlane, options: Options) -> int:
 
 async def apply(plane: ControlPlane, options: Options) -> int:
     """`apply FILE`."""
-    path = Path(options.file or "")
-    return await _applied(plane, options, read_plan(_text(path), str(path)))
+    saved = await asyncio.to_thread(read_plan_file, Path(options.file or ""))
+    try:
+        fresh = await plane.replan(saved, options.override)
+    except ControlError as error:
+        return await _not_begun(plane, options, saved, error)
+    for line in tables.computed_anew(saved, fresh):
+        say(line)
+    code = await _applied(plane, options, fresh)
+    if code == REFUSED:
+        command = _command(plane, options, saved, fresh)
+        if command:
+            say(f"this plan was made with overrides, and applying it asks for each again: {command}")
+    return code
+
+
+async def _not_begun(plane: ControlPlane, options: Options, saved: Plan, error: ControlError) -> int:
+    """A saved plan that cannot be applied as it stands is a refused result, each step with its own reason."""
+    if isinstance(error, StalePlan):
+        reasons = {
+            number: (error.kind, f"{error.by_object.get(step.object) or error.by_object['']} ({error.hint})")
+            for number, step in enumerate(saved.steps)
+            if step.object in error.by_object or "" in error.by_object
+        }
+        done = refused(saved, await _head(plane), reasons)
+    else:
+        done = await _refusal(plane, saved, error)
+    _tell(done, stopped=False)
+    emit(result_to_json(done), options.output, lambda: tables.result(done))
+    return exit_code(error.kind)
+
+
+def _command(plane: ControlPlane, options: Options, saved: Plan, fresh: Plan) -> str:
+    """What to type to apply a plan that only guards refuse that its maker overrode; "" where it takes more."""
+    objecting = {g.name for step in fresh.steps for g in step.guards if g.verdict is Verdict.REFUSE}
+    if not saved.overrides or objecting - set(saved.overrides):
+        return ""
+    words = ["trafficdeck", *(["--deck", options.deck] if options.deck else []), "apply", options.file or ""]
+    words += [word for name in sorted(objecting | set(options.override)) for word in ("--override", name)]
+    for step in fresh.steps:
+        config = plane.deck.environment(step.environment)
+        code = (config.code or config.name) if config is not None and config.production else None
+        if code is not None and code not in words:
+            words += ["--confirm", code]
+    reason = options.reason or saved.reason
+    return shlex.join([*words, *(["--reason", reason] if reason else [])]) + ("" if reason else " --reason TEXT")
 
 
 async def undo(plane: ControlPlane, options: Options) -> int:
@@ -147,7 +193,7 @@ async def _plan(plane: ControlPlane, options: Options, edits: Sequence[Edit]) ->
     if options.add_to is None:
         return await plane.plan(edits, chosen)
     path = Path(options.add_to)
-    saved = read_plan(_text(path), str(path))
+    saved = await asyncio.to_thread(read_plan_file, path)
     before = edits_of([change for step in saved.steps for change in step.changes])
     made = await plane.plan([*before, *edits], chosen)
     bases = {step.object: step.base for step in made.steps}
@@ -161,11 +207,9 @@ async def _planned(plane: ControlPlane, options: Options, made: Plan) -> int:
     """Save, show or apply a plan, as asked."""
     target = options.out or options.add_to
     if target is not None:
-        try:
-            await asyncio.to_thread(Path(target).write_text, plan_text(made), "utf-8")
-        except OSError as error:
-            raise UsageError(f"{target} cannot be written: {error.strerror}") from None
-        say(f"the plan is saved in {target}; do it with: trafficdeck apply {target}")
+        await asyncio.to_thread(write_plan, Path(target), made, True)
+        asked = "".join(f" --override {name}" for name in made.overrides)
+        say(f"the plan is saved in {target}; do it with: trafficdeck apply {shlex.quote(target)}{asked}")
     if options.apply:
         return await _applied(plane, options, made)
     emit(plan_to_json(made), options.output, lambda: tables.plan(made))
@@ -203,13 +247,16 @@ async def _applied(plane: ControlPlane, options: Options, made: Plan) -> int:
 
 async def _refusal(plane: ControlPlane, made: Plan, error: ControlError) -> Result:
     """A plan that could not begin is a refused result: stdout is one as soon as a plan exists."""
-    reason = Reason(error.kind, str(error))
-    try:
-        head = await asyncio.to_thread(plane.journal.head)
-    except ControlError:
-        head = None
+    reason, head = Reason(error.kind, str(error)), await _head(plane)
     steps = tuple(StepResult(step.object, StepOutcome.REFUSED, reason) for step in made.steps)
     return Result(None, ResultOutcome.REFUSED, head, steps)
+
+
+async def _head(plane: ControlPlane) -> str | None:
+    try:
+        return await asyncio.to_thread(plane.journal.head)
+    except ControlError:
+        return None
 
 
 def _tell(done: Result, stopped: bool) -> None:

@@ -255,6 +255,24 @@ def plan(shown: Plan) -> str:
     return "\n".join(lines)
 
 
+def computed_anew(saved: Plan, fresh: Plan) -> list[str]:
+    """What is computed anew where a saved plan is applied: effective limits, guards, and what would be lost."""
+    lines = []
+    said = {(step.object, guard) for step in saved.steps for guard in step.guards}
+    for step in fresh.steps:
+        for one in step.effective:
+            before, after = (
+                UNKNOWN if e is None else f"{_rate(e.low, e.high)}{_per(e.seconds)}" for e in (one.before, one.after)
+            )
+            lines.append(f"{safe(step.object)}: really, on {safe(one.on)}: {before} -> {after}")
+        for guard in step.guards:
+            if guard.verdict is not Verdict.OK:
+                new = "" if (step.object, guard) in said else " (not so when the plan was saved)"
+                lines.append(f"{safe(step.object)}: {guard.verdict.value} {guard.name}: {safe(guard.message)}{new}")
+        lines += [f"{safe(step.object)}: loses {safe(lost)}" for lost in step.loses]
+    return lines
+
+
 def _change(ref: object, field: str, before: object, after: object) -> str:
     return f"{safe(str(ref))} {safe(field)}: {_told(before)} -> {_told(after)}"
 

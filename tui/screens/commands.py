@@ -257,10 +257,8 @@ class Commands(DeckParts):
             raise UsageError("open which file?", hint=":open FILE")
         plan = read_plan_file(Path(name).expanduser())
 
-        async def ready(_options: object) -> object:
-            return plan
-
-        self.app.push_screen(PlanScreen("file", ready))  # type: ignore[arg-type]
+        deck = self.deck
+        self.app.push_screen(PlanScreen("file", lambda options: deck.plane.replan(plan, options.overrides)))
 
     def do_dump(self) -> None:
         from tui.dumping import dump
