@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.ssh.codecs import haproxy_map
 from adapters.ssh.codecs.haproxy_config import Config
+from adapters.ssh.codecs.haproxy_proxy_limits import find
 from adapters.ssh.codecs.haproxy_servers import Backend, Server
 from adapters.ssh.seam import ConfigTree
 
@@ -21,6 +22,7 @@ STAT_COLUMNS = (
     "check_status,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,req_rate,req_tot,lbtot,qtime,rtime,ttime,"
     "last_chk,uweight"
 )
+_DEFAULT_MAXCONN = 20000
 DRAIN, MAINTENANCE = 0x08, 0x01
 Counters = Callable[[str, str], Mapping[str, int]]
 """(backend or frontend, server or `BACKEND` or `FRONTEND`) -> columns of `show stat` that count."""
@@ -56,7 +58,9 @@ class MemoryHAProxy:
         self.down: frozenset[tuple[str, str]] = frozenset()
         self.servers: dict[tuple[str, str], RunningServer] = {}
         self.maps: dict[str, dict[str, str]] = {}
-        self.frontends: list[str] = []
+        self.frontends: dict[str, int] = {}
+        """Each with its maxconn."""
+        self.maxconn = self.hard_maxconn = _DEFAULT_MAXCONN
         self.seed(files)
 
     def seed(self, files: Mapping[str, bytes]) -> None:
@@ -67,7 +71,13 @@ class MemoryHAProxy:
             for backend in config.backends
             for server in backend.servers
         }
-        self.frontends = [s.name for s in config.sections if s.keyword in ("frontend", "listen")]
+        limits = {limit.name: limit.setting.number for limit in find(config.sections)}
+        self.maxconn = self.hard_maxconn = limits.get("global maxconn", 0) or _DEFAULT_MAXCONN
+        self.frontends = {
+            s.name: limits.get(f"{s.keyword} {s.name} maxconn", 0) or self.maxconn
+            for s in config.sections
+            if s.keyword in ("frontend", "listen")
+        }
         self.maps = {}
         for name, path in config.maps().items():
             entries = haproxy_map.entries(files.get(path, b""))
@@ -76,12 +86,15 @@ class MemoryHAProxy:
     def dump(self) -> dict[str, Any]:
         """The state as JSON."""
         servers = [[backend, name, asdict(server)] for (backend, name), server in self.servers.items()]
-        return {"servers": servers, "maps": {name: dict(entries) for name, entries in self.maps.items()}}
+        maps = {name: dict(entries) for name, entries in self.maps.items()}
+        return {"servers": servers, "maps": maps, "frontends": dict(self.frontends), "maxconn": self.maxconn}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back what `dump` gave."""
         self.servers = {(backend, name): RunningServer(**server) for backend, name, server in state["servers"]}
         self.maps = {name: dict(entries) for name, entries in state["maps"].items()}
+        self.frontends |= state.get("frontends", {})
+        self.maxconn = state.get("maxconn", self.maxconn)
 
     # --- show
 
@@ -93,7 +106,10 @@ class MemoryHAProxy:
         if words[0] == "stat":
             return self._stat()
         if words[0] == "info":
-            return "Name: HAProxy\nVersion: 3.0.11\nNbthread: 4\nUptime_sec: 86400\nMaxconn: 20000\n\n"
+            return (
+                "Name: HAProxy\nVersion: 3.0.11\nNbthread: 4\nUptime_sec: 86400\n"
+                f"Maxconn: {self.maxconn}\nHard_maxconn: {self.hard_maxconn}\n\n"
+            )
         if words[0] == "map":
             return self._map(words[1:])
         return "\n"
@@ -113,7 +129,10 @@ class MemoryHAProxy:
         return (backend, name) not in self.down
 
     def _stat(self) -> str:
-        rows = [{"pxname": name, "svname": "FRONTEND", "status": "OPEN", "type": "0"} for name in self.frontends]
+        rows = [
+            {"pxname": name, "svname": "FRONTEND", "status": "OPEN", "type": "0", "slim": str(limit)}
+            for name, limit in self.frontends.items()
+        ]
         for backend in dict.fromkeys(backend for backend, _ in self.servers):
             rows += [self._server_row(backend, name) for owner, name in self.servers if owner == backend]
             rows.append({"pxname": backend, "svname": "BACKEND", "status": "UP", "type": "1"})
@@ -155,6 +174,16 @@ class MemoryHAProxy:
         words = command.split()
         if words[:2] == ["set", "map"] and len(words) == 5:
             return self._set_map(words[2], words[3], words[4])
+        if words[:3] == ["set", "maxconn", "frontend"] and len(words) == 5:
+            if words[3] not in self.frontends:
+                return "No such frontend."
+            self.frontends[words[3]] = int(words[4])
+            return ""
+        if words[:3] == ["set", "maxconn", "global"] and len(words) == 4:
+            if int(words[3]) > self.hard_maxconn:
+                return "Value out of range."
+            self.maxconn = int(words[3]) or self.hard_maxconn
+            return ""
         if words[:3] == ["set", "maxconn", "server"] and len(words) == 5:
             return self._on_server(words[3], "maxconn", words[4])
         if words[:2] == ["set", "server"] and len(words) == 5:

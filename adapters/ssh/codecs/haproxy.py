@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapters.ssh.codecs import haproxy_backend, haproxy_maxconn, haproxy_request_limit
+from adapters.ssh.codecs import haproxy_backend, haproxy_maxconn, haproxy_proxy_limits, haproxy_request_limit
 from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.haproxy_config import Config, base, resolve, state_file_name
 from adapters.ssh.codecs.haproxy_lines import SECTIONS, lines, sections
@@ -26,8 +26,8 @@ class HAProxyCodec:
 
     kinds: Mapping[str, str] = {
         haproxy_backend.KIND: "the servers of an HAProxy backend: weight, state",
-        haproxy_maxconn.KIND: "an HAProxy server's maxconn: requests in flight, the rest queue",
-        haproxy_request_limit.KIND: "an HAProxy rule that refuses requests over a stick table's rate",
+        haproxy_maxconn.KIND: "maxconn of an HAProxy server, frontend or process: what is beyond waits",
+        haproxy_request_limit.KIND: "an HAProxy rule over what a stick table counts, or a rate of new connections",
     }
     language = "haproxy"
 
@@ -52,6 +52,8 @@ class HAProxyCodec:
         routes = haproxy_backend.read(config.backends, running, facts, bases, matches(config.sections, config.map_data))
         limits = haproxy_maxconn.read(config.backends, running, facts, bases)
         limits += haproxy_request_limit.read(facts, bases, defined, answers, config.map_data)
+        kinds = (haproxy_maxconn.KIND, haproxy_request_limit.KIND)
+        limits += haproxy_proxy_limits.read(config.sections, running, facts, bases, config.map_data, kinds)
         extra = _notes(runtime, running)
         owned = {object_name(facts, path): owners(tree.files[path]) for path in bases}
         routes = [replace(route, notes=route.notes + extra, owners=owned[route.object]) for route in routes]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from adapters.ssh.codecs import haproxy_map, haproxy_request_limit
+from adapters.ssh.codecs import haproxy_map, haproxy_proxy_limits, haproxy_request_limit
 from adapters.ssh.codecs.haproxy_branches import decide
 from adapters.ssh.codecs.haproxy_lines import Section, sections
 from adapters.ssh.codecs.haproxy_map import map_names
 from adapters.ssh.codecs.haproxy_request_limit import Definition
-from adapters.ssh.codecs.haproxy_runtime import Running, info, names_by_backend, parse
+from adapters.ssh.codecs.haproxy_runtime import Running, names_by_backend, parse
 from adapters.ssh.codecs.haproxy_servers import backends
 from adapters.ssh.seam import ConfigTree, Runtime, base_of
 
@@ -27,7 +27,7 @@ class Config:
         self.tree = tree
         self.running = parse(runtime)
         files = [(path, tree.files[path]) for path in tree.main if path in tree.files]
-        version = info(runtime.answers.get("info", "")).get("Version", "") if runtime else ""
+        version = self.running.info.get("Version", "")
         self.sections = sections(files, version)
         decided = decide(self.sections, self.running)
         if decided:
@@ -103,6 +103,11 @@ def base(config: Config, path: str, runtime: Runtime | None, running: Running) -
         for backend in config.backends
         for server in backend.servers
         if server.line.path == path and (now := running.servers.get((backend.name, server.name)))
+    ]
+    values += [
+        f"{limit.name} {number}"
+        for limit in haproxy_proxy_limits.find(config.sections)
+        if limit.setting.line.path == path and (number := limit.running(running)) is not None
     ]
     for name, real in config.maps().items():
         if real == path:

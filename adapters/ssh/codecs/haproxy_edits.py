@@ -7,9 +7,10 @@ alone, unless it is to persist. A threshold in a rule needs a reload; one in a m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from adapters.ssh.codecs import haproxy_proxy_limits
 from adapters.ssh.codecs.haproxy_backend import (
     MAXIMUM_WEIGHT,
     file_weight,
@@ -20,6 +21,7 @@ from adapters.ssh.codecs.haproxy_backend import (
 from adapters.ssh.codecs.haproxy_lines import Line
 from adapters.ssh.codecs.haproxy_maxconn import GRID as MAXCONN_GRID
 from adapters.ssh.codecs.haproxy_maxconn import file_maxconn
+from adapters.ssh.codecs.haproxy_proxy_limits import ProxyLimit
 from adapters.ssh.codecs.haproxy_runtime import FORCED_DRAIN, FORCED_MAINTENANCE, Running
 from adapters.ssh.codecs.haproxy_servers import Backend, Server, templated_reason
 from adapters.ssh.codecs.spans import TokenEdit
@@ -70,6 +72,57 @@ class ServerEdit:
                 self.tokens[position] = TokenEdit(index, raw, edit.after)
                 return
         self.tokens.append(TokenEdit(index, raw))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberEdit:
+    """The edit of one number that is no server's."""
+
+    token: TokenEdit | None
+    """None where another change does it: two limits may share a number."""
+    change: Change
+    warning: str = ""
+    commands: tuple[str, ...] = ()
+    reload: bool = True
+
+
+def proxy_numbers(
+    found: Sequence[ProxyLimit], changes: Sequence[Change], running: Running
+) -> dict[str, list[NumberEdit]]:
+    """Numbers of proxies and of the process by file, each with the limits that share it. Raises `InvalidValue`."""
+    by_name = {limit.name: limit for limit in found}
+    edits: dict[str, list[NumberEdit]] = {}
+    taken: dict[tuple[str, int, int], int] = {}
+    for change in changes:
+        limit, ref = by_name[change.ref.name], str(change.ref)
+        reason = haproxy_proxy_limits.why_not(limit)
+        if reason or limit.what == "fullconn":
+            raise InvalidValue(reason or "fullconn limits nothing by itself", ref=ref)
+        number = _whole(change, ref)
+        if taken.get(limit.place, number) != number:
+            raise InvalidValue("this number also feeds another limit that is to become something else", ref=ref)
+        first = limit.place not in taken
+        taken[limit.place] = number
+        sharing = [one for one in found if one.place == limit.place]
+        commands = [one.command(number, running) for one in sharing]
+        live = tuple(command for command in commands if command is not None)
+        reload = len(live) < len(commands)
+        refs = ", ".join(str(replace(change.ref, name=one.name)) for one in sharing if one is not limit)
+        line = limit.setting.line
+        warning = f"the number at {clean(line.location)} also feeds {refs}" if refs else ""
+        token = TokenEdit(line.first + limit.setting.index, b"%d" % number) if first else None
+        edit = NumberEdit(token, change, warning, live if first and not reload else (), reload)
+        edits.setdefault(line.path, []).append(edit)
+    return edits
+
+
+def _whole(change: Change, ref: str) -> int:
+    value = change.after
+    if change.field != "amount":
+        raise InvalidValue(f"this limit has no field '{change.field}' to edit", ref=ref)
+    if isinstance(value, str) or value is None or value.denominator != 1 or not 1 <= value <= MAXCONN_GRID.maximum:
+        raise InvalidValue(f"HAProxy cannot hold the limit {value}", ref=ref, hint="a whole number from 1")
+    return int(value)
 
 
 def find(found: Sequence[Backend], backend: str, server: str, ref: str) -> tuple[Backend, Server]:

@@ -85,6 +85,8 @@ class Running:
     servers: Mapping[tuple[str, str], RunningServer] = field(default_factory=dict)
     proxies: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     known: bool = False
+    info: Mapping[str, str] = field(default_factory=dict)
+    """The process as a whole."""
 
 
 def parse(runtime: Runtime | None) -> Running:
@@ -97,7 +99,7 @@ def parse(runtime: Runtime | None) -> Running:
         name = (state.get("be_name", ""), state.get("srv_name", ""))
         servers[name] = _server(state, stats.get(name, {}))
     proxies = {name: row for name, row in stats.items() if name[1] in ("FRONTEND", "BACKEND")}
-    return Running(servers, proxies, True)
+    return Running(servers, proxies, True, info(runtime.answers.get("info", "")))
 
 
 def names_by_backend(running: Running) -> dict[str, list[str]]:
@@ -129,6 +131,18 @@ def with_server(answers: Mapping[str, str], name: tuple[str, str], changed: Mapp
     if "slim" in changed and answers.get("stat"):
         result["stat"] = _with_stat(answers["stat"], name, changed["slim"])
     return result
+
+
+def with_frontend(answers: Mapping[str, str], name: str, limit: str) -> dict[str, str]:
+    """The answers once a frontend's maxconn has changed."""
+    stat = answers.get("stat", "")
+    return {**answers, "stat": _with_stat(stat, (name, "FRONTEND"), limit)} if stat else dict(answers)
+
+
+def with_maxconn(answers: Mapping[str, str], number: str) -> dict[str, str]:
+    """The answers once the maxconn of the process has changed."""
+    lines = [f"Maxconn: {number}" if line.startswith("Maxconn:") else line for line in answers["info"].split("\n")]
+    return {**answers, "info": "\n".join(lines)}
 
 
 def _with_state(answer: str, name: tuple[str, str], changed: Mapping[str, str]) -> str:

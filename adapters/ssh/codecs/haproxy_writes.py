@@ -6,14 +6,21 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from adapters.ssh.codecs import haproxy_backend, haproxy_edits, haproxy_map, haproxy_maxconn, haproxy_request_limit
+from adapters.ssh.codecs import (
+    haproxy_backend,
+    haproxy_edits,
+    haproxy_map,
+    haproxy_maxconn,
+    haproxy_proxy_limits,
+    haproxy_request_limit,
+)
 from adapters.ssh.codecs.haproxy_config import Config
-from adapters.ssh.codecs.haproxy_edits import ServerEdit
+from adapters.ssh.codecs.haproxy_edits import NumberEdit, ServerEdit
 from adapters.ssh.codecs.haproxy_lines import tokenize
 from adapters.ssh.codecs.haproxy_map import NUMBER_MAP
 from adapters.ssh.codecs.haproxy_request_limit import Definition
 from adapters.ssh.codecs.haproxy_rules import tables
-from adapters.ssh.codecs.haproxy_runtime import Running, with_server
+from adapters.ssh.codecs.haproxy_runtime import Running, with_frontend, with_maxconn, with_server
 from adapters.ssh.codecs.haproxy_servers import Backend
 from adapters.ssh.codecs.spans import TokenEdit, apply_edits, text
 from adapters.ssh.seam import NativeEdit, Runtime
@@ -28,15 +35,24 @@ def native_edits(
     config: Config, changes: Sequence[Change], runtime: Runtime | None, running: Running
 ) -> list[NativeEdit]:
     """One edit for each file, in the order in which they must be written."""
+    whole = {limit.name: limit for limit in haproxy_proxy_limits.find(config.sections)}
+    of_proxies = [change for change in changes if change.ref.name in whole and _is_limit(change)]
+    changes = [change for change in changes if change not in of_proxies]
     servers = _server_edits(config.backends, running, changes)
     thresholds = [change for change in changes if change.ref.kind == haproxy_request_limit.KIND]
     tokens, entries = _threshold_edits(config, thresholds)
+    for path, edits in haproxy_edits.proxy_numbers(list(whole.values()), of_proxies, running).items():
+        tokens.setdefault(path, []).extend(edits)
     paths = dict.fromkeys([*(edit.server.line.path for edit in servers), *tokens])
     found: list[NativeEdit] = []
     for path in paths:
         here = [edit for edit in servers if edit.server.line.path == path]
         found.append(_config_edit(config, path, here, tokens.get(path, []), runtime, running))
     return found + [_map_edit(config, path, here, runtime, running) for path, here in entries.items()]
+
+
+def _is_limit(change: Change) -> bool:
+    return change.ref.kind in (haproxy_maxconn.KIND, haproxy_request_limit.KIND)
 
 
 def _server_edits(found: Sequence[Backend], running: Running, changes: Sequence[Change]) -> list[ServerEdit]:
@@ -64,9 +80,7 @@ def _server_edits(found: Sequence[Backend], running: Running, changes: Sequence[
 
 
 _Place = tuple[str, int, int, str | None]
-_Threshold = tuple[TokenEdit | None, Change, str]
-"""The edit (None where another change does it), the change, a warning or nothing."""
-_Tokens = dict[str, list[_Threshold]]
+_Tokens = dict[str, list[NumberEdit]]
 _Entries = dict[str, list[tuple[Definition, int, Change, str]]]
 
 
@@ -90,7 +104,8 @@ def _threshold_edits(config: Config, changes: Sequence[Change]) -> tuple[_Tokens
         taken[definition.place] = number
         if definition.map_key is None:
             token = None if again else _threshold_token(definition, number)
-            tokens.setdefault(definition.path, []).append((token, change, _sharing(definition, defined, change)))
+            edit = NumberEdit(token, change, _sharing(definition, defined, change))
+            tokens.setdefault(definition.path, []).append(edit)
         else:
             warning = _sharing(definition, defined, change)
             entries.setdefault(definition.path, []).append((definition, number, change, warning))
@@ -143,16 +158,16 @@ def _config_edit(
     config: Config,
     path: str,
     servers: Sequence[ServerEdit],
-    thresholds: Sequence[_Threshold],
+    numbers: Sequence[NumberEdit],
     runtime: Runtime | None,
     running: Running,
 ) -> NativeEdit:
     data = config.tree.files[path]
-    tokens = [token for edit in servers for token in edit.tokens] + [token for token, _, _ in thresholds if token]
+    tokens = [token for edit in servers for token in edit.tokens] + [edit.token for edit in numbers if edit.token]
     new = apply_edits(data, tokenize(data, path), tokens, tokenize) if tokens else None
-    reload = bool(thresholds) or any(edit.reload for edit in servers)
+    reload = any(edit.reload for edit in servers) or any(edit.reload for edit in numbers)
     warnings = [warning for edit in servers for warning in edit.warnings]
-    warnings += dict.fromkeys(warning for _, _, warning in thresholds if warning)
+    warnings += dict.fromkeys(edit.warning for edit in numbers if edit.warning)
     if not data.endswith(b"\n"):
         warnings.append(f"{clean(path)} has no final newline: HAProxy refuses such a file at its next start")
     unread = config.state_file_unread()
@@ -160,9 +175,12 @@ def _config_edit(
         warnings.append(f"the server-state file {clean(unread)} could not be read: an old one brings old weights back")
     return NativeEdit(
         path,
-        (*(change for edit in servers for change in edit.changes), *(change for _, change, _ in thresholds)),
+        (*(change for edit in servers for change in edit.changes), *(edit.change for edit in numbers)),
         data=new,
-        commands=tuple(command for edit in servers for command in edit.commands),
+        commands=(
+            *(command for edit in servers for command in edit.commands),
+            *(command for edit in numbers for command in edit.commands),
+        ),
         needs_reload=reload,
         also=_state_file(config, servers),
         loses=_losses(config, runtime, running, {edit.name for edit in servers}) if reload else (),
@@ -192,6 +210,7 @@ def _losses(config: Config, runtime: Runtime | None, running: Running, edited: s
         others = replace(backend, servers=tuple(s for s in backend.servers if (backend.name, s.name) not in edited))
         lost.extend(haproxy_backend.drift(others, running))
         lost.extend(haproxy_maxconn.drift(others, running))
+    lost.extend(haproxy_proxy_limits.drift(config.sections, running))
     lost.extend(_map_drift(config, runtime))
     if any(not table.peers for table in tables(config.sections).values()):
         lost.append("the counters of stick tables without peers start again from zero")
@@ -262,6 +281,10 @@ def answers_after(config: Config, edit: NativeEdit, runtime: Runtime) -> dict[st
                 answers = with_server(answers, _name(address), {"srv_admin_state": haproxy_edits.ADMIN[word]})
             case ["set", "maxconn", "server", address, number]:
                 answers = with_server(answers, _name(address), {"slim": "" if number == "0" else number})
+            case ["set", "maxconn", "frontend", name, number]:
+                answers = with_frontend(answers, name, number)
+            case ["set", "maxconn", "global", number]:
+                answers = with_maxconn(answers, number)
             case ["set" | "add", "map", name, key, number]:
                 answers[f"map {name}"] = haproxy_map.with_running(answers.get(f"map {name}", ""), {key: int(number)})
     return answers
@@ -285,6 +308,14 @@ def _reloaded(config: Config, answers: dict[str, str]) -> dict[str, str]:
             if maxconn is None or maxconn.known:
                 changed["slim"] = str(maxconn.number) if maxconn and maxconn.number else ""
             answers = with_server(answers, (backend.name, server.name), changed)
+    for limit in haproxy_proxy_limits.find(config.sections):
+        if limit.what != "maxconn" or not limit.setting.known or not limit.setting.number:
+            continue
+        number = str(limit.setting.number)
+        if limit.section.keyword == "global":
+            answers = with_maxconn(answers, number) if "info" in answers else answers
+        else:
+            answers = with_frontend(answers, limit.section.name, number)
     for name in config.maps():
         data = config.map_data(name)
         if f"map {name}" in answers and data is not None:

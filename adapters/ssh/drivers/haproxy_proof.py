@@ -24,7 +24,7 @@ def servers_of(step: Step) -> dict[tuple[str, str], set[str]]:
         target, what = split_field(change.field)
         if change.ref.kind == BACKEND and target is not None:
             found.setdefault((change.ref.name, target), set()).add(what)
-        elif change.ref.kind == MAXCONN:
+        elif change.ref.kind == MAXCONN and "/" in change.ref.name:
             backend, _, server = change.ref.name.rpartition("/")
             found.setdefault((backend, server), set()).add("amount")
     return found
@@ -39,6 +39,12 @@ def differences(codec: HAProxyCodec, step: Step, now: Runtime) -> list[str]:
     found = [note for name, fields in servers_of(step).items() for note in _server(name, fields, wanted, running)]
     for command in step.edit.commands:
         words = command.split(" ")
+        if words[:3] == ["set", "maxconn", "frontend"]:
+            limit = running.proxies.get((words[3], "FRONTEND"), {}).get("slim")
+            if limit != words[4]:
+                found.append(f"frontend {clean(words[3])} runs with maxconn {limit}, not {clean(words[4])}")
+        if words[:3] == ["set", "maxconn", "global"] and running.info.get("Maxconn") != words[3]:
+            found.append(f"the process runs with maxconn {running.info.get('Maxconn')}, not {clean(words[3])}")
         if words[1] == "map":
             entries = haproxy_map.running(now.answers.get(f"map {words[2]}")) or {}
             if entries.get(words[3]) != words[4]:
@@ -88,7 +94,7 @@ def former_commands(codec: HAProxyCodec, step: Step, now: Runtime) -> tuple[list
         return [], [f"the running values, which cannot be asked: {clean(now.why_not)}"]
     back: list[str] = []
     foreign: list[str] = []
-    for value in [*_server_values(codec, step, now), *_map_values(step, now)]:
+    for value in [*_server_values(codec, step, now), *_map_values(step, now), *_proxy_values(step, now)]:
         if value.now == value.before:
             continue
         if value.now == value.meant:
@@ -136,6 +142,23 @@ def _map_values(step: Step, now: Runtime) -> list[_Running]:
         back = f"del map {name} {key}" if was is None else f"set map {name} {key} {was}"
         found.append(_Running(f"{clean(key)} in the map {clean(name)}", was, meant, runs, back))
     return found
+
+
+def _proxy_values(step: Step, now: Runtime) -> list[_Running]:
+    """The maxconn of frontends and of the process."""
+    former, running = parse(step.runtime), parse(now)
+    found: list[_Running] = []
+    for command in step.edit.commands:
+        match command.split(" "):
+            case ["set", "maxconn", "frontend", name, meant]:
+                key = (name, "FRONTEND")
+                was, runs = (one.proxies.get(key, {}).get("slim") for one in (former, running))
+                back = f"set maxconn frontend {name} {was}"
+                found.append(_Running(f"the maxconn of frontend {clean(name)}", was, meant, runs, back))
+            case ["set", "maxconn", "global", meant]:
+                was, runs = (one.info.get("Maxconn") for one in (former, running))
+                found.append(_Running("the maxconn of the process", was, meant, runs, f"set maxconn global {was}"))
+    return [value for value in found if value.before is not None]
 
 
 def told(step: Step) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from fractions import Fraction
 
 import pytest
 from haproxystart import Start, driver, start
-from localproxy import read, split, steps, write
+from localproxy import Backends, get, read, split, steps, write
 
 from adapters.ssh.drivers.haproxy import HAProxyDriver
 from control.edit import Change
 from control.errors import InvalidValue
-from control.model import Mode, StatusState, TargetState
+from control.model import Action, Measure, Mode, StatusState, TargetState
 
 __all__ = ["driver", "start"]
 
@@ -194,3 +195,85 @@ async def test_a_disabled_proxy_takes_nothing_and_use_server_is_told(start: Star
     assert [t.share for t in app.targets] == [0] and app.status.state is StatusState.WARNING
     assert "disabled" in app.status.detail and await split(host.port, 3) == {"": 3}
     assert any(note.startswith("use-server b if") for note in routes["other"].notes)
+
+
+PROXY_LIMITS = """\
+defaults shared
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+    maxconn 30
+frontend edge from shared
+    bind @port@
+    use_backend app
+frontend second from shared
+    bind @other@
+    rate-limit sessions 3
+    use_backend app
+frontend third from shared
+    bind unix@@folder@/f.sock
+    maxconn 2
+    use_backend app
+backend app from shared
+    fullconn 33
+    server a @a@ minconn 1 maxconn 9
+"""
+
+
+async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start: Start, driver: HAProxyDriver) -> None:
+    host = start(PROXY_LIMITS, "    maxconn 500\n    maxsessrate 90\n")
+    _, limits = await read(driver, host)
+    assert {name: limit.amount for name, limit in limits.items() if "/" not in name} == {
+        "global maxconn": 500,
+        "global maxsessrate": 90,
+        "frontend edge maxconn": 30,
+        "frontend second maxconn": 30,
+        "frontend second rate-limit sessions": 3,
+        "frontend third maxconn": 2,
+        "backend app fullconn": None,
+    }
+    assert limits["backend app fullconn"].native == "fullconn 33"
+    edge = limits["frontend edge maxconn"]
+    assert edge.measure is Measure.CONNECTIONS and edge.bindings[0].on == str((await read(driver, host))[0]["app"].ref)
+    serving = (await host.workers(host.proxy)).serving
+    before = host.config.read_text()
+    for name, old, new, line in (
+        ("frontend third maxconn", 2, 4, "maxconn {}\n    use_backend"),
+        ("global maxconn", 500, 400, "maxconn {}\n    maxsessrate"),
+    ):
+        [step] = await write(driver, host, [Change(limits[name].ref, "amount", Fraction(old), Fraction(new))])
+        assert not step.edit.needs_reload and step.edit.commands
+        before = before.replace(line.format(old), line.format(new))
+        assert host.config.read_text() == before
+    assert (await host.workers(host.proxy)).serving == serving
+    [step] = await write(driver, host, [Change(edge.ref, "amount", Fraction(30), Fraction(20))])
+    second = limits["frontend second maxconn"].ref
+    assert any(str(second) in warning for warning in step.edit.warnings) and len(step.edit.commands) == 2
+    for name, old, new in (("global maxconn", 400, 600), ("frontend second rate-limit sessions", 3, 5)):
+        [step] = await write(driver, host, [Change(limits[name].ref, "amount", Fraction(old), Fraction(new))])
+        assert step.edit.needs_reload
+    _, limits = await read(driver, host)
+    assert [limits[f"frontend {n} maxconn"].amount for n in ("edge", "second", "third")] == [20, 20, 4]
+    assert limits["global maxconn"].amount == 600 and limits["frontend second rate-limit sessions"].amount == 5
+    await host.haproxy_set(str(host.socket), ["set maxconn frontend edge 7"])
+    _, limits = await read(driver, host)
+    assert limits["frontend edge maxconn"].amount == 7
+    assert any("runs with 7, the file says 20" in note for note in limits["frontend edge maxconn"].notes)
+
+
+async def test_a_frontend_takes_so_many_connections_as_is_shown(
+    start: Start, driver: HAProxyDriver, backends: Backends
+) -> None:
+    swapped = PROXY_LIMITS.replace("@port@", "HERE").replace("unix@@folder@/f.sock", "@port@")
+    host = start(swapped.replace("HERE", "unix@@folder@/f.sock"))
+    limit = (await read(driver, host))[1]["frontend third maxconn"]
+    backends.delay(0.6)
+    try:
+        waiting = [asyncio.create_task(get(host.port)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        limit = (await read(driver, host))[1]["frontend third maxconn"]
+        assert limit.use.current == limit.amount == 2 and limit.over.action is Action.QUEUE
+        assert [status for status, _ in await asyncio.gather(*waiting)] == [200] * 5
+    finally:
+        backends.delay(0.0)
