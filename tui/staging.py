@@ -27,8 +27,24 @@ class RouteDraft:
 
 
 def shares_now(route: Route) -> dict[str, Fraction]:
-    """The share of each target as set; unknown counts as 0."""
+    """The share of each target as set; one that is not known counts as 0, so what is shown asks `unknown_share`."""
     return {target.name: target.share or Fraction(0) for target in route.targets}
+
+
+def unknown_share(route: Route) -> str:
+    """Why the split of a route is not known, in words; empty where it is."""
+    strange = next((target for target in route.targets if target.native), None)
+    if strange is not None:
+        return f"the weight of {strange.name} is not understood: {strange.native}"
+    unknown = next((t for t in route.targets if t.share is None and t.state is TargetState.ACTIVE), None)
+    return f"the share of {unknown.name} is not known" if unknown is not None else ""
+
+
+def check_known(route: Route) -> None:
+    """Raise `InvalidValue` where shares cannot be moved about because they are not known: they are not 0."""
+    why = unknown_share(route)
+    if why:
+        raise InvalidValue(why, hint="nothing can be added to it or taken from it; y shows the native text")
 
 
 def step(
@@ -104,7 +120,8 @@ class Staging:
     # --- making edits
 
     def stage_step(self, route: Route, name: str, by: Fraction) -> None:
-        """Move points to or from a target."""
+        """Move points to or from a target. Raises `InvalidValue` where the shares are not known."""
+        check_known(route)
         draft = self.routes.get(route.ref)
         base = draft.after if draft else shares_now(route)
         locked = {target for ref, target in self.locked if ref == route.ref}
@@ -139,7 +156,9 @@ class Staging:
             draft.states[name] = state
         out = {n for n, s in draft.states.items() if s is not TargetState.ACTIVE}
         rest = sum((s for n, s in shares_now(route).items() if n not in out), Fraction(0))
-        if not draft.weights:
+        if unknown_share(route):
+            draft.after = {}
+        elif not draft.weights:
             draft.after = {
                 n: Fraction(0) if n in out else (s / rest if rest else Fraction(0))
                 for n, s in shares_now(route).items()

@@ -9,7 +9,7 @@ from fractions import Fraction
 from control.errors import InvalidValue
 from control.model import Route, TargetState, Weight
 from control.shares import shares_of
-from tui.staging import HUNDRED, shares_now, step
+from tui.staging import HUNDRED, check_known, shares_now, step
 
 _FORM = re.compile(r"\s*([-+*/]?)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 _SPLIT = re.compile(r"\s*\d+(?:\.\d+)?%?(?:\s*/\s*\d+(?:\.\d+)?%?)+\s*")
@@ -34,6 +34,8 @@ def counts_to_hundred(route: Route) -> bool:
 
 def weigh(route: Route, base: dict[str, Fraction], name: str, text: str, locked: set[str]) -> Weighed:
     """Read an expression for the target `name`. Raises `InvalidValue` with what is wrong."""
+    if any(one.native for one in route.targets):
+        check_known(route)
     if _SPLIT.fullmatch(text):
         return Weighed(_split(route, text))
     found = _FORM.fullmatch(text)
@@ -43,6 +45,7 @@ def weigh(route: Route, base: dict[str, Fraction], name: str, text: str, locked:
     sign, number, points = found.group(1), Fraction(found.group(2)), bool(found.group(3))
     if not sign and not points and not counts_to_hundred(route):
         return _native(route, name, number)
+    check_known(route)
     wanted = _wanted(base[name], sign, number)
     if not 0 <= wanted <= 1:
         raise InvalidValue(f"{text} would be {float(wanted * 100):g}%", hint="0 to 100")

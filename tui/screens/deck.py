@@ -32,7 +32,7 @@ from tui.views.rail import rail_lines
 from tui.views.routes import RoutesView
 from tui.views.states import empty_lines, state_lines
 from tui.widgets.canvas import Canvas, Painted
-from tui.widgets.footer import change_line, hint_line
+from tui.widgets.footer import change_line, hint_line, lack_line
 from tui.widgets.header import tab_line, top_line
 from tui.widgets.line_table import LineTable
 
@@ -247,8 +247,10 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
             self.foot.show([])
             return
         last = self.input.line(cells) if self.input else hint_line(deck.keymap, self.situation(), cells, self.note)
-        lines = [last] if "-low" in self.classes else [change_line(deck.store, deck.look, cells), last]
-        self.foot.show(lines)
+        lacks = lack_line(deck.store, cells)
+        self.set_class(lacks is not None, "lacking")
+        above = [] if "-low" in self.classes else [change_line(deck.store, deck.look, cells)]
+        self.foot.show([*([lacks] if lacks is not None else []), *above, last])
 
     # --- moving
 

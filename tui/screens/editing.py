@@ -15,7 +15,7 @@ from control.textedit import edits_between
 from tui.cells import safe
 from tui.figures import plural
 from tui.screens.parts import DeckParts
-from tui.staging import even, shares_now
+from tui.staging import check_known, even, shares_now
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.views.limits import amount_text, staged_text
 from tui.views.preview import stage_edit
@@ -28,6 +28,12 @@ def check_limit(limit: Limit, edit: LimitEdit) -> None:
     """Raise `InvalidValue`, with the nearest values, for what the platform cannot hold: here, and not at the plan."""
     for one in limit.members or (limit,):
         resolve_limit(one, replace(edit, ref=one.ref))
+
+
+def check_understood(limit: Limit) -> None:
+    """Raise `InvalidValue` for a limit whose amount cannot be read: what it is set to is not ours to replace."""
+    if limit.amount is None:
+        raise InvalidValue(f"what it is set to is not understood: {limit.native}", hint="y shows the native text")
 
 
 STEP, ONE = Fraction(10, 100), Fraction(1, 100)
@@ -63,7 +69,7 @@ class Editing(DeckParts):
         if draft is None:
             return f"{route.name}: back to what is set"
         arrow = self.deck.look.glyphs.arrow
-        now = shares_now(route)
+        now = {target.name: target.share for target in route.targets}
         moved = [
             f"{letter(index)}{percent(now.get(name))}{arrow}{percent(after)}"
             for index, (name, after) in enumerate(draft.after.items())
@@ -90,6 +96,8 @@ class Editing(DeckParts):
     def do_weight_even(self) -> None:
         row = self.selected
         if isinstance(row, RouteRow):
+            if any(target.native for target in row.route.targets):
+                check_known(row.route)
             self.deck.staging.stage_shares(row.route, even(row.route))
             self._staged(self._words(row.route))
 
@@ -136,7 +144,9 @@ class Editing(DeckParts):
             label = f"{first.name} {amount_text(first.limit)}"
         else:
             name = self.route_target() if first is self.selected else first.route.targets[0].name
-            label = f"{first.name} {safe(name or '')} {percent(shares_now(first.route).get(name or ''))}%"
+            target = first.route.target(name or "")
+            now = "not understood" if target and target.native else f"{percent(target.share if target else None)}%"
+            label = f"{first.name} {safe(name or '')} {now}"
         many = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
         line = LineInput(f"{label}{many} =", apply)
         line.check = lambda typed: self._preview(rows, typed)
@@ -180,6 +190,7 @@ class Editing(DeckParts):
         if isinstance(row, LimitRow):
             if not row.limit.editable.yes:
                 raise InvalidValue(f"{row.name}: {row.limit.editable.reason}")
+            check_understood(row.limit)
             edit = limit_expression(row.limit, text)
             check_limit(row.limit, edit)
             staging.stage_limit(edit)
@@ -214,6 +225,7 @@ class Editing(DeckParts):
             return amounts if isinstance(first, LimitRow) else weights, "faint"
         try:
             if isinstance(first, LimitRow):
+                check_understood(first.limit)
                 edit = limit_expression(first.limit, text)
                 check_limit(first.limit, edit)
                 return f"{self.deck.look.glyphs.arrow} {staged_text(first.limit, edit)}", "staged"
@@ -228,6 +240,7 @@ class Editing(DeckParts):
     def _can(self, row: RouteRow | LimitRow, text: str) -> bool:
         try:
             if isinstance(row, LimitRow):
+                check_understood(row.limit)
                 check_limit(row.limit, limit_expression(row.limit, text))
                 return row.limit.editable.yes
             weigh(row.route, shares_now(row.route), self._targets_of(row), text, set())

@@ -151,6 +151,8 @@ def _targets(page: Page, row: RouteRow, staging: Staging, cursor: int | None) ->
             ("  " + page.clip(_health_words(target, draft), health_width), _health_role(target)),
             ground=ground,
         )
+        if target.native:
+            page.text("", f"not understood: {target.native}", "warn")
     _bars(page, row, staging)
     page.blank()
 

@@ -61,7 +61,8 @@ def _definition(page: Page, limit: Limit) -> None:
     page.text("per", ", ".join(limit.key) or "all callers share one")
     page.text("over it", str(limit.over))
     if limit.native:
-        page.text("native", limit.native, "warn")
+        for line in limit.native.splitlines() or [limit.native]:
+            page.text("native", line, "warn")
     words = [
         limit.mode.value.replace("_", " "),
         limit.strength.value.replace("_", " "),
@@ -165,6 +166,9 @@ def environment_page(view: EnvironmentView, store: Store, look: Look, width: int
     page.text("is", f"{environment.platform.value}{', production' if environment.production else ''}")
     role = {"ok": "good", "degraded": "warn"}.get(environment.reach.state.value, "bad")
     page.text("reach", f"{environment.reach.state.value} {environment.reach.why}".rstrip(), role)
+    for one in store.inventory.missing if store.inventory is not None else ():
+        if one.environment == environment.name:
+            page.text("lacks", one.why, "warn")
     page.text("we are", environment.identity or "unknown")
     page.text("may", f"{environment.access.state.value.replace('_', ' ')} {environment.access.why}".rstrip())
     page.text("holds", f"{view.routes} routes, {view.limits} limits")

@@ -152,7 +152,8 @@ class LimitsView(RowList[LimitRow]):
     def _set_cell(self, limit: Limit, width: int) -> list[Span]:
         edit = self.staging.limits.get(limit.ref)
         if edit is None:
-            return [(self.fit(amount_text(limit), width, True), "text")]
+            text, strange = amount_text(limit), limit.amount is None
+            return [(self.clip(text, width) if strange else self.fit(text, width, True), "warn" if strange else "text")]
         arrow = self.look.glyphs.arrow
         before, after = amount_text(limit), staged_text(limit, edit)
         unit = level_word(limit) or before.lstrip("0123456789.")

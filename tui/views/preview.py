@@ -33,9 +33,14 @@ def shares_after(route: Route, edit: SharesEdit) -> dict[str, Fraction]:
 def stage_edit(staging: Staging, store: Store, edit: Edit) -> None:
     """Stage an edit of a row of the list. Raises `InvalidValue` for a target that is not there."""
     if isinstance(edit, LimitEdit):
+        limit = store.limits[edit.ref].limit if edit.ref in store.limits else None
+        if limit is not None and not limit.editable.yes:
+            raise InvalidValue(f"{limit.name}: {limit.editable.reason}")
         staging.stage_limit(edit)
         return
     route = store.routes[edit.ref].route
+    if not route.editable.yes:
+        raise InvalidValue(f"{route.name}: {route.editable.reason}")
     if isinstance(edit, SharesEdit):
         staging.stage_typed(route, dict(edit.shares), shares_after(route, edit))
         return

@@ -135,6 +135,8 @@ class RoutesView(RowList[RouteRow]):
             shares = after if after is not None else [target.share for target in row.route.targets]
             return weight_bar(shares, width, self.look.glyphs)
         if key == "set":
+            if any(target.native for target in row.route.targets):
+                return [(self.clip("not understood", width), "warn")]
             before = [target.share for target in row.route.targets]
             return weight_letters(before, self.staging.after(row.route), width, self.look.glyphs)
         if key == "seen":

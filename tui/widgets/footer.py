@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tui import figures
 from tui.actions import Keymap, Situation, in_scope
-from tui.cells import clip, line_width, safe
+from tui.cells import clip, line_width, safe, width
 from tui.look import Line, Look, Span
 from tui.store import Store
 
@@ -42,6 +42,27 @@ def change_line(store: Store, look: Look, cells: int) -> Line:
     if not store.changes and not store.changes_unknown:
         return ((" no changes on record", "faint"),) if store.history is not None else ((" ", "faint"),)
     return tuple(parts[:-1])
+
+
+def lack_line(store: Store, cells: int) -> Line | None:
+    """What the lists were asked for and lack, by environment; None where they lack nothing."""
+    lacking = store.inventory.lacking if store.inventory is not None else ()
+    if not lacking:
+        return None
+    head, room, shown = "not read: ", cells - 2, min(len(lacking), MOST_LACKING)
+    parts = [safe(f"{one.environment}: {one.why}") for one in lacking[:shown]]
+    while shown > 1 and width(head + "; ".join(parts[:shown]) + _more(len(lacking) - shown)) > room:
+        shown -= 1
+    more = _more(len(lacking) - shown)
+    words = clip(head + "; ".join(parts[:shown]), max(room - width(more), 1)).rstrip()
+    return ((f" {words}{more}", "warn"),)
+
+
+MOST_LACKING = 8
+
+
+def _more(number: int) -> str:
+    return f"; {number} more: 4" if number else ""
 
 
 def hint_line(keymap: Keymap, now: Situation, cells: int, note: Note | None = None) -> Line:
