@@ -315,9 +315,8 @@ class MiddlewareSpec(_Wire):
 
     def types(self) -> list[str]:
         """The types that it holds, as its object names them."""
-        return [
-            field.encode_name for field in msgspec.structs.fields(type(self)) if getattr(self, field.name) is not None
-        ]
+        names = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
+        return [encoded for field, encoded in names if getattr(self, field) is not None]
 
 
 class Middleware(_Wire):

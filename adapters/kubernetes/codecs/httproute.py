@@ -34,6 +34,7 @@ from control.text import clean
 
 RESOURCE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GRID = Grid(minimum=1, maximum=1_000_000)
+NO_BACKENDS = "this rule has no backends"
 
 
 def read(native: HTTPRoute, environment: str, at: float) -> Read:
@@ -72,8 +73,8 @@ def _route(
         sticky=clean(f"session by {rule.session_persistence.type.lower()}") if rule.session_persistence else "",
         mirrors=_mirrors(rule),
         status=status,
-        editable=Editable(not unclear, unclear),
-        notes=() if rule.backend_refs else ("this rule has no backends",),
+        editable=Editable(False, unclear or NO_BACKENDS) if unclear or not refs else Editable(),
+        notes=() if refs else (NO_BACKENDS,),
         location=f"spec.rules[{index}].backendRefs",
     )
 
