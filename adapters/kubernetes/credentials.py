@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from adapters.kubernetes.kubeconfig import Cluster, ExecPlugin, User
+from adapters.kubernetes.oidc import OidcLogin, current_token
 from control.errors import AuthError, DeckError
 from control.text import clean
 
@@ -123,6 +124,12 @@ class Credentials:
         self._cached = made
         return made
 
+    def _login_again(self) -> OidcLogin | None:
+        """The OIDC login as the file has it now."""
+        with contextlib.suppress(DeckError):
+            self._user = self._reload() if self._reload is not None else self._user
+        return self._user.oidc
+
     async def _made(self) -> Credential:
         user = self._user
         own = (user.certificate, user.key) if user.certificate and user.key else None
@@ -132,32 +139,11 @@ class Credentials:
             return Credential(_checked_token(user.token, user.name), own)
         if user.plugin is not None:
             return await run_plugin(user.plugin, self._cluster, self._context)
-        if user.id_token is not None:
-            return Credential(_fresh_id_token(user.id_token, self._context), own, time.monotonic() + TOKEN_FILE_SECONDS)
+        if user.oidc is not None:
+            token = await current_token(user.oidc, self._context, self._login_again)
+            # The file is looked at again as a token file is: kubectl may have renewed it.
+            return Credential(_checked_token(token, self._context), own, time.monotonic() + TOKEN_FILE_SECONDS)
         return Credential(None, own)
-
-
-def _fresh_id_token(token: str, context: str) -> str:
-    """A token of kubectl's OIDC login that has not ended. We renew none: the provider may hand out its refresh token
-    once only, and it would be lost to kubectl."""
-    hint = f"run 'kubectl --context {clean(context)} get ns' once, which renews it; we read it from the kubeconfig"
-    if not token:
-        raise AuthError(f"context '{clean(context)}' logs in by OIDC and has no id-token yet", hint=hint)
-    try:
-        part = token.split(".")[1]
-        ends = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))).get("exp")
-    except (IndexError, ValueError, AttributeError):
-        raise AuthError(f"the id-token of context '{clean(context)}' is no token", hint=hint) from None
-    if isinstance(ends, int | float) and ends <= time.time():
-        raise AuthError(f"the id-token of context '{clean(context)}' ended {_ago(time.time() - ends)} ago", hint=hint)
-    return _checked_token(token, context)
-
-
-def _ago(seconds: float) -> str:
-    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {word}"
-    return f"{seconds:.0f} s"
 
 
 def _read_token(user: User) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.kubernetes.kubefiles import Entry, checked, files, merge
+from adapters.kubernetes.oidc import OidcLogin
 from adapters.kubernetes.proxying import own_proxy, shown
 from control.errors import DeckError
 from control.text import clean
@@ -50,8 +51,7 @@ class User:
     plugin: ExecPlugin | None = None
     impersonate: tuple[tuple[str, str], ...] = ()
     """Headers, in order."""
-    id_token: str | None = field(default=None, repr=False)
-    """What kubectl's OIDC login left in the file; None where that is not how this user logs in."""
+    oidc: OidcLogin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def _user(entry: Entry) -> User:
         (body.get("password") or "") if username else None,
         _plugin(plugin, say, entry.folder) if plugin is not None else None,
         _impersonation(body, say),
-        _id_token(provider, say) if provider is not None else None,
+        _oidc(provider, say, entry) if provider is not None else None,
     )
 
 
@@ -231,15 +231,28 @@ def _header_key(key: str) -> str:
     )
 
 
-def _id_token(provider: Mapping[str, Any], say: str) -> str:
-    """The token that kubectl's OIDC login keeps in the file; empty where there is none yet."""
-    name = provider.get("name") or ""
+def _oidc(provider: Mapping[str, Any], say: str, entry: Entry) -> OidcLogin:
+    """The one auth-provider that client-go still has."""
+    name, settings = provider.get("name") or "", provider.get("config") or {}
     if name != "oidc":
         raise DeckError(
             f"{say} uses the auth-provider '{clean(name)}', which Kubernetes 1.26 removed",
             hint="use an exec plugin (gke-gcloud-auth-plugin, kubelogin)",
         )
-    return str((provider.get("config") or {}).get("id-token") or "")
+    issuer, client = settings.get("idp-issuer-url") or "", settings.get("client-id") or ""
+    if not (issuer and client):
+        lacks = "client-id" if issuer else "idp-issuer-url"
+        raise DeckError(f"the auth-provider of {say} has no {lacks}")
+    return OidcLogin(
+        entry.name,
+        entry.file,
+        issuer,
+        client,
+        settings.get("client-secret") or "",
+        settings.get("id-token") or "",
+        settings.get("refresh-token") or "",
+        _bytes(settings, "idp-certificate-authority", entry),
+    )
 
 
 def _plugin(body: Mapping[str, Any], say: str, folder: Path) -> ExecPlugin:

@@ -199,12 +199,10 @@ class KubernetesReader:
         """What to do in the deck file where not all namespaces may be read."""
         if self.collector.namespaces != ("",):
             return ""
-        space = self.connection().namespace
-        if space and any(
-            [await self.rights.may("list", codec.resource, space) is True for codec in self.collector.codecs]
-        ):
+        space = self.connection().namespace or "default"
+        if any([await self.rights.may("list", codec.resource, space) is True for codec in self.collector.codecs]):
             return f"the namespace {clean(space)} may be read: add kubernetes.namespaces: [{clean(space)}]"
-        return "name the namespaces that you may read under kubernetes.namespaces"
+        return "name the namespaces that you may read under kubernetes.namespaces, or the kinds under kubernetes.kinds"
 
     async def _listed(self) -> Held:
         try:

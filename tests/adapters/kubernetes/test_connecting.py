@@ -370,23 +370,139 @@ def id_token(seconds: float) -> str:
     return f"e30.{part}.sig"
 
 
-async def test_the_token_of_kubectls_oidc_login_is_used_and_taken_anew(tmp_path: Path) -> None:
-    old, new = id_token(-7200), id_token(3600)
+LOGIN = """\
+# mine: do not touch
+current-context: one
+clusters:
+- {name: c, cluster: {server: SERVER}}
+users:
+- name: other
+  user: {auth-provider: {name: oidc, config: {client-id: x, idp-issuer-url: "http://127.0.0.1:1", id-token: keep}}}
+- name: u
+  user:
+    auth-provider:
+      name: oidc
+      config:
+        client-id: kube   # as registered
+        client-secret: 'sec/ret'
+        idp-issuer-url: ISSUER
+        refresh-token: spend-me-once
+TOKENcontexts:
+- name: one
+  context: {cluster: c, user: u}
+"""
+FLOW = """{"current-context": "one", "clusters": [{"name": "c", "cluster": {"server": "SERVER"}}],
+"users": [{"name": "u", "user": {"auth-provider": {"name": "oidc", "config": {"client-id": "kube",
+"client-secret": "sec/ret", "idp-issuer-url": "ISSUER", "refresh-token": "spend-me-once"}}}}],
+"contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}]}
+"""
 
-    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
-        told(writer, "200 OK" if new.encode() in head else "401 Unauthorized")
 
-    def login(token: str | None, url: str) -> Path:
-        provider = {"name": "oidc", "config": {"client-id": "kube", "refresh-token": "s3cret", "id-token": token}}
-        return config(tmp_path, {"auth-provider": provider}, server=url)
+class Provider:
+    """An OIDC provider that takes each refresh token once, and the API server that believes it."""
 
-    async with serving(answer) as url:
-        reader = tls_reader(login(old, url))
-        with pytest.raises(AuthError, match="ended 2 h ago") as caught:
-            await reader.api.get("/version")
-        assert "kubectl --context one" in str(caught.value)
-        assert "s3cret" not in str(caught.value)
-        login(new, url)  # as kubectl writes it
+    def __init__(self, in_form: bool) -> None:
+        self.in_form = in_form
+        self.valid = "spend-me-once"
+        self.spent = 0
+        self.token = id_token(3600)
+        self.url = ""
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                if b"openid-configuration" in head:
+                    told(writer, "200 OK", {"token_endpoint": f"{self.url}/token"})
+                elif head.startswith(b"POST"):
+                    size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                    self.grant(head, (await reader.readexactly(size)).decode(), writer)
+                else:
+                    told(writer, "200 OK" if self.token.encode() in head else "401 Unauthorized")
+
+    def grant(self, head: bytes, form: str, writer: asyncio.StreamWriter) -> None:
+        pair = base64.b64encode(b"kube:sec%2Fret")
+        known = "client_secret=sec%2Fret" in form if self.in_form else b"Basic " + pair in head
+        if not known:
+            told(writer, "401 Unauthorized", {"error": "invalid_client"})
+        elif f"refresh_token={self.valid}" not in form:
+            told(writer, "400 Bad Request", {"error": "invalid_grant"})
+        else:
+            self.spent += 1
+            self.valid = f"next-{self.spent}"
+            told(writer, "200 OK", {"id_token": self.token, "refresh_token": self.valid})
+
+
+@contextlib.asynccontextmanager
+async def provider(in_form: bool = False) -> AsyncIterator[Provider]:
+    made = Provider(in_form)
+    server = await asyncio.start_server(made.answer, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield made
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("form", ["there", "absent", "flow"])
+async def test_an_oidc_login_is_renewed_and_kept_where_kubectl_finds_it(tmp_path: Path, form: str) -> None:
+    async with provider(in_form=form == "absent") as issuer:
+        old = f"        id-token: {id_token(-7200)}\n" if form == "there" else ""
+        text = (FLOW if form == "flow" else LOGIN).replace("TOKEN", old)
+        text = text.replace("ISSUER", issuer.url).replace("SERVER", issuer.url)
+        path = tmp_path / "config"
+        path.write_text(text)
+        path.chmod(0o640)
+        readers = [tls_reader(path) for _ in range(2)]
+        await asyncio.gather(*(reader.api.get("/version") for reader in readers for _ in range(3)))
+        assert issuer.spent == 1, "whoever comes second takes what the first put into the file"
+        now = path.read_text()
+        left = now.replace(f'"{issuer.token}"', "T").replace('"next-1"', "spend-me-once")
+        if form == "there":
+            assert left == text.replace(old, "        id-token: T\n")
+        elif form == "absent":
+            assert left == text.replace("contexts:", "        id-token: T\ncontexts:")
+        else:
+            assert json.loads(now)["users"][0]["user"]["auth-provider"]["config"]["id-token"] == issuer.token
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert sorted(file.name for file in os.scandir(tmp_path)) == ["config"]
+        for reader in readers:
+            await reader.close()
+
+
+async def test_an_oidc_login_that_cannot_be_renewed_says_why(tmp_path: Path) -> None:
+    async with provider() as issuer:
+        text = LOGIN.replace("TOKEN", f"        id-token: {id_token(-7200)}\n").replace("SERVER", issuer.url)
+        text = text.replace("ISSUER", issuer.url)
+        path = tmp_path / "config"
+
+        async def refused(written: str) -> str:
+            path.write_text(written)
+            reader = tls_reader(path)
+            with pytest.raises((AuthError, Unreachable)) as caught:
+                await reader.api.get("/version")
+            await reader.close()
+            assert "spend-me-once" not in str(caught.value) and "sec/ret" not in str(caught.value)
+            assert "kubectl" in (caught.value.hint or "")
+            assert path.read_text() == written
+            return str(caught.value)
+
+        assert "no refresh-token" in await refused(text.replace("refresh-token: spend-me-once", "extra: x"))
+        assert "ended 2 h ago" in await refused(text.replace("refresh-token: spend-me-once", "extra: x"))
+        assert "invalid_grant" in await refused(text.replace("spend-me-once", "spent"))
+        assert "cannot be asked" in await refused(text.replace(f"url: {issuer.url}", "url: http://127.0.0.1:1"))
+        assert "cannot be renewed in place" in await refused(f"{text}---\nx: y\n")
+        assert issuer.spent == 0, "nothing is spent where the answer could not be kept"
+
+
+async def test_kubectl_renewed_it_meanwhile(tmp_path: Path) -> None:
+    async with provider() as issuer:
+        text = LOGIN.replace("ISSUER", "http://127.0.0.1:1").replace("SERVER", issuer.url)
+        path = tmp_path / "config"
+        path.write_text(text.replace("TOKEN", ""))
+        reader = tls_reader(path)
+        reader.connection()
+        path.write_text(text.replace("TOKEN", f"        id-token: {issuer.token}\n"))
         await reader.api.get("/version")
         await reader.close()
 

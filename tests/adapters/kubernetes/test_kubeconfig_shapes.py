@@ -74,6 +74,7 @@ USERS: dict[str, tuple[str, bool]] = {
         f"{{exec: {{apiVersion: {EXEC}/v1beta1, command: /bin/true}}, auth-provider: {{name: oidc}}}}",
         False,
     ),
+    "OIDC": ("{auth-provider: {name: oidc, config: {idp-issuer-url: 'http://127.0.0.1:1', client-id: kube}}}", True),
     "OIDC with a number": ("{auth-provider: {name: oidc, config: {client-id: 5}}}", False),
 }
 CLUSTERS: dict[str, tuple[str, bool]] = {
