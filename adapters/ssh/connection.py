@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from adapters.ssh import known_command, known_hosts, ways
 from adapters.ssh.hosts import HostConfig
 from adapters.ssh.keys import MAXIMUM_KEYS, KeyRing
+from adapters.ssh.paths import tcp_place
 from adapters.ssh.revoked import refuse_revoked
 from adapters.ssh.shell import Done, Shell, ShellClosed, run_once
 from adapters.ssh.ways import CONNECT_TIMEOUT
@@ -147,13 +148,19 @@ class Connection:
             self._turn.release()
 
     def exchange(self, path: str, request: bytes, timeout: float) -> bytes:
-        """Send a request to a unix socket on the host and read until it closes. `Forbidden` where not let through."""
-        from adapters.ssh.streamlocal import open_socket
+        """Send a request to a socket of the host (a path, or `HOST:PORT` as seen from there) and read until it closes.
+        `Forbidden` where not let through."""
+        from adapters.ssh.streamlocal import open_place, open_socket
 
         with self._told():
             with self._lock:
                 transport = self._connected()
-            channel = open_socket(transport, path, CHANNEL_TIMEOUT)
+            place = tcp_place(path)
+            channel = (
+                open_place(transport, place, CHANNEL_TIMEOUT)
+                if place
+                else open_socket(transport, path, CHANNEL_TIMEOUT)
+            )
             try:
                 channel.settimeout(timeout)
                 channel.sendall(request)

@@ -15,7 +15,6 @@ from control.errors import PlatformError
 from control.text import clean
 
 DEFAULT_CONFIG = {"nginx": "/etc/nginx/nginx.conf", "haproxy": "/etc/haproxy/haproxy.cfg"}
-_SOCKET = re.compile(rb"^[ \t]*stats[ \t]+socket[ \t]+(?:unix@)?(/[^\s\"'\\]+)([^\n]*)$", re.MULTILINE)
 _START_FIELD = 19
 """Of /proc/PID/stat after the name: state is 0, the parent 1, the start time 19."""
 
@@ -162,15 +161,6 @@ def settle(proxy: ProxyConfig, probe: Probe) -> ProxyConfig:
     named = [name for p in probe.processes if p.pid in pids and p.kind == proxy.kind for name in configs(p, prefix)]
     built = probe.builds.get("--conf-path") if proxy.kind == "nginx" else None
     return replace(proxy, config=named[0] if named else built or DEFAULT_CONFIG[proxy.kind])
-
-
-def stats_socket(texts: Iterable[bytes]) -> str | None:
-    """The stats socket that a HAProxy configuration opens; one of level admin before others."""
-    found = [
-        (b"level admin" in rest, path.decode("utf-8", "replace")) for t in texts for path, rest in _SOCKET.findall(t)
-    ]
-    best = sorted(found, key=lambda item: not item[0])
-    return best[0][1] if best else None
 
 
 def _filled(lines: Iterable[str]) -> list[str]:

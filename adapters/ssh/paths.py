@@ -41,6 +41,20 @@ def checked(path: str) -> str:
     return path
 
 
+_TCP = re.compile(r"\A(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):(\d{1,5})\Z")
+
+
+def tcp_place(socket: str) -> tuple[str, int] | None:
+    """Host and port of a socket that is named `HOST:PORT`; None for a path."""
+    match = _TCP.match(socket)
+    return (match[1] or match[2], int(match[3])) if match else None
+
+
+def checked_socket(socket: str) -> str:
+    """An absolute path on one line, or `HOST:PORT`. Raises `InvalidValue`."""
+    return socket if tcp_place(socket) else checked(socket)
+
+
 def roots(proxy: ProxyConfig, mains: Sequence[str]) -> list[str]:
     """The proxy's own tree: the folders of its main files (not of system-wide ones), its usual folders, and the files
     that the deck file names."""

@@ -176,11 +176,17 @@ done
 
 SOCKET = r"""
 if command -v socat >/dev/null 2>&1; then
-  printf '%s\n' "$COMMAND" | socat -t 5 - "UNIX-CONNECT:$SOCKET" || exit 91
+  case $SOCKET in /*) to=UNIX-CONNECT:$SOCKET;; *) to=TCP:$SOCKET;; esac
+  printf '%s\n' "$COMMAND" | socat -t 5 - "$to" || exit 91
 elif command -v python3 >/dev/null 2>&1; then
   python3 -c '
 import socket, sys
-s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1])
+to = sys.argv[1]
+if to[0] == "/":
+    s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(to)
+else:
+    host, _, port = to.rpartition(":")
+    s = socket.create_connection((host.strip("[]"), int(port)), 5)
 s.sendall(sys.argv[2].encode() + b"\n")
 while True:
     d = s.recv(65536)
@@ -188,12 +194,13 @@ while True:
     sys.stdout.buffer.write(d)
 ' "$SOCKET" "$COMMAND" || exit 91
 elif command -v perl >/dev/null 2>&1; then
-  perl -MIO::Socket::UNIX -e '
-$s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1; print $s "$ARGV[1]\n"; print while <$s>;
+  perl -MIO::Socket::UNIX -MIO::Socket::INET -e '
+$to = $ARGV[0]; $s = $to =~ m{^/} ? IO::Socket::UNIX->new(Peer => $to) : IO::Socket::INET->new(PeerAddr => $to);
+$s or exit 1; print $s "$ARGV[1]\n"; print while <$s>;
 ' "$SOCKET" "$COMMAND" || exit 91
 else
   exit 90
 fi
 """
-"""One line to a unix socket where the SSH server does not forward to it. Variables: SOCKET, COMMAND. Exit 90: no
+"""One line to a socket where the SSH server does not forward to it. Variables: SOCKET, COMMAND. Exit 90: no
 program for it; 91: the socket does not let us in."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adapters.ssh import discovery
+from adapters.ssh.codecs.haproxy_sockets import stats_sockets
 from adapters.ssh.drivers import adopted
 from adapters.ssh.seam import (
     ConfigTree,
@@ -24,7 +25,7 @@ from adapters.ssh.seam import (
 from control.calculating import calculate
 from control.deckfile import ProxyConfig
 from control.edit import Change, Edit
-from control.errors import InvalidValue, PlatformError
+from control.errors import Forbidden, InvalidValue, PlatformError
 from control.model import Limit, Route
 from control.ports import NativeText, Prepared
 from control.ref import Ref
@@ -67,6 +68,8 @@ class Site:
         self.known: Probe | None = None
         """The last look at the host; another proxy of the same host may put its own here."""
         self.state: State | None = None
+        self._answered: tuple[tuple[str, ...], str] | None = None
+        """The stats sockets that the configuration opens, and the one of them that answered."""
         self.written: dict[str, str] = {}
         """Path -> sha-256 of what we wrote there in this session: that is no change of somebody else."""
 
@@ -85,14 +88,30 @@ class Site:
         proxy = discovery.settle(self.proxy, probe)
         tree = await self.host.config_tree(proxy, codec.includes)
         if proxy.kind == "haproxy" and not proxy.socket:
-            socket = discovery.stats_socket(tree.files[path] for path in tree.main)
-            proxy = replace(proxy, socket=socket)
+            files = [(path, tree.files[path]) for path in tree.main if path in tree.files]
+            proxy = replace(proxy, socket=await self._answering(tuple(stats_sockets(files))))
         facts = self._facts(proxy, probe)
         runtime = await self.driver.runtime(self.host, facts, tree)
         facts = replace(facts, workers=runtime.workers)
         routes, limits = await calculate(codec.read, tree, runtime, facts)
         self.state = State(facts, tree, runtime, tuple(routes), tuple(limits))
         return self.state
+
+    async def _answering(self, sockets: tuple[str, ...]) -> str | None:
+        """The first of several stats sockets that answers; the first of all where none does, to say why."""
+        if len(sockets) < 2:
+            return sockets[0] if sockets else None
+        if self._answered is None or self._answered[0] != sockets:
+            for socket in sockets:
+                try:
+                    await self.host.haproxy_show(socket, "info")
+                except (Forbidden, InvalidValue, PlatformError):
+                    continue
+                self._answered = (sockets, socket)
+                break
+            else:
+                return sockets[0]
+        return self._answered[1]
 
     async def _probed(self) -> Probe:
         if self.known is None or time.time() - self.known.read_at > _PROBE_AGE:

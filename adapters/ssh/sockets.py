@@ -1,11 +1,12 @@
-"""Ways to a unix socket on a host: forwarded by sshd, or by a program there, as ourselves or as root."""
+"""Ways to a socket on a host (a path, or `HOST:PORT` as seen from there): forwarded by sshd, or by a program there, as
+ourselves or as root."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from adapters.ssh.connection import Connection
-from adapters.ssh.paths import checked
+from adapters.ssh.paths import checked_socket
 from adapters.ssh.scripts import SOCKET
 from adapters.ssh.shell import assign
 from control.errors import Forbidden
@@ -27,7 +28,7 @@ class Sockets:
 
     def exchange(self, socket: str, line: str) -> str:
         """The whole answer to one line. Raises `Forbidden` where no way leads in."""
-        checked(socket)
+        checked_socket(socket)
         refused: Forbidden | None = None
         for way in [self._ways[socket]] if socket in self._ways else ["forward", "shell", "root"]:
             if way == "root" and not self._may_be_root():

@@ -1,4 +1,4 @@
-"""A channel to a unix socket on the host: OpenSSH's `direct-streamlocal`, which the SSH library does not offer."""
+"""Channels to sockets of the host: OpenSSH's `direct-streamlocal`, which the SSH library does not offer, and TCP."""
 
 from __future__ import annotations
 
@@ -48,3 +48,14 @@ def open_socket(transport: Transport, path: str, timeout: float) -> Channel:
         transport.get_exception()
         raise Forbidden(f"the server does not open the socket {clean(path)} for us")
     return channel
+
+
+def open_place(transport: Transport, place: tuple[str, int], timeout: float) -> Channel:
+    """Open a TCP connection from the host to `place`. Raises `Forbidden` where the server does not let us or nothing
+    listens there."""
+    import paramiko
+
+    try:
+        return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout)
+    except paramiko.ChannelException as error:
+        raise Forbidden(f"the server does not connect us to {clean(place[0])}:{place[1]}") from error

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.ssh import discovery, scripts, write_script
+from adapters.ssh.codecs.haproxy_sockets import stats_sockets
 from adapters.ssh.paths import checked, checked_command, checked_log, checked_show, roots
 from adapters.ssh.seam import Process
 from adapters.ssh.shell import assign, quote
@@ -174,8 +175,28 @@ def test_the_admin_socket_is_preferred() -> None:
         b"global\n stats socket /run/user.sock mode 666 level user\n  stats socket unix@/run/admin.sock level admin\n"
         b"# stats socket /run/comment.sock level admin\nstats socket ipv4@127.0.0.1:9999 level admin\n"
     )
-    assert discovery.stats_socket([text]) == "/run/admin.sock"
-    assert discovery.stats_socket([b"global\n"]) is None
+    assert stats_sockets([("h.cfg", text)]) == ["/run/admin.sock", "127.0.0.1:9999", "/run/user.sock"]
+    assert stats_sockets([("h.cfg", b"global\n")]) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b'stats socket "/run/my haproxy.sock" "level" admin', ["/run/my haproxy.sock"]),
+        (b"stats socket '/run/a.sock'", ["/run/a.sock"]),
+        (b'setenv RUN /run/x\n stats socket "${RUN}/a.sock" level admin', ["/run/x/a.sock"]),
+        (b'stats socket "${ELSEWHERE}/a.sock" level admin', []),
+        (b"unix-bind prefix /srv\n stats socket /a.sock", ["/a.sock", "/srv/a.sock"]),
+        (b"stats socket *:9999 level admin", ["127.0.0.1:9999"]),
+        (b"stats socket :9999", ["127.0.0.1:9999"]),
+        (b"stats socket ipv6@[::1]:9999", ["[::1]:9999"]),
+        (b"stats socket ipv6@[::]:9999", ["[::1]:9999"]),
+        (b"stats socket abns@hidden level admin", []),
+        (b"stats socket fd@5", []),
+    ],
+)
+def test_every_way_to_name_a_stats_socket(line: bytes, found: list[str]) -> None:
+    assert stats_sockets([("h.cfg", b"global\n " + line + b"\n")]) == found
 
 
 def _process(kind: str, pid: int, parent: int, started: float, *arguments: str, title: str = "") -> Process:
