@@ -139,7 +139,7 @@ def bound(tree: NginxTree, hold: Hold, burst: Burst | None, over: Callable[[Plac
         reached = [route for here, _ in goes_on_to(tree, place, does.status) for route in routes_of_place(tree, here)]
         for route in dict.fromkeys(reached):
             found.setdefault((route, ""), Bound(route, "", does, burst, location))
-        if not reached or any(here.passes.unknown for here, _ in goes_on_to(tree, place, does.status)):
+        if not reached or any(here.unknown for here, _ in goes_on_to(tree, place, does.status)):
             found.setdefault((None, place.name), Bound(None, place.name, does, burst, location))
     return list(found.values())
 

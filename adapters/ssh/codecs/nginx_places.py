@@ -14,12 +14,28 @@ from functools import lru_cache
 from adapters.ssh.codecs.nginx_names import Names, server_names
 from adapters.ssh.codecs.nginx_rewrites import NO_REWRITING, Rewriting, rewriting
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
-from adapters.ssh.codecs.nginx_variables import NOWHERE, PASSES, Reached, Variables, reached, variables_of
+from adapters.ssh.codecs.nginx_variables import NOWHERE, PASSES, Reached, Variables, condition_of, reached, variables_of
 from control.text import clean
 
 LISTS = ("limit_req", "limit_conn")
 SIMPLE = ("limit_req_status", "limit_req_dry_run", "limit_conn_status", "limit_conn_dry_run")
 SECTIONS = ("http", "stream")
+_ENDS = frozenset({"return", "rewrite"})
+"""What an `if` may do instead of a pass: then its condition decides too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The targets of passes of one block as they are written, with the variables as they are there."""
+
+    words: str
+    """Of an `if` or `limit_except`; "" for the location itself."""
+    targets: tuple[str, ...]
+    variables: Variables
+    condition: tuple[str, bool, str | None] | None = None
+    """Where it is an `if` that asks for the value of one variable (`condition_of`)."""
+    reached: Reached = NOWHERE
+    """Where they lead; a split that the condition asks for decides too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +55,8 @@ class Place:
     """The place that it stands in."""
     internal: bool = False
     """No request comes here but by a redirect inside nginx."""
-    passes: Reached = NOWHERE
-    written: tuple[tuple[tuple[str, ...], Variables], ...] = ()
-    """The targets of its passes as they are written, with the variables as they are there."""
-    conditional: tuple[tuple[str, Reached], ...] = ()
-    """What `if` and `limit_except` blocks pass elsewhere: the block's words, and where to."""
+    written: tuple[Written, ...] = ()
+    """Its passes as they are written: those of the location first, then those of its `if` blocks."""
     limits: dict[str, tuple[Directive, ...]] = field(default_factory=dict)
     """`limit_req` and `limit_conn` -> the directives that hold here, inherited ones included."""
     discarded: dict[str, tuple[Directive, ...]] = field(default_factory=dict)
@@ -56,20 +69,25 @@ class Place:
     """What leads away from here before any limiter."""
     try_files: Directive | None = None
     error_pages: tuple[Directive, ...] = ()
+    subrequests: tuple[Directive, ...] = ()
+    """`mirror` and `auth_request`: they ask other places of the same server."""
     named_server: bool = True
     """The server has a `server_name` that is not empty."""
 
     @property
     def upstreams(self) -> tuple[str, ...]:
         """All hosts that requests are passed to here, in lower case."""
-        found = [*self.passes.names, *(name for _, to in self.conditional for name in to.names)]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(name for one in self.written for name in one.reached.names))
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The `split_clients` variables that decide where to."""
-        found = [*self.passes.splits, *(name for _, to in self.conditional for name in to.splits)]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(name for one in self.written for name in one.reached.splits))
+
+    @property
+    def unknown(self) -> bool:
+        """Some requests are passed to what only they tell."""
+        return any(one.reached.unknown for one in self.written)
 
     @property
     def returns(self) -> bool:
@@ -107,8 +125,7 @@ def _of_server(tree: NginxTree, server: Directive, outer: Place, names: Names, v
         try_files=_last(inside, "try_files"),
     )
     if outer.section == "stream":
-        passes = reached(_targets(inside), known)
-        yield replace(here, passes=passes, written=_written(tree, inside, known), rewrites=NO_REWRITING)
+        yield replace(here, written=_written(tree, inside, known), rewrites=NO_REWRITING)
         return
     inner = list(_locations(tree, inside, here, known, names))
     if not any(place.path in (("", "/"), ("^~", "/")) and place.outer is here for place in inner):
@@ -138,9 +155,7 @@ def _locations(
             path=path,
             outer=outer,
             internal=path[0] == "@" or any(d.name == "internal" for d in children),
-            passes=reached(_targets(children), known),
             written=_written(tree, children, known),
-            conditional=tuple(_conditional(tree, children, known)),
             rewrites=rewrites,
             try_files=_last(children, "try_files"),
         )
@@ -170,6 +185,10 @@ def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
     settings = dict(outer.settings)
     settings.update({d.name: d.arguments[0] for d in inside if d.name in SIMPLE and d.arguments})
     pages = tuple(d for d in inside if d.name == "error_page" and len(d.arguments) > 1)
+    asked = {d.name: [x for x in outer.subrequests if x.name == d.name] for d in outer.subrequests}
+    for name in ("mirror", "auth_request"):
+        if own_asked := [d for d in inside if d.name == name and d.arguments]:
+            asked[name] = own_asked
     return replace(
         outer,
         name=block,
@@ -178,8 +197,7 @@ def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
         declared=declared,
         settings=settings,
         error_pages=pages or outer.error_pages,
-        passes=NOWHERE,
-        conditional=(),
+        subrequests=tuple(d for found in asked.values() for d in found),
         written=(),
         internal=False,
     )
@@ -189,32 +207,27 @@ def _last(inside: Iterable[Directive], name: str) -> Directive | None:
     return next((d for d in reversed(list(inside)) if d.name == name and len(d.arguments) > 1), None)
 
 
-def _targets(inside: Sequence[Directive]) -> tuple[str, ...]:
-    return tuple(d.arguments[0] for d in inside if d.name in PASSES and d.arguments)
-
-
-def _blocks(
-    tree: NginxTree, inside: Sequence[Directive], variables: Variables
-) -> Iterator[tuple[str, tuple[str, ...], Variables]]:
-    """The blocks that some requests of a location go into: words, targets of passes, variables."""
+def _written(tree: NginxTree, inside: Sequence[Directive], variables: Variables) -> tuple[Written, ...]:
+    """The passes directly inside a block, and what the blocks do that some of its requests go into."""
+    found, ends = [Written("", _targets(inside), variables)], False
     for directive in inside:
         if directive.name in ("if", "limit_except") and directive.children is not None:
             children = list(tree.children(directive))
-            yield clean(" ".join(directive.values)), _targets(children), variables.inside(tree, children)
+            words = clean(" ".join(directive.values))
+            condition = condition_of(directive.arguments) if directive.name == "if" else None
+            found.append(Written(words, _targets(children), variables.inside(tree, children), condition))
+            ends = ends or (condition is not None and any(d.name in _ENDS for d in children))
+    kept = found if ends else [one for one in found if one.targets]
+    return tuple(replace(one, reached=_reached(one)) for one in kept)
 
 
-def _conditional(tree: NginxTree, inside: Sequence[Directive], variables: Variables) -> Iterator[tuple[str, Reached]]:
-    for words, targets, known in _blocks(tree, inside, variables):
-        if targets:
-            yield words, reached(targets, known)
+def _reached(one: Written) -> Reached:
+    asked = one.variables.readings(f"${{{one.condition[0]}}}") if one.condition else ()
+    return reached(one.targets, one.variables, sorted({name for reading in asked for name in reading.splits}))
 
 
-def _written(
-    tree: NginxTree, inside: Sequence[Directive], variables: Variables
-) -> tuple[tuple[tuple[str, ...], Variables], ...]:
-    found = [(_targets(inside), variables)]
-    found += [(targets, known) for _, targets, known in _blocks(tree, inside, variables)]
-    return tuple((targets, known) for targets, known in found if targets)
+def _targets(inside: Sequence[Directive]) -> tuple[str, ...]:
+    return tuple(d.arguments[0] for d in inside if d.name in PASSES and d.arguments)
 
 
 def matches_of(tree: NginxTree, section: str) -> dict[str, tuple[str, ...]]:
@@ -222,9 +235,7 @@ def matches_of(tree: NginxTree, section: str) -> dict[str, tuple[str, ...]]:
     result: dict[str, list[str]] = {}
     for place in places(tree, section):
         shown = place.match or place.name
-        for name in place.passes.names:
-            result.setdefault(name, []).append(shown)
-        for words, to in place.conditional:
-            for name in to.names:
-                result.setdefault(name, []).append(f"{shown} {words}")
+        for one in place.written:
+            for name in one.reached.names:
+                result.setdefault(name, []).append(f"{shown} {one.words}".strip())
     return {name: tuple(dict.fromkeys(texts)) for name, texts in result.items()}

@@ -1,8 +1,9 @@
 """Which limits a request meets on its way through a server's places.
 
 nginx evaluates `limit_req` and `limit_conn` once for each request, in the place where it is when the preaccess phase
-comes. `try_files` and `error_page` redirect after that: the limits of where they lead are left out, unless the place
-before had none. `rewrite` and `return` act before: the limits of the place that they leave are left out.
+comes. `try_files`, `error_page`, `mirror` and `auth_request` lead on after that: the limits of where they lead are left
+out, unless the place before had none. `rewrite` and `return` act before: the limits of the place that they leave are
+left out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Leading:
     origin: Place
     to: Place | None
     by: str
-    """`try_files`, `error_page`, `rewrite`."""
+    """`try_files`, `error_page`, `mirror`, `auth_request`, `rewrite`."""
     location: str
     early: bool = False
     """Before the limiters."""
@@ -84,6 +85,11 @@ def _leading(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
             if to is not place:
                 yield Leading(place, to, "try_files", place.try_files.location)
     yield from (one for one in _pages(place, own) if one.to is not place)
+    for directive in place.subrequests:
+        if directive.arguments[0].startswith("/"):
+            to = _target(own, directive.arguments[0])
+            if to is not place:
+                yield Leading(place, to, directive.name, directive.location)
 
 
 def _pages(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
@@ -190,3 +196,16 @@ def goes_on_to(tree: NginxTree, place: Place, refused: int | None) -> list[tuple
             found[id(one.to)] = (one.to, one.by)
             waiting.append(one.to)
     return list(found.values())
+
+
+@lru_cache(maxsize=64)
+def origins_of(tree: NginxTree, section: str) -> dict[str, tuple[str, ...]]:
+    """Upstream name, in lower case, -> what leads to it through an internal place: a match, and by what."""
+    result: dict[str, dict[str, None]] = {}
+    for place in places(tree, section):
+        if place.internal:
+            continue
+        for here, by in goes_on_to(tree, place, None):
+            for name in here.upstreams if here.internal else ():
+                result.setdefault(name, {})[f"{place.match or place.name} by {by}"] = None
+    return {name: tuple(texts) for name, texts in result.items()}

@@ -15,10 +15,10 @@ from functools import lru_cache
 
 from adapters.ssh.codecs import standing
 from adapters.ssh.codecs.file_owners import owners
-from adapters.ssh.codecs.nginx_places import places
+from adapters.ssh.codecs.nginx_places import Place, places
 from adapters.ssh.codecs.nginx_routes import SPLIT, Block, RouteName, section_of, split_blocks, upstream_of
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
-from adapters.ssh.codecs.nginx_variables import reached
+from adapters.ssh.codecs.nginx_variables import holds_for, hosts_chosen
 from adapters.ssh.codecs.spans import FileEdit, TokenEdit
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
 from control.edit import Change, split_field
@@ -191,19 +191,28 @@ def _matches(tree: NginxTree, split: Split) -> tuple[str, ...]:
 def _lead(tree: NginxTree, split: Split, part: Part) -> RouteName | None:
     """The one upstream that requests with this value reach, through whatever the passes make of it."""
     section, name = split.block.route.section, split.block.native.lower()
-    own = [place for place in places(tree, section) if name in place.splits]
     found: dict[RouteName, None] = {}
-    for place in own:
-        for targets, variables in place.written:
-            fixed = variables.fixed(name, part.value)
-            for text in targets:
-                if name in reached([text], variables).splits:
-                    found |= dict.fromkeys(
-                        route
-                        for host in reached([text], fixed).names
-                        if (route := upstream_of(tree, section, host)) is not None
-                    )
+    for place in places(tree, section):
+        if name in place.splits:
+            found |= dict.fromkeys(
+                route
+                for host in _hosts(place, name, part.value)
+                if (route := upstream_of(tree, section, host)) is not None
+            )
     return next(iter(found)) if len(found) == 1 else None
+
+
+def _hosts(place: Place, name: str, value: str) -> tuple[str, ...]:
+    """Where a place passes requests for which a variable has this value. Of several `if` that hold the last counts."""
+    found: tuple[str, ...] = ()
+    for one in place.written:
+        fixed = one.variables.fixed(name, value)
+        holds = holds_for(one.condition, fixed) if one.condition else None if one.words else True
+        if holds is False:
+            continue
+        names = hosts_chosen(one.targets, fixed, name)
+        found = names if holds else (*found, *names)
+    return found
 
 
 def _editable(split: Split) -> Editable:
@@ -214,9 +223,9 @@ def _editable(split: Split) -> Editable:
     for part in split.parts:
         if part.hundredths is None and not part.rest:
             return Editable(False, f"{clean(part.native)} is no percentage with at most two decimals above 0")
-    if sum(part.rest for part in split.parts) != 1:
-        return Editable(False, "it has no single * line that takes the rest: edit it in the file")
-    return Editable()
+    if sum(part.rest for part in split.parts) > 1:
+        return Editable(False, "it has several * lines, of which the first takes all that is left")
+    return Editable() if split.parts else Editable(False, "it has no lines")
 
 
 def _notes(split: Split, matches: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from adapters.ssh.codecs.file_owners import owners
 from adapters.ssh.codecs.nginx_places import SECTIONS, matches_of
+from adapters.ssh.codecs.nginx_redirects import origins_of
 from adapters.ssh.codecs.nginx_routes import UPSTREAM, Block, upstream_blocks
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 from adapters.ssh.seam import ConfigTree, HostFacts, base_of, object_name
@@ -148,13 +149,18 @@ class _Content:
 
 @lru_cache(maxsize=64)
 def _contents(tree: NginxTree, workers: int | None, addresses: Addresses) -> tuple[_Content, ...]:
-    matches = {section: matches_of(tree, section) for section in SECTIONS}
+    direct = {section: matches_of(tree, section) for section in SECTIONS}
+    led = {section: origins_of(tree, section) for section in SECTIONS}
     twice = Status(StatusState.ERROR, "another upstream has the same name")
     return tuple(
         _Content(
             upstream,
             _targets(upstream, dict(addresses)),
-            matches[upstream.section].get(upstream.block.native.lower(), ()),
+            tuple(
+                match
+                for found in (direct, led)
+                for match in found[upstream.section].get(upstream.block.native.lower(), ())
+            ),
             twice if upstream.block.duplicate else Status(),
             editable_of(upstream),
             tuple(_notes(upstream, workers, dict(addresses))),

@@ -69,9 +69,9 @@ class Variables:
         return replace(self, settings=found) if found != self.settings else self
 
     def fixed(self, name: str, value: str) -> Variables:
-        """The same for requests for which one variable has this value."""
-        tables = {key: table for key, table in self.tables.items() if key != name}
-        return Variables(tables, {**self.settings, name: (value,)})
+        """The same for requests for which a split chose this value."""
+        tables = {**self.tables, name: Table("split_clients", "", (("*", value),))}
+        return Variables(tables, {key: texts for key, texts in self.settings.items() if key != name})
 
     def readings(self, text: str, depth: int = 0) -> list[Reading]:
         """Every value that a text with variables can have."""
@@ -131,12 +131,34 @@ class Reached:
 
 
 NOWHERE = Reached()
+_CONDITION = re.compile(r"\A\(?\$\{?(\w+)\}?(?:(!?=)(.*?))?\)?\Z", re.ASCII)
 
 
-def reached(targets: Iterable[str], variables: Variables) -> Reached:
-    """Where these targets of `…_pass` directives lead."""
+def condition_of(arguments: Sequence[str]) -> tuple[str, bool, str | None] | None:
+    """An `if` that asks for the value of one variable: its name, whether it must have the value, and which (None: any
+    but `0` and nothing). None for other conditions."""
+    text = "".join(arguments)
+    match = _CONDITION.match(text)
+    if match is None:
+        return None
+    value = None if match[2] is None else match[3].strip("\"'")
+    return match[1].lower(), match[2] != "!=", value
+
+
+def holds_for(condition: tuple[str, bool, str | None], variables: Variables) -> bool | None:
+    """Whether it holds where the variables are so; None where the request decides."""
+    name, wanted, value = condition
+    found = {reading.value for reading in variables.readings(f"${{{name}}}")}
+    if any(_UNKNOWN.search(one) for one in found):
+        return None
+    answers = {(one not in ("", "0") if value is None else one == value) is wanted for one in found}
+    return answers.pop() if len(answers) == 1 else None
+
+
+def reached(targets: Iterable[str], variables: Variables, deciding: Iterable[str] = ()) -> Reached:
+    """Where these targets of `…_pass` directives lead. `deciding` are splits that decide whether they are taken."""
     names: dict[str, None] = {}
-    splits: dict[str, None] = {}
+    splits: dict[str, None] = dict.fromkeys(deciding)
     unknown: dict[str, None] = {}
     for target in targets:
         for reading in variables.readings(target):
@@ -147,6 +169,13 @@ def reached(targets: Iterable[str], variables: Variables) -> Reached:
             elif host:
                 names[host] = None
     return Reached(tuple(names), tuple(splits), tuple(unknown))
+
+
+def hosts_chosen(targets: Iterable[str], variables: Variables, split: str) -> tuple[str, ...]:
+    """The hosts of these targets that a split chose; where it chose none, all of them."""
+    readings = [reading for target in targets for reading in variables.readings(target)]
+    chosen = [reading for reading in readings if split in reading.splits] or readings
+    return tuple(dict.fromkeys(host for reading in chosen if (host := host_of(reading.value))))
 
 
 def variables_of(tree: NginxTree, section: Sequence[Directive]) -> Variables:

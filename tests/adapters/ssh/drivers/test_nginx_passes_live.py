@@ -36,6 +36,8 @@ server {
   location /mapped { proxy_pass http://$chosen; }
   location /direct { proxy_pass http://$direct; }
   location /any { proxy_pass http://$http_x_up; }
+  location /ported { set $up second; proxy_pass http://$up:80; }
+  location /asked { if ($direct = second) { proxy_pass http://third; } proxy_pass http://first; }
 }
 """
 
@@ -73,11 +75,25 @@ async def test_a_split_is_a_route_whose_shares_requests_meet(nginx: Nginx) -> No
     split = routes["variant"]
     assert [(t.name, t.share) for t in split.targets] == [("new", Fraction(205, 1000)), ("old", Fraction(795, 1000))]
     assert [t.to and t.to.name for t in split.targets] == ["third", "First"], "through the map that uses it"
-    assert [t.to and t.to.name for t in routes["direct"].targets] == ["second", "First"]
+    leads = [t.to and t.to.name for t in routes["direct"].targets]
+    assert leads == [None, "First"], "one value leads to two upstreams, by two ways"
     assert split.matches == ("llama.test /mapped",) and split.editable.yes
     seen = [await get(nginx.port, f"/mapped?n={number}") for number in range(400)]
     new = sum(backend == "c" for _, backend in seen)
     assert 50 <= new <= 114, "four standard deviations around 82"
+
+
+async def test_a_name_with_a_port_from_a_variable_is_no_upstream(nginx: Nginx) -> None:
+    assert (await get(nginx.port, "/ported"))[0] == 502, "nginx wants to look the name up"
+    routes, _ = await rows(nginx)
+    assert not any("/ported" in match for route in routes.values() for match in route.matches)
+
+
+async def test_a_split_that_an_if_asks_for_decides_too(nginx: Nginx) -> None:
+    routes, _ = await rows(nginx)
+    assert "llama.test /asked" in routes["direct"].matches
+    answers = [(await get(nginx.port, f"/asked?n={n}"))[1] for n in range(200)]
+    assert set(answers) == {"a", "c"} and 34 <= answers.count("c") <= 86, "four standard deviations around 60"
 
 
 async def test_a_split_is_edited_in_its_percentages(nginx: Nginx) -> None:
