@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from adapters.serverless import guard
 from adapters.serverless.cloud import NotOffered, ServiceError
+from adapters.serverless.credentials import Held, watch_helpers
 from adapters.serverless.failures import THROTTLES, from_botocore
 from adapters.serverless.operations import READS, WRITES, Operation
 from adapters.serverless.pace import Pace
@@ -35,8 +36,8 @@ FAST_OPERATIONS = frozenset({"GetFunction"})
 """Of Lambda's control plane, what has a quota of its own (100 a second; all else shares 15)."""
 
 _lock = threading.Lock()
-_sessions: dict[tuple[str, str], Any] = {}
-"""(profile, purpose) -> session: a session costs 10 MB, and its clients must be made under one lock."""
+_sessions: dict[tuple[str, str], Held] = {}
+"""(profile, purpose) -> session: one session costs 10 MB, and its clients must be made under one lock."""
 
 _LOOPBACK = ("127.", "localhost", "::1")
 
@@ -47,7 +48,7 @@ def is_test_bed(config: AwsConfig) -> bool:
     return bool(hosts) and all(host.startswith(_LOOPBACK) for host in hosts)
 
 
-def _new_session(config: AwsConfig, allowed: frozenset[Operation]) -> Any:
+def _new_session(config: AwsConfig, allowed: frozenset[Operation]) -> Held:
     import boto3
 
     if is_test_bed(config) and config.profile is None and "AWS_ACCESS_KEY_ID" not in os.environ:
@@ -56,7 +57,8 @@ def _new_session(config: AwsConfig, allowed: frozenset[Operation]) -> Any:
         session = boto3.session.Session(profile_name=config.profile)
     guard.install(session.events, allowed)
     _no_prompt(session, config.profile)
-    return session
+    watch_helpers(session, config.profile)
+    return Held(session, config.profile)
 
 
 def _no_prompt(session: Any, profile: str | None) -> None:
@@ -132,33 +134,36 @@ class BotoCloud:
         return f"{self._environment} ({self._config.region})"
 
     def _do(self, service: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        held: Held | None = None
         try:
-            method = self._method(service, operation)
+            held = self._held()
+            held.resolve()
+            method = self._method(held, service, operation)
             answer: dict[str, Any] = method(**arguments)
         except Exception as error:
-            failure = from_botocore(error, service, operation, self._config.profile, self._where)
+            found_by = held.method if held is not None else ""
+            failure = from_botocore(error, service, operation, self._config.profile, self._where, found_by)
             if isinstance(failure, AuthError):
                 self._forget()
             raise failure from None
         answer.pop("ResponseMetadata", None)
         return answer
 
-    def _method(self, service: str, operation: str) -> Callable[..., dict[str, Any]]:
+    def _method(self, held: Held, service: str, operation: str) -> Callable[..., dict[str, Any]]:
         from botocore import xform_name
 
         client = self._clients.get(service)
         if client is None:
             with _lock:
-                client = self._clients.get(service) or self._new_client(service)
+                client = self._clients.get(service) or self._new_client(held.session, service)
                 self._clients[service] = client
         method: Callable[..., dict[str, Any]] = getattr(client, xform_name(operation))
         return method
 
-    def _new_client(self, service: str) -> Any:
+    def _new_client(self, session: Any, service: str) -> Any:
         from botocore.config import Config
 
         reads = self._purpose == "read"
-        session = self._session()
         # The mode only matters for reads: a write is sent once, whatever the answer.
         retries: dict[str, Any] = {
             "mode": "adaptive" if reads else "standard",
@@ -177,11 +182,12 @@ class BotoCloud:
         client.meta.events.register("needs-retry", self._see_answer)
         return client
 
-    def _session(self) -> Any:
+    def _held(self) -> Held:
         key = (self._session_name(), self._purpose)
-        if key not in _sessions:
-            _sessions[key] = _new_session(self._config, self._allowed)
-        return _sessions[key]
+        with _lock:
+            if key not in _sessions:
+                _sessions[key] = _new_session(self._config, self._allowed)
+            return _sessions[key]
 
     def _session_name(self) -> str:
         return ("test:" if is_test_bed(self._config) else "aws:") + (self._config.profile or "")

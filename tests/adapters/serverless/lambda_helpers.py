@@ -165,6 +165,9 @@ class Proxy:
                 if mode == "answer":
                     status, code, message = proxy.answer
                     text = json.dumps({"Type": "User", "message": message}).encode()
+                    if "/2015-03-31/" not in self.path:  # STS speaks XML
+                        inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+                        text = f"<ErrorResponse>{inner}</ErrorResponse>".encode()
                     return self.reply(status, text, {"x-amzn-ErrorType": code})
                 if mode == "hang":
                     proxy.released.wait(60)
