@@ -72,6 +72,8 @@ class ProofPart:
     detail: str = ""
     seconds: float | None = None
     """From the end of the write until this was known."""
+    by_condition: bool = False
+    """Only a status condition says it: a controller took it, and the data plane was not asked. No yes for `loaded`."""
 
 
 class Found(StrEnum):

@@ -85,7 +85,9 @@ async def wait_loaded(reader: Reader, step: Prepared, timeout_seconds: float | N
 async def running(reader: Reader, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
     """One look at whether the data plane runs what an object holds; see `control.ports.Reader.running`."""
     try:
-        return await ask(reader.running(object, changes, recorded), READ_SECONDS, f"asking what {object} runs")
+        return _of_data_plane(
+            await ask(reader.running(object, changes, recorded), READ_SECONDS, f"asking what {object} runs")
+        )
     except ControlError as error:
         return ProofPart(ProofState.UNKNOWN, error.message)
 
@@ -105,8 +107,15 @@ async def wait_running(
 
 async def _loaded_once(reader: Reader, step: Prepared, seconds: float) -> ProofPart:
     try:
-        return await ask(reader.loaded(step), seconds, f"asking whether {step.object} is loaded")
+        return _of_data_plane(await ask(reader.loaded(step), seconds, f"asking whether {step.object} is loaded"))
     except Unreachable as error:
         return ProofPart(ProofState.PENDING, error.message)
     except ControlError as error:
         return ProofPart(ProofState.UNKNOWN, error.message)
+
+
+def _of_data_plane(part: ProofPart) -> ProofPart:
+    """What is known of the data plane itself: a condition alone is a controller's word, and no yes."""
+    if not part.by_condition or part.state is not ProofState.YES:
+        return part
+    return ProofPart(ProofState.UNKNOWN, f"only a condition says so: {part.detail}", part.seconds)

@@ -101,7 +101,7 @@ def _by_conditions(route: HTTPRoute, has_replicas: bool) -> ProofPart:
     status = status_of(route)
     early = "accepted by its controller; the data plane may follow up to two seconds later"
     if status.state is StatusState.OK:
-        return ProofPart(ProofState.YES, early)
+        return ProofPart(ProofState.YES, early, by_condition=True)
     if status.state is StatusState.PENDING:
         return ProofPart(ProofState.PENDING, status.detail)
     if status.state in (StatusState.ERROR, StatusState.WARNING):

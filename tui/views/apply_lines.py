@@ -62,7 +62,8 @@ def _stages(reached: str, look: Look) -> Line:
     for index, stage in enumerate(STAGES):
         word = STAGE_WORDS.get(stage, stage)
         role = "good" if index <= at else "info" if index == at + 1 else "faint"
-        sign = "ok " if index <= at else ".. " if index == at + 1 else "   "
+        proven = index < STAGES.index("loaded")  # what came of asking is in the result
+        sign = ("ok " if proven else "asked ") if index <= at else ".. " if index == at + 1 else "   "
         line += [(sign, role), (word + "  ", role)]
     return tuple(line)
 

@@ -58,7 +58,8 @@ async def test_a_patch_raises_the_generation_and_is_accepted() -> None:
     (found,) = (await reader.read_object(step.object)).routes
     assert [target.weight for target in found.targets] == [9, 4]
     assert found.base != step.base
-    assert (await reader.loaded(step)).state is ProofState.YES
+    said = await reader.loaded(step)
+    assert said.state is ProofState.YES and said.by_condition, "a condition alone, which is no yes of the data plane"
     again = MemoryApi([])
     again.load(api.dump())
     assert again.objects == api.objects
