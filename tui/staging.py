@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from control.edit import Edit, LimitEdit, Share, SharesEdit, StateEdit
+from control.edits import resolve_shares
 from control.errors import InvalidValue
 from control.model import Route, Special, TargetState, Weight
 from control.ref import Ref
+from control.shares import shares_of
 
 HUNDRED = Fraction(100)
 
@@ -84,9 +86,19 @@ def even(route: Route) -> dict[str, Fraction]:
 
 
 def as_weights(route: Route, after: dict[str, Fraction]) -> dict[str, Weight | Share]:
-    """What to ask for so that the shares become `after`: native weights where they count to 100, else percentages."""
+    """What to ask for so that the shares become `after`, in the words of the command line: the targets that change,
+    and all of them where the others cannot keep their native weights beside these.
+
+    So the screen writes what `set shares` writes for the same split: the total stays where that can hold it, and no
+    divisor is taken out. Raises `InvalidValue` with the nearest shares where the platform can hold it in no way.
+    """
     now = shares_now(route)
     changed = {name: share for name, share in after.items() if share != now.get(name)}
+    try:
+        _check_shares(route, changed)
+    except InvalidValue:
+        changed = after
+        _check_shares(route, changed)
     total = sum(
         (t.weight for t in route.targets if t.weight is not None and t.state is TargetState.ACTIVE), Fraction(0)
     )
@@ -94,6 +106,22 @@ def as_weights(route: Route, after: dict[str, Fraction]) -> dict[str, Weight | S
     if total == HUNDRED and points and not route.grid.only_percent and route.grid.denominator is None:
         return {name: int(share * 100) for name, share in changed.items()}
     return {name: Share(share) for name, share in changed.items()}
+
+
+def _check_shares(route: Route, shares: dict[str, Fraction]) -> None:
+    """Raise `InvalidValue` where the route, or a member of its group, cannot hold these shares."""
+    edit = SharesEdit(route.ref, tuple((name, Share(share)) for name, share in shares.items()))
+    for one in route.members or (route,):
+        resolve_shares(one, edit)
+
+
+def natives_after(route: Route, weights: Mapping[str, Weight]) -> dict[str, Fraction]:
+    """The share of each target where these native weights are set and the others stay."""
+    shares = shares_of(
+        [weights.get(t.name, t.weight) for t in route.targets], [t.state for t in route.targets], route.semantics
+    )
+    now = shares_now(route)
+    return {t.name: now[t.name] if s is None else s for t, s in zip(route.targets, shares, strict=True)}
 
 
 class Staging:
@@ -133,11 +161,12 @@ class Staging:
         draft.after, draft.weights = after, as_weights(route, after)
         self._keep(route.ref, draft)
 
-    def stage_native(self, route: Route, name: str, weight: Weight, after: dict[str, Fraction]) -> None:
-        """Stage one native weight as it was typed."""
+    def stage_native(self, route: Route, name: str, weight: Weight) -> None:
+        """Stage one native weight as it was typed, beside others that were typed before; a staged split gives way."""
         draft = self.routes.get(route.ref) or RouteDraft({})
-        draft.weights = {**draft.weights, name: weight}
-        draft.after = after
+        typed = {n: value for n, value in draft.weights.items() if not isinstance(value, Share)}
+        natives = {**(typed if len(typed) == len(draft.weights) else {}), name: weight}
+        draft.weights, draft.after = {**natives}, natives_after(route, natives)
         self._keep(route.ref, draft)
 
     def stage_typed(self, route: Route, weights: dict[str, Weight | Share], after: dict[str, Fraction]) -> None:

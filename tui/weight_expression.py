@@ -8,8 +8,7 @@ from fractions import Fraction
 
 from control.errors import InvalidValue
 from control.model import Route, TargetState, Weight
-from control.shares import shares_of
-from tui.staging import HUNDRED, check_known, shares_now, step
+from tui.staging import HUNDRED, check_known, natives_after, step
 
 _FORM = re.compile(r"\s*([-+*/]?)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 _SPLIT = re.compile(r"\s*\d+(?:\.\d+)?%?(?:\s*/\s*\d+(?:\.\d+)?%?)+\s*")
@@ -92,8 +91,4 @@ def _native(route: Route, name: str, number: Fraction) -> Weighed:
     if number.denominator != 1 or number > grid.maximum or (number < grid.minimum and not (number == 0 and grid.zero)):
         low = 0 if grid.zero else grid.minimum
         raise InvalidValue(f"{float(number):g} is no weight here", hint=f"whole numbers from {low} to {grid.maximum}")
-    weights = [int(number) if t.name == name else t.weight for t in route.targets]
-    shares = shares_of(weights, [t.state for t in route.targets], route.semantics)
-    now = shares_now(route)
-    after = {t.name: now[t.name] if s is None else s for t, s in zip(route.targets, shares, strict=True)}
-    return Weighed(after, int(number))
+    return Weighed(natives_after(route, {name: int(number)}), int(number))

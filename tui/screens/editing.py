@@ -204,7 +204,7 @@ class Editing(DeckParts):
         if weighed.native is None:
             staging.stage_shares(row.route, weighed.after)
         else:
-            staging.stage_native(row.route, name, weighed.native, weighed.after)
+            staging.stage_native(row.route, name, weighed.native)
 
     def _limit_words(self, row: LimitRow) -> str:
         edit = self.deck.staging.limits.get(row.ref) or LimitEdit(row.ref)
