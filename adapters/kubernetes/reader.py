@@ -188,7 +188,7 @@ class KubernetesReader:
             held.whole -= {key}
             part = Part([], "")
         else:
-            held.whole |= {key}
+            held.whole = (held.whole - {key}) | ({key} if not part.missing else frozenset())
             self._collected.failed.pop(key, None)
             self._collected.parts[key] = part.without_objects()
         if not watcher.listed(key, part.version):
@@ -222,7 +222,7 @@ class KubernetesReader:
             held.surroundings = before.surroundings
             held.read_cache, held.dressed = before.read_cache, before.dressed
             held.forget_gone()
-        held.whole = frozenset(collected.versions)
+        held.whole = frozenset(key for key, part in collected.parts.items() if not part.missing)
         self._collected = collected
         self._held = held
         if self._watcher is not None:

@@ -196,6 +196,8 @@ def edit(native: Native, changes: Sequence[Change]) -> list[Op]:
     """A guarded patch that sets amount, window or burst."""
     spec = convert(native, Middleware).spec
     section = "rateLimit" if spec.rate_limit is not None else "inFlightReq"
+    if not changes:
+        return guards(native)
     (limit,) = read(convert(native, Middleware), changes[0].ref.environment, 0.0).limits or (None,)
     if limit is None or not limit.editable.yes:
         why = limit.editable.reason if limit else "it holds no limit"

@@ -150,6 +150,8 @@ def _failover(spec: FailoverSpec, environment: str, namespace: str) -> tuple[Tar
 def edit(native: Native, changes: Sequence[Change]) -> list[Op]:
     """A guarded patch that sets weights of a weighted TraefikService."""
     typed = convert(native, TraefikService)
+    if not changes:
+        return guards(native)
     if typed.spec.weighted is None:
         raise InvalidValue("only a weighted TraefikService can be edited here", ref=str(changes[0].ref))
     members = list_at(native, "spec", "weighted", "services")

@@ -13,11 +13,14 @@ import pytest
 import yaml
 
 from adapters.kubernetes.codecs.common import Read
+from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.jsonpatch import apply
 from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.shown import as_yaml, tidy
 from control.edit import Change, target_field
 from control.errors import InvalidValue
 from control.model import Limit, Mode, Route, Special
+from control.ref import Ref
 
 SHAPES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "fixtures/shapes.yaml").read_text())
 MODULES = (kube_servers.GATEWAY_MODULE, kube_servers.TRAEFIK_MODULE)
@@ -132,3 +135,27 @@ def _edit_is_exact(native: dict[str, Any], found: Read, route: Route) -> None:
         if old.ref == route.ref:
             weights[-1] = target.weight + 1
         assert [one.weight for one in new.targets] == weights
+
+
+@pytest.mark.parametrize(
+    ("spec", "old", "new"),
+    [
+        (
+            {"mirroring": {"name": "a", "port": 80, "mirrors": [{"name": "b", "percent": 10}]}},
+            "percent: 10",
+            "percent: 20",
+        ),
+        ({"rateLimit": {"average": 5, "period": "1d"}}, "average: 5", "average: 6"),
+        ({"plugin": {"ratelimit": {"rate": 5}}}, "rate: 5", "rate: 6"),
+        ({"chain": {"middlewares": [{"name": "a"}]}}, "name: a", "name: b"),
+    ],
+)
+def test_an_edited_text_of_what_is_only_shown_is_refused(spec: dict[str, Any], old: str, new: str) -> None:
+    kind = "TraefikService" if "mirroring" in spec else "Middleware"
+    native = stored({"apiVersion": "traefik.io/v1alpha1", "kind": kind, "spec": spec})
+    text = as_yaml(tidy(native))
+    assert old in text
+    ref = Ref("env", kind, "n", "x")
+    with pytest.raises(InvalidValue):
+        edits_of(CODECS[kind], ref, text, text.replace(old, new))
+    assert edits_of(CODECS[kind], ref, text, text) == []
