@@ -22,6 +22,7 @@ from control.model import (
     Measure,
     Mode,
     Special,
+    StatusState,
     StoreFail,
     Strength,
     WindowKind,
@@ -49,6 +50,8 @@ _STORE_FAILS = {
 
 def effective(limit: Limit, binding: Binding) -> Effective:
     """What one key value gets at one binding: [r, N·r] where it is counted in N places, with its reasons."""
+    if limit.status.state is StatusState.ERROR:
+        return Effective(None, None, UNKNOWN, _unit(limit), _seconds(limit), _per(limit), limit.status.detail)
     if limit.mode is Mode.NOT_UNDERSTOOD or limit.amount is None:
         told = "it is in force, and how much it lets through is not understood"
         return Effective(None, None, UNKNOWN, _unit(limit), _seconds(limit), _per(limit), told)

@@ -333,7 +333,9 @@ class Unloaded:
 
     def _filter(self, one: RouteFilter, namespace: str) -> str:
         if one.type not in _FILTERS:
-            return clean(f"Traefik takes no filter of the type {one.type}: what comes by it is answered with 500")
+            return clean(
+                f"Traefik (v3.7) takes no filter of the type {one.type}: what comes by it is answered with 500"
+            )
         if one.type == "URLRewrite" and not one.url_rewrite:
             return "its URLRewrite filter is empty, which Traefik refuses: it answers 500"
         if one.type != "ExtensionRef":

@@ -22,6 +22,8 @@ from control.model import (
     Measure,
     Mode,
     Special,
+    Status,
+    StatusState,
     StoreFail,
     Strength,
     Window,
@@ -337,3 +339,14 @@ def test_at_d_star_one_platform_is_full_and_none_is_over(rows: list[tuple[int, i
     assert max(used.values()) == 1
     assert got.first_to_saturate is not None
     assert used[got.first_to_saturate] == 1
+
+
+# --- not loaded -------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_data_plane_does_not_load_promises_no_figure() -> None:
+    broken = replace(make_limit(100), status=Status(StatusState.ERROR, "the proxy does not load it: two types"))
+    got = effective(broken, make_binding(1, 1))
+    assert ends(got) == (None, None)
+    assert not got.unlimited
+    assert got.why == "the proxy does not load it: two types"
