@@ -9,10 +9,10 @@ from fractions import Fraction
 import fake_plane
 import pytest
 
-from control.model import Traffic, Use
+from control.model import Status, StatusState, Traffic, Use
 from control.views import Seen
 from tui.look import Look
-from tui.risk import HOLD_SECONDS, Problem, is_broken, risk, route_problems, steady
+from tui.risk import HOLD_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady
 from tui.staging import Staging
 from tui.store import Store
 from tui.themes import load_theme
@@ -100,3 +100,12 @@ def test_rows_do_not_change_places_with_the_breath_of_the_traffic(monkeypatch: p
     clock[0] += HOLD_SECONDS + 1
     store.update(replace(fleet, version=100, limits=quiet))
     assert store.broken["limits"] == 0, "and it ends without any news"
+
+
+def test_a_limit_that_is_not_loaded_is_broken_as_a_route_is() -> None:
+    limit = next(iter(fake_plane.small().limits.values()))
+    refused = replace(limit, status=Status(StatusState.ERROR, "not loaded: two types"))
+    problems = limit_problems(refused, None)
+    assert is_broken(problems)
+    assert "two types" in problems[0].text
+    assert not any("two types" in problem.text for problem in limit_problems(limit, None))
