@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -65,6 +66,22 @@ class _Call:
     content: bytes | None = None
     content_type: str = ""
     accept: str = ""
+
+
+class CertificateRefused(AuthError):
+    """The server ended the TLS handshake for our client certificate, or for want of one."""
+
+
+class Dropped(Unreachable):
+    """The server took the connection and ended it without an answer: that may be all that one hears of a client
+    certificate that it does not accept."""
+
+
+_CERTIFICATE_REFUSED = re.compile(
+    r"alert (certificate (expired|required|unknown|revoked)|bad certificate|unknown ca|unsupported certificate)"
+    r"|ALERT_(CERTIFICATE_(EXPIRED|REQUIRED|UNKNOWN|REVOKED)|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)",
+    re.IGNORECASE,
+)
 
 
 class _Line:
@@ -237,7 +254,13 @@ class Api:
 
     async def _patiently(self, call: _Call) -> bytes:
         headers = await self._identity()
-        answer = await self._once(call, headers)
+        try:
+            answer = await self._once(call, headers)
+        except (CertificateRefused, Dropped) as error:
+            ours = isinstance(error, CertificateRefused) or self._connection.certificate() is not None
+            if not ours or not await self._renew(headers):
+                raise
+            answer = await self._once(call, await self._identity())
         if answer.status_code == 401 and await self._renew(headers):
             answer = await self._once(call, await self._identity())
         wait = answer.headers.get("Retry-After", "")
@@ -276,15 +299,30 @@ class Api:
         return refusal(answer.status_code, answer.content, what, self.where, answer.headers.get("Retry-After", ""))
 
     def _lost(self, error: Exception) -> ControlError:
-        told = clean(str(error), 300) or type(error).__name__
+        told = clean(_said(error), 300) or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in told or "certificate verify failed" in told:
             return AuthError(
                 f"{self.where} does not prove to be itself: {told}",
                 hint="check certificate-authority and tls-server-name of the cluster in the kubeconfig",
             )
+        if _CERTIFICATE_REFUSED.search(told):
+            return CertificateRefused(
+                f"{self.where} does not accept our client certificate: {told}",
+                hint="it may be missing, have ended, or be of another authority: renew the kubeconfig's credentials",
+            )
         if isinstance(error, httpx.TimeoutException):
             return Unreachable(f"{self.where} gave no answer in time")
+        if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError) or "EOF occurred in violation" in told:
+            return Dropped(f"{self.where} ended the connection without an answer: {told}")
         return Unreachable(f"{self.where} cannot be reached: {told}")
+
+
+def _said(error: BaseException) -> str:
+    """What an error says; where it says nothing itself, what the one that it came from says."""
+    seen: BaseException | None = error
+    while seen is not None and not str(seen):
+        seen = seen.__cause__ or seen.__context__
+    return str(seen) if seen is not None else ""
 
 
 def is_page(answer: httpx.Response) -> bool:

@@ -172,7 +172,7 @@ class Collector:
         if self._around_at is not None and now < self._around_at + AROUND_FRESH_SECONDS:
             return None
         sources, slices, gateways = await asyncio.gather(
-            read_sources(self._api, self.discovery),
+            read_sources(self._api, self.discovery, self.namespaces),
             self._quietly(SLICES, EndpointSlice),
             self._quietly(GATEWAYS, Gateway, everywhere=True),
         )

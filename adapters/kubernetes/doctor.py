@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from adapters.common.traefik import TraefikApi
 from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.sources import read_sources
 from control.errors import ControlError
 from control.model import Missing
 from control.ports import Check
@@ -41,6 +42,7 @@ async def checks(reader: KubernetesReader) -> list[Check]:
         for codec in reader.collector.codecs:
             found += await _kind(reader, codec.resource)
         found += [_unread(one) for one in await reader.collector.unread()]
+        found += await _owners(reader)
     except ControlError as error:
         found.append(Check("kinds", "fail", error.message, error.hint or ""))
     found += await _planes(reader)
@@ -83,6 +85,15 @@ async def _kind(reader: KubernetesReader, resource: Resource) -> list[Check]:
     if any("list" in one for one in missing):
         hint = await reader.namespace_hint() or hint
     return [Check(name, "fail" if any("list" in one for one in missing) else "warn", "; ".join(missing), hint)]
+
+
+async def _owners(reader: KubernetesReader) -> list[Check]:
+    """The tools that write routes themselves: where they are hidden from us, an edit may be taken back unforeseen."""
+    sources = await read_sources(reader.api, reader.collector.discovery, reader.collector.namespaces)
+    if not sources.unread:
+        return []
+    told = f"who else writes the routes is not known: {', '.join(sources.unread)} may not be read"
+    return [Check("owners", "warn", told, "ask for list on these")]
 
 
 def _unread(one: Missing) -> Check:

@@ -39,6 +39,8 @@ class Sources:
     kustomizations: Mapping[tuple[str, str], Reconciler] = field(default_factory=dict)
     helm_releases: Mapping[tuple[str, str], Reconciler] = field(default_factory=dict)
     driven: Driven = field(default_factory=Driven)
+    unread: tuple[str, ...] = ()
+    """The tools' kinds that are installed and could not be read, at least not everywhere."""
 
 
 NO_SOURCES = Sources()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ from adapters.kubernetes.owners import ARGO_SELF_HEAL_SECONDS, Reconciler, Sourc
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.rollouts import Driver, Rollout, Route, driven_by
 from adapters.kubernetes.wire import Metadata
-from control.errors import ControlError
+from control.errors import ControlError, Forbidden
 
 APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")
 ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
@@ -82,30 +82,47 @@ class _Canary(_Wire):
     spec: _CanarySpec = msgspec.field(default_factory=_CanarySpec)
 
 
-async def read_sources(api: Api, discovery: Discovery) -> Sources:
-    """All of them, side by side; what is absent or forbidden is simply unknown."""
+async def read_sources(api: Api, discovery: Discovery, namespaces: Sequence[str] = ("",)) -> Sources:
+    """All of them, side by side: everywhere, or as far as we may in `namespaces`. What is absent has none, what is
+    forbidden is named."""
+    unread: list[str] = []
+
+    async def listed(resource: Resource, wire: type[T]) -> list[T]:
+        try:
+            if not await discovery.has(resource):
+                return []
+            return (await api.list(resource, "", wire)).items
+        except Forbidden:
+            return await within(resource, wire)
+        except ControlError:
+            unread.append(resource.qualified)
+            return []
+
+    async def within(resource: Resource, wire: type[T]) -> list[T]:
+        found: list[T] = []
+        for namespace in namespaces:
+            try:
+                found += (await api.list(resource, namespace, wire)).items if namespace else []
+            except ControlError:
+                namespace = ""
+            if not namespace and resource.qualified not in unread:
+                unread.append(resource.qualified)
+        return found
+
     applications, kustomizations, releases, rollouts, canaries = await asyncio.gather(
-        _listed(api, discovery, APPLICATIONS, _Application),
-        _listed(api, discovery, KUSTOMIZATIONS, _Flux),
-        _listed(api, discovery, HELM_RELEASES, _Flux),
-        _listed(api, discovery, ROLLOUTS, Rollout),
-        _listed(api, discovery, CANARIES, _Canary),
+        listed(APPLICATIONS, _Application),
+        listed(KUSTOMIZATIONS, _Flux),
+        listed(HELM_RELEASES, _Flux),
+        listed(ROLLOUTS, Rollout),
+        listed(CANARIES, _Canary),
     )
     return Sources(
         {key: value for one in applications for key, value in _application(one).items()},
         {_key(one.metadata): Reconciler(not one.spec.suspend, _seconds(one.spec.interval)) for one in kustomizations},
         {_key(one.metadata): _release(one) for one in releases},
         driven_by(rollouts, _driven_by_canaries(canaries)),
+        tuple(sorted(unread)),
     )
-
-
-async def _listed(api: Api, discovery: Discovery, resource: Resource, wire: type[T]) -> list[T]:
-    try:
-        if not await discovery.has(resource):
-            return []
-        return (await api.list(resource, "", wire)).items
-    except ControlError:
-        return []
 
 
 def _key(metadata: Metadata) -> tuple[str, str]:

@@ -271,6 +271,35 @@ print(json.dumps({{"status": status}}))
         await reader.close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_certificate_that_was_renewed_on_disk_is_taken_up(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """As kubelets and login tools renew theirs: the file changes, the program goes on."""
+    pem, key = certificate(tmp_path, "api.test", "-addext", "subjectAltName=IP:127.0.0.1")
+    old, new = (certificate(tmp_path, name) for name in ("old", "new"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(new[0]))
+    tls.maximum_version = version
+    tls.load_cert_chain(pem, key)
+    tls.verify_mode = ssl.CERT_REQUIRED
+
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "200 OK")
+
+    async with serving(answer, tls) as url:
+        mine, mine_key = tmp_path / "mine.pem", tmp_path / "mine.key"
+        mine.write_bytes(old[0].read_bytes())
+        mine_key.write_bytes(old[1].read_bytes())
+        user = {"client-certificate": "mine.pem", "client-key": "mine.key"}
+        reader = tls_reader(config(tmp_path, user, server=url, **{"certificate-authority": str(pem)}))
+        # The server's reason may be lost with the connection.
+        with pytest.raises((AuthError, Unreachable), match=r"does not accept our client certificate|without an answer"):
+            await reader.api.get("/version")
+        mine.write_bytes(new[0].read_bytes())
+        mine_key.write_bytes(new[1].read_bytes())
+        reader.api._renewed_at = float("-inf")
+        await reader.api.get("/version")
+        await reader.close()
+
+
 async def test_a_plugin_slower_than_a_request_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_module, "DEADLINE_SECONDS", 0.5)
 

@@ -32,6 +32,8 @@ KINDS = {"httproutes": "gateway.networking.k8s.io"} | dict.fromkeys(
     ("middlewares", "ingressroutes", "traefikservices"), "traefik.io"
 )
 
+ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
 
 @pytest.fixture(scope="module")
 def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -199,7 +201,6 @@ async def settled(reader: KubernetesReader, wanted: Callable[[Any], bool]) -> An
 
 async def test_objects_of_versions_and_groups_that_are_not_read_are_counted(kube: Servers, reader_of: Make) -> None:
     crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     former = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -214,7 +215,7 @@ async def test_objects_of_versions_and_groups_that_are_not_read_are_counted(kube
                 "listKind": "Middlewares",
             },
             "versions": [
-                {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+                {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": ANYTHING}}
             ],
         },
     }
@@ -253,6 +254,43 @@ async def test_objects_of_versions_and_groups_that_are_not_read_are_counted(kube
         kube.call("PATCH", f"{crds}/{name}", show, "application/json-patch+json")
         kube.call("DELETE", f"{crds}/middlewares.traefik.containo.us")
         kube_servers.wait_for(lambda: kube_servers._served(kube, f"/apis/{GATEWAY}/httproutes"), 20)
+
+
+async def test_drivers_are_seen_in_the_namespaces_that_may_be_read(kube: Servers, reader_of: Make) -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.argoproj.io"},
+        "spec": {
+            "group": "argoproj.io",
+            "scope": "Namespaced",
+            "names": {"plural": "rollouts", "singular": "rollout", "kind": "Rollout", "listKind": "Rollouts"},
+            "versions": [
+                {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": ANYTHING}}
+            ],
+        },
+    }
+    kube.put("apiextensions.k8s.io/v1", "customresourcedefinitions", crd)
+    path = "/apis/argoproj.io/v1alpha1/namespaces/ml/rollouts"
+    kube_servers.wait_for(lambda: kube_servers._served(kube, path), 20)
+    plugins = {"argoproj-labs/gatewayAPI": {"httpRoute": "llama", "namespace": "ml"}}
+    spec = {"strategy": {"canary": {"trafficRouting": {"plugins": plugins}}}}
+    metadata = {"name": "llama", "namespace": "ml"}
+    kube.put(
+        "argoproj.io/v1alpha1",
+        "rollouts",
+        {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": metadata, "spec": spec},
+    )
+    allow(kube, "in-ml", {**KINDS, "rollouts": "argoproj.io"}, "ml")
+    reader = reader_of("in-ml", namespaces=("ml",))
+    (seen,) = (await reader.read()).routes
+    assert [owner.name for owner in seen.owners] == ["Rollout ml/llama"], (
+        "the list of all namespaces is forbidden, that of ml not"
+    )
+    assert "owners" not in await checks_of(reader)
+    allow(kube, "blind", KINDS, "ml")
+    told = await checks_of(reader_of("blind", namespaces=("ml",)))
+    assert "rollouts.argoproj.io may not be read" in told["owners"]
 
 
 class _Webhook(http.server.BaseHTTPRequestHandler):
