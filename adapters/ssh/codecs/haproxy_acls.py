@@ -22,7 +22,7 @@ _COUNTER = re.compile(
 )
 """Samples that count: a rule over them is a limit, understood or not."""
 _TOUCHES = re.compile(r"(?:\bsc\d*_|\bsrc_)(?:inc|clr)_gpc\w*")
-"""Samples that change a counter and hold for every request."""
+"""Samples that change a counter."""
 _VARIABLE = re.compile(r"\bvar\(([\w.]+)\)|(?:sub|add|mul|div|mod)\(([A-Za-z][\w.]*)\)")
 _MOST = 16
 """Alternatives of one rule that are looked at."""
@@ -43,8 +43,9 @@ class Term:
 
     @property
     def touches(self) -> bool:
-        """True for a sample that only changes a counter: `src_inc_gpc0 ge 0`."""
-        return _TOUCHES.search(self.sample) is not None
+        """True for a sample that changes a counter and holds for every request: `src_inc_gpc0 ge 0`."""
+        always = (("ge", "0"), ("ge", "1"), ("gt", "0")) if "inc_gpc" in self.sample else (("ge", "0"),)
+        return _TOUCHES.search(self.sample) is not None and not self.negated and self.words in always
 
 
 Alternative = tuple[Term, ...]

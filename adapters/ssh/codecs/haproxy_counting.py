@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.ssh.codecs.haproxy_acls import Acls
 from adapters.ssh.codecs.haproxy_flow import CONTENT, COUNTED, SESSION, Flows, Position, never_runs, spared
 from adapters.ssh.codecs.haproxy_mask import mask_words, shown
-from adapters.ssh.codecs.haproxy_rules import Known, Rule, Table, Track
+from adapters.ssh.codecs.haproxy_rules import Readings, Rule, Table, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ class _Unclear(Exception):
 
 
 def counting(
-    rule: Rule, flows: Flows, tracking: Sequence[Track], known: Mapping[str, Table], read: Mapping[int, Known]
+    rule: Rule, flows: Flows, tracking: Sequence[Track], known: Mapping[str, Table], read: Readings
 ) -> Counting:
-    """Who is counted for a rule. `read` gives what was read of each proxy, by the section's identity."""
+    """Who is counted for a rule."""
     rate, section = rule.rate, rule.section
     unreached = never_runs(rule.step, flows.steps(section))
     if rate is None:
-        return Counting("", off=unreached)
+        return Counting(_named_table(rule), off=unreached)
     if rate.what == "fe_req_rate":
         here = rate.key in ("", section.name) and section.keyword != "backend"
         why = "" if here else "it looks at the requests of another proxy"
@@ -55,7 +56,7 @@ def counting(
 
 
 class _Finder:
-    def __init__(self, rule: Rule, flows: Flows, tracking: Sequence[Track], read: Mapping[int, Known]) -> None:
+    def __init__(self, rule: Rule, flows: Flows, tracking: Sequence[Track], read: Readings) -> None:
         assert rule.rate is not None
         self.rule, self.rate, self.section = rule, rule.rate, rule.section
         self.flows, self.tracking, self.read = flows, tracking, read
@@ -144,17 +145,17 @@ class _Finder:
     def _gated(self, track: Track) -> bool:
         """Whether the track runs only where the rule does not refuse: it has the opposite condition."""
         term = self.rule.term
-        acls: Acls = self.read[id(track.section)].acls
+        acls: Acls = self.read.of(track.section).acls
         return all(
             any(t.sample == term.sample and t.words == term.words and t.negated != term.negated for t in alternative)
             for alternative in acls.alternatives(track.step)
         )
 
     def _key(self, track: Track) -> str:
-        return self.read[id(track.section)].samples.key(track.key)
+        return self.read.of(track.section).samples.key(track.key)
 
     def _own_key(self, key: str) -> str:
-        return self.read[id(self.section)].samples.key(key)
+        return self.read.of(self.section).samples.key(key)
 
     def _notes(self, path: Sequence[Track], others: Sequence[Track], elsewhere: bool) -> list[str]:
         notes = []
@@ -182,6 +183,12 @@ class _Finder:
             for former in spared(self.rule.step, self.flows.steps(self.section))
         ]
         return notes
+
+
+def _named_table(rule: Rule) -> str:
+    """The table that a sample names which is not understood, else that of its section."""
+    found = re.search(r"_\w+\((?:[^(),]*,)?\s*([A-Za-z][\w.:/-]*)\s*\)", rule.term.sample)
+    return found[1] if found else rule.section.name
 
 
 def _in(track: Track, sections: Sequence[object]) -> bool:

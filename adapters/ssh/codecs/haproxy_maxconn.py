@@ -169,6 +169,8 @@ def _notes(backend: Backend, server: Server, now: RunningServer | None, waiting:
     notes.extend(_drift(backend, server, now))
     if now is not None and (now.queued or waiting):
         notes.append(f"now waiting: {now.queued or 0} for this server, {waiting} for any server of the backend")
+    if "maxqueue" in server.all:
+        notes.append(f"maxqueue {server.all['maxqueue'].native}: so many wait for this server, others try another one")
     fullconn = backend.section.last("fullconn")
     if "minconn" in server.all:
         limit = clean(fullconn.values[1]) if fullconn and len(fullconn.words) > 1 else "HAProxy's own guess"

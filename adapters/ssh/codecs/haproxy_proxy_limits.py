@@ -42,7 +42,7 @@ from control.text import clean
 _GRID = Grid(minimum=1, maximum=10_000_000, zero=False)
 LEVELS = ("maxconn", "maxsslconn", "fullconn")
 """Of these the kind is that of a server's maxconn; of the others that of the rates."""
-_GLOBAL = {
+GLOBAL = {
     "maxconn": "Maxconn",
     "maxsslconn": "MaxSslConns",
     "maxconnrate": "ConnRateLimit",
@@ -50,7 +50,7 @@ _GLOBAL = {
     "maxsslrate": "SslRateLimit",
 }
 """Words of the global section, and what `show info` calls them."""
-_COLUMNS = {"maxconn": "slim", "rate-limit sessions": "rate_lim"}
+COLUMNS = {"maxconn": "slim", "rate-limit sessions": "rate_lim"}
 _TOLD = {
     "maxconn": "connections of this proxy at once; others wait to be accepted",
     "maxsslconn": "TLS connections of the process at once; others wait to be accepted",
@@ -92,9 +92,9 @@ class ProxyLimit:
     def running(self, running: Running) -> int | None:
         """The number that runs; None where it is not known."""
         if self.section.keyword == "global":
-            return whole(running.info.get(_GLOBAL[self.what]))
+            return whole(running.info.get(GLOBAL[self.what]))
         row = running.proxies.get((self.section.name, "FRONTEND"), {})
-        return whole(row.get(_COLUMNS[self.what])) if self.what in _COLUMNS else None
+        return whole(row.get(COLUMNS[self.what])) if self.what in COLUMNS else None
 
     def command(self, number: int, running: Running) -> str | None:
         """The runtime command that sets it, where there is one that takes this number."""
@@ -123,7 +123,7 @@ def find(found: Sequence[Section]) -> list[ProxyLimit]:
 def _of(section: Section) -> list[ProxyLimit]:
     if section.keyword == "global":
         lines = {line.values[0]: line for line in section.lines if len(line.values) > 1}
-        return [ProxyLimit(section, word, _setting(lines[word], 1)) for word in _GLOBAL if word in lines]
+        return [ProxyLimit(section, word, _setting(lines[word], 1)) for word in GLOBAL if word in lines]
     idle = "this proxy is disabled" if disabled(section) else ""
     limits = []
     if section.keyword in ("frontend", "listen"):

@@ -20,7 +20,7 @@ from adapters.ssh.codecs.haproxy_flow import Flows
 from adapters.ssh.codecs.haproxy_lines import Section
 from adapters.ssh.codecs.haproxy_mask import mask_words, shown
 from adapters.ssh.codecs.haproxy_reach import led_to
-from adapters.ssh.codecs.haproxy_rules import Known, Rule, Table, rules, tables, tracks
+from adapters.ssh.codecs.haproxy_rules import Readings, Rule, Table, rules, tables, tracks
 from adapters.ssh.codecs.spans import line_of
 from adapters.ssh.seam import HostFacts, object_name
 from control.model import (
@@ -117,7 +117,7 @@ def definitions(
     """All numbers that limit, in the order of the file."""
     flows = Flows(found, map_data)
     known, tracking = tables(found), tracks(flows)
-    read = {id(section): Known(flows, section) for section in flows.proxies}
+    read = Readings(flows)
     result: list[Definition] = []
     taken: set[str] = set()
     for rule in rules(flows, read):

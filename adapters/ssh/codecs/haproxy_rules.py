@@ -149,6 +149,27 @@ class Known:
         return found[0]
 
 
+class Readings:
+    """What is read of each proxy, when somebody asks: most proxies of a large file hold no rule that counts."""
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+        self._read: dict[int, Known] = {}
+
+    def of(self, section: Section) -> Known:
+        """What was read of one proxy."""
+        if id(section) not in self._read:
+            self._read[id(section)] = Known(self._flows, section)
+        return self._read[id(section)]
+
+
+def _may_count(section: Section) -> bool:
+    """Whether a rule of this section could look at something counted, itself or through a variable."""
+    return any(
+        "var(" in word or counts(word) for owner in section.chain() for line in owner.lines for word in line.values
+    )
+
+
 def _counting(known: Sequence[Setter]) -> set[str]:
     """The variables that hold something counted, or a mark that something counted is too much."""
     names: set[str] = set()
@@ -168,10 +189,10 @@ def _counting(known: Sequence[Setter]) -> set[str]:
     return names
 
 
-def rules(flows: Flows, read: Mapping[int, Known]) -> list[Rule]:
-    """All rules that refuse requests by a counter, understood or not, each for the proxy that runs it. `read` is what
-    was read of each proxy, by the section's identity."""
-    return [rule for section in flows.proxies for rule in _rules(flows, section, read[id(section)])]
+def rules(flows: Flows, read: Readings) -> list[Rule]:
+    """All rules that refuse requests by a counter, understood or not, each for the proxy that runs it."""
+    wanted = [section for section in flows.proxies if _may_count(section)]
+    return [rule for section in wanted for rule in _rules(flows, section, read.of(section))]
 
 
 def _rules(flows: Flows, section: Section, known: Known) -> Iterator[Rule]:

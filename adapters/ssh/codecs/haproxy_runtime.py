@@ -133,15 +133,18 @@ def with_server(answers: Mapping[str, str], name: tuple[str, str], changed: Mapp
     return result
 
 
-def with_frontend(answers: Mapping[str, str], name: str, limit: str) -> dict[str, str]:
-    """The answers once a frontend's maxconn has changed."""
+def with_frontend(answers: Mapping[str, str], name: str, limit: str, column: str = "slim") -> dict[str, str]:
+    """The answers once a frontend's maxconn (or what stands in another column) has changed."""
     stat = answers.get("stat", "")
-    return {**answers, "stat": _with_stat(stat, (name, "FRONTEND"), limit)} if stat else dict(answers)
+    return {**answers, "stat": _with_stat(stat, (name, "FRONTEND"), limit, column)} if stat else dict(answers)
 
 
-def with_maxconn(answers: Mapping[str, str], number: str) -> dict[str, str]:
-    """The answers once the maxconn of the process has changed."""
-    lines = [f"Maxconn: {number}" if line.startswith("Maxconn:") else line for line in answers["info"].split("\n")]
+def with_info(answers: Mapping[str, str], name: str, number: str) -> dict[str, str]:
+    """The answers once a number of the process has changed: `Maxconn`, `ConnRateLimit`, …"""
+    text = answers.get("info")
+    if text is None:
+        return dict(answers)
+    lines = [f"{name}: {number}" if line.startswith(f"{name}:") else line for line in text.split("\n")]
     return {**answers, "info": "\n".join(lines)}
 
 
@@ -160,12 +163,12 @@ def _with_state(answer: str, name: tuple[str, str], changed: Mapping[str, str]) 
     return "\n".join(out)
 
 
-def _with_stat(answer: str, name: tuple[str, str], limit: str) -> str:
+def _with_stat(answer: str, name: tuple[str, str], limit: str, what: str = "slim") -> str:
     lines = answer.split("\n")
     header = lines[0].lstrip("# ").split(",")
-    if "slim" not in header:
+    if what not in header:
         return answer
-    column = header.index("slim")
+    column = header.index(what)
     for index, line in enumerate(lines[1:], 1):
         fields = line.split(",")
         if len(fields) > column and (fields[0], fields[1]) == name:

@@ -20,7 +20,7 @@ from adapters.ssh.codecs.haproxy_lines import tokenize
 from adapters.ssh.codecs.haproxy_map import NUMBER_MAP
 from adapters.ssh.codecs.haproxy_request_limit import Definition
 from adapters.ssh.codecs.haproxy_rules import tables
-from adapters.ssh.codecs.haproxy_runtime import Running, with_frontend, with_maxconn, with_server
+from adapters.ssh.codecs.haproxy_runtime import Running, with_frontend, with_info, with_server
 from adapters.ssh.codecs.haproxy_servers import Backend
 from adapters.ssh.codecs.spans import TokenEdit, apply_edits, text
 from adapters.ssh.seam import NativeEdit, Runtime
@@ -284,7 +284,7 @@ def answers_after(config: Config, edit: NativeEdit, runtime: Runtime) -> dict[st
             case ["set", "maxconn", "frontend", name, number]:
                 answers = with_frontend(answers, name, number)
             case ["set", "maxconn", "global", number]:
-                answers = with_maxconn(answers, number)
+                answers = with_info(answers, "Maxconn", number)
             case ["set" | "add", "map", name, key, number]:
                 answers[f"map {name}"] = haproxy_map.with_running(answers.get(f"map {name}", ""), {key: int(number)})
     return answers
@@ -309,13 +309,14 @@ def _reloaded(config: Config, answers: dict[str, str]) -> dict[str, str]:
                 changed["slim"] = str(maxconn.number) if maxconn and maxconn.number else ""
             answers = with_server(answers, (backend.name, server.name), changed)
     for limit in haproxy_proxy_limits.find(config.sections):
-        if limit.what != "maxconn" or not limit.setting.known or not limit.setting.number:
-            continue
         number = str(limit.setting.number)
+        if not limit.setting.known or not limit.setting.number:
+            continue
         if limit.section.keyword == "global":
-            answers = with_maxconn(answers, number) if "info" in answers else answers
-        else:
-            answers = with_frontend(answers, limit.section.name, number)
+            answers = with_info(answers, haproxy_proxy_limits.GLOBAL[limit.what], number)
+        elif limit.what in haproxy_proxy_limits.COLUMNS:
+            column = haproxy_proxy_limits.COLUMNS[limit.what]
+            answers = with_frontend(answers, limit.section.name, number, column)
     for name in config.maps():
         data = config.map_data(name)
         if f"map {name}" in answers and data is not None:
