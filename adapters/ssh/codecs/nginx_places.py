@@ -68,6 +68,8 @@ class Place:
     rewrites: Rewriting = NO_REWRITING
     """What leads away from here before any limiter."""
     try_files: Directive | None = None
+    index: Directive | None = None
+    """What is asked for where a path ends in a slash; None where no `index` is written."""
     error_pages: tuple[Directive, ...] = ()
     subrequests: tuple[Directive, ...] = ()
     """`mirror` and `auth_request`: they ask other places of the same server."""
@@ -196,6 +198,7 @@ def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
         discarded=discarded,
         declared=declared,
         settings=settings,
+        index=next((d for d in reversed(list(inside)) if d.name == "index" and d.arguments), outer.index),
         error_pages=pages or outer.error_pages,
         subrequests=tuple(d for found in asked.values() for d in found),
         written=(),

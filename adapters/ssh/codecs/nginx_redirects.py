@@ -1,9 +1,9 @@
 """Which limits a request meets on its way through a server's places.
 
 nginx evaluates `limit_req` and `limit_conn` once for each request, in the place where it is when the preaccess phase
-comes. `try_files`, `error_page`, `mirror` and `auth_request` lead on after that: the limits of where they lead are left
-out, unless the place before had none. `rewrite` and `return` act before: the limits of the place that they leave are
-left out.
+comes. `try_files`, `index`, `error_page`, `mirror` and `auth_request` lead on after that: the limits of where they lead
+are left out, unless the place before had none. `rewrite` and `return` act before: the limits of the place that they
+leave are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from adapters.ssh.codecs.nginx_places import Place, places
 from adapters.ssh.codecs.nginx_rewrites import literal_path
-from adapters.ssh.codecs.nginx_tree import NginxTree
+from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,7 @@ class Leading:
     origin: Place
     to: Place | None
     by: str
-    """`try_files`, `error_page`, `mirror`, `auth_request`, `rewrite`."""
+    """`try_files`, `index`, `error_page`, `mirror`, `auth_request`, `rewrite`."""
     location: str
     early: bool = False
     """Before the limiters."""
@@ -84,12 +84,28 @@ def _leading(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
             to = _target(own, last)
             if to is not place:
                 yield Leading(place, to, "try_files", place.try_files.location)
+    if place.index is not None and not place.written:
+        yield from _indexed(place, place.index, own)
     yield from (one for one in _pages(place, own) if one.to is not place)
     for directive in place.subrequests:
         if directive.arguments[0].startswith("/"):
             to = _target(own, directive.arguments[0])
             if to is not place:
                 yield Leading(place, to, directive.name, directive.location)
+
+
+def _indexed(place: Place, index: Directive, own: Sequence[Place]) -> Iterator[Leading]:
+    """A path that ends in a slash goes on to the index file below it, where that is another place's."""
+    modifier, pattern = place.path or ("", "/")
+    if modifier not in ("", "^~", "=") or (modifier == "=" and not pattern.endswith("/")):
+        return
+    folder = pattern if pattern.endswith("/") else f"{pattern}/"
+    found: dict[int, Place] = {}
+    for file in index.arguments:
+        to = located(own, file if file.startswith("/") else folder + file) if "$" not in file else None
+        if to is not None and to is not place:
+            found[id(to)] = to
+    yield from (Leading(place, to, "index", index.location) for to in found.values())
 
 
 def _pages(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
@@ -165,18 +181,24 @@ def met(tree: NginxTree, name: str, section: str = "http") -> Met:
     skipped: dict[int, list[Leading]] = {}
     while waiting:
         place, done = waiting.pop()
-        after = done or (bool(place.limits.get(name)) and not place.returns)
+        after = done or _evaluates(place, name)
+        asked = any(one.by == "auth_request" and _evaluates(one.to, name) for one in all_ways.out_of(place))
         for one in all_ways.out_of(place):
             if one.to is None:
                 continue
-            state = done if one.early else after
+            # A subrequest is evaluated as part of its main request: what it has met, that one has.
+            state = done if one.early else after or (asked and one.by != "auth_request")
             if state and one.to.limits.get(name) and one.to.limits.get(name) != place.limits.get(name):
                 skipped.setdefault(id(one.to), []).append(one)
             if (id(one.to), state) not in seen:
                 seen.add((id(one.to), state))
                 waiting.append((one.to, state))
-    evaluated = {id(p) for p in own if (id(p), False) in seen and p.limits.get(name) and not p.returns}
+    evaluated = {id(place) for place in own if (id(place), False) in seen and _evaluates(place, name)}
     return Met(frozenset(evaluated), {key: tuple(dict.fromkeys(found)) for key, found in skipped.items()})
+
+
+def _evaluates(place: Place | None, name: str) -> bool:
+    return place is not None and bool(place.limits.get(name)) and not place.returns
 
 
 def goes_on_to(tree: NginxTree, place: Place, refused: int | None) -> list[tuple[Place, str]]:

@@ -30,6 +30,7 @@ KIND = UPSTREAM
 GRID = Grid(minimum=1, zero=False)
 _STATES = frozenset({TargetState.ACTIVE, TargetState.MAINTENANCE})
 _POLICIES = ("ip_hash", "hash", "least_conn", "least_time", "random", "sticky")
+_PROGRAMS = ("balancer_by_", "js_", "perl")
 Addresses = tuple[tuple[str, int], ...]
 """Host names -> how many addresses each has, as far as known."""
 
@@ -67,6 +68,8 @@ class Upstream:
     servers: tuple[Server, ...]
     policy: str
     zone: bool
+    program: str = ""
+    """The directive by which a program of its own chooses the server; weights say nothing then."""
 
     @property
     def name(self) -> str:
@@ -89,7 +92,8 @@ def upstreams(tree: NginxTree) -> tuple[Upstream, ...]:
     for block in upstream_blocks(tree):
         inside = list(tree.children(block.directive))
         policy = " ".join(next(([d.name, *d.arguments] for d in inside if d.name in _POLICIES), []))
-        found.append(Upstream(block, _servers(inside), policy, any(d.name == "zone" for d in inside)))
+        program = next((d.name for d in inside if d.name.startswith(_PROGRAMS)), "")
+        found.append(Upstream(block, _servers(inside), policy, any(d.name == "zone" for d in inside), program))
     return tuple(found)
 
 
@@ -219,7 +223,7 @@ def _targets(upstream: Upstream, addresses: Mapping[str, int]) -> tuple[Target, 
         parts = [1]
     known = {s.name: part for s, part in zip(taking, parts, strict=True) if part is not None}
     total = sum(known.values())
-    understood = all(server.weight is not None for server in upstream.servers)
+    understood = all(server.weight is not None for server in upstream.servers) and not upstream.program
     targets = []
     for server in upstream.servers:
         share: Fraction | None = Fraction(0)
@@ -250,6 +254,8 @@ def editable_of(upstream: Upstream) -> Editable:
         return Editable(False, "another upstream has the same name: nginx refuses the configuration")
     if len({server.directive.path for server in upstream.servers}) > 1:
         return Editable(False, "its server lines stand in several files: edit them there")
+    if upstream.program:
+        return Editable(False, f"{clean(upstream.program)} chooses the server: its weights say nothing")
     for server in upstream.servers:
         reason = _templated(server) or (
             f"weight={clean(server.weight_text)} of {clean(server.name)} is no whole number above 0"
@@ -277,6 +283,10 @@ def _notes(upstream: Upstream, workers: int | None, addresses: Mapping[str, int]
         notes.append(f"{policy}: weights are statistical and clients stick to a server")
     elif policy in ("least_conn", "least_time", "random"):
         notes.append(f"{policy}: shares follow the weights only roughly, depending on load")
+    if upstream.program:
+        notes.append(
+            f"{clean(upstream.program)} chooses the server for each request: which shares that makes is not known"
+        )
     if any(s.backup for s in upstream.servers):
         notes.append("backup servers (priority 1) are used only when every other server fails")
     for name in dict.fromkeys(host_name(server.address) for server in upstream.servers):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
 from adapters.ssh.reader import SshReader
 from adapters.ssh.writer import SshWriter
-from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
-from control.edit import Change
+from control.deckfile import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
+from control.edit import Change, SharesEdit, StateEdit
 from control.errors import ControlError, Forbidden, PlatformError, Stale, Unreachable
 from control.model import ReachState, TargetState
+from control.options import PlanOptions
+from control.plan import ResultOutcome
+from control.plane import ControlPlane
 from control.ports import Prepared, ProofState
 from control.ref import Ref
 
@@ -223,3 +227,44 @@ async def test_counters_of_several_hosts_are_added_up() -> None:
     counted = {str(one.ref): dict(one.targets) for one in await reader.count()}
     assert counted["vm/HAProxyBackend/lb-2/chat"]["a"].requests == 200
     assert counted["vm/HAProxyBackend/*/chat"]["a"].requests == 300
+
+
+async def test_an_undo_from_the_journal_restores_the_bytes_that_were_there(tmp_path: Path) -> None:
+    odd = MODELS.replace(b"server 10.0.0.2:80;", b"server 10.0.0.2:80 \tdown;\n  # spare\n  server 10.0.0.3:80;")
+    host = web()
+    host.write_file(MODELS_PATH, odd)
+    host.reload()
+    reader, writer = opened("nginx", host)
+    deck = DeckConfig(tmp_path / "deck.yaml", (reader.config,), journal=tmp_path / "journal.db")
+    plane = ControlPlane(deck, {"vm": reader}, lambda config, made: writer, "me@here")
+    llama = ref("NginxUpstream", "web-1", "llama")
+    edits = [
+        SharesEdit(llama, (("10.0.0.3:80", 6),)),
+        StateEdit(llama, (("10.0.0.2:80", TargetState.ACTIVE),), persist=True),
+    ]
+    options = PlanOptions(overrides=frozenset({"cool_down"}), reason="test")
+    result = await plane.apply(await plane.plan(edits, options))
+    assert result.outcome is ResultOutcome.APPLIED_UNPROVEN or result.outcome is ResultOutcome.APPLIED
+    assert b"10.0.0.3:80 weight=6;" in host.files[MODELS_PATH] and b"down" not in host.files[MODELS_PATH]
+    undone = await plane.apply(await plane.undo_plan())
+    assert undone.outcome in (ResultOutcome.APPLIED, ResultOutcome.APPLIED_UNPROVEN)
+    assert host.files[MODELS_PATH] == odd
+
+
+async def test_an_edit_of_a_shared_include_warns_in_the_plan(tmp_path: Path) -> None:
+    host = web()
+    pool = "/etc/nginx/pool.inc"
+    host.files[pool] = b"server 10.0.0.1:80 weight=9;\nserver 10.0.0.2:80;\n"
+    shared = (
+        b"upstream llama { zone llama 64k; include pool.inc; }\nupstream batch { zone batch 64k; include pool.inc; }\n"
+    )
+    host.write_file(MODELS_PATH, shared)
+    host.reload()
+    reader, _ = opened("nginx", host)
+    step = await only(reader, Change(ref("NginxUpstream", "web-1", "llama"), LLAMA, 9, 7))
+    assert step.object.endswith("pool.inc") and {route.ref.name for route in step.routes_after} == {"llama", "batch"}
+    deck = DeckConfig(tmp_path / "deck.yaml", (reader.config,), journal=tmp_path / "journal.db")
+    plane = ControlPlane(deck, {"vm": reader}, None, "me@here")
+    plan = await plane.plan([SharesEdit(ref("NginxUpstream", "web-1", "llama"), (("10.0.0.1:80", 7),))])
+    told = [guard.message for guard in plan.steps[0].guards if guard.name == "platform"]
+    assert any("vm/NginxUpstream/web-1/batch" in message for message in told)

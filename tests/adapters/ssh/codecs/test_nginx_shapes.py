@@ -19,6 +19,7 @@ from proxy_files import NGINX_MAIN, facts, nginx_tree
 
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.seam import ConfigTree, Runtime
+from control.capacity import with_effective
 from control.edit import Change, target_field
 from control.fields import reverse, value_of
 from control.model import Limit, Route, Special
@@ -192,6 +193,7 @@ def test_what_is_shown_is_what_nginx_does(shape: str) -> None:
         on = ", ".join(dict.fromkeys(_bound(binding.on) for binding in limit.bindings))
         told[_short(limit.ref)] = f"{amount} {limit.mode.value} {limit.over.action.value} {limit.over.status}: {on}"
     assert told == LIMITS.get(shape, {})
+    assert all(binding.effective for limit in limits for binding in with_effective(limit).bindings)
 
 
 @EACH

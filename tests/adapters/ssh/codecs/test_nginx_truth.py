@@ -281,3 +281,24 @@ def test_a_host_name_takes_its_weight_once_for_each_address() -> None:
     assert any("how many it has is not known" in note for note in unknown.notes)
     single = read(CODEC, nginx_tree(b"http { upstream u { server gpu.test; } }\n"))[0]["u"]
     assert [t.share for t in single.targets] == [Fraction(1)]
+
+
+# --- servers that weights do not tell of ------------------------------------------------------------------------------
+
+
+def test_shares_that_a_program_makes_are_not_known() -> None:
+    text = b"""http { upstream u { server 0.0.0.1 weight=5; server 0.0.0.2; balancer_by_lua_block { x() } } }
+"""
+    route = read(CODEC, nginx_tree(text))[0]["u"]
+    assert [t.share for t in route.targets] == [None, None] and not route.editable.yes
+    assert any("chooses the server for each request" in note for note in route.notes)
+
+
+def test_a_server_that_drains_takes_no_share_and_can_be_brought_back() -> None:
+    text = b"http { upstream u { zone u 64k; server 10.0.0.1 weight=5 drain; server 10.0.0.2; } }\n"
+    tree = nginx_tree(text)
+    route = read(CODEC, tree)[0]["u"]
+    assert [(t.state, t.share) for t in route.targets] == [(TargetState.DRAINING, 0), (TargetState.ACTIVE, 1)]
+    field = "targets/10.0.0.1/state"
+    [edit] = CODEC.edit(tree, [Change(route.ref, field, TargetState.DRAINING, UP)], facts("nginx"), None)
+    assert edit.data == text.replace(b" drain", b"")

@@ -27,6 +27,8 @@ limit_req_zone $slow zone=static:1m rate=1r/m;
 limit_req_zone $slow zone=outer:1m rate=1r/m;
 limit_req_zone $slow zone=script:1m rate=1r/m;
 limit_req_zone $slow zone=closed:1m rate=1r/m;
+limit_req_zone $slow zone=after:1m rate=1r/m;
+limit_req_zone $slow zone=indexed:1m rate=1r/m;
 server {
   listen 127.0.0.1:@PORT@; server_name llama.test; root @FOLDER@/root;
   limit_req zone=static;
@@ -51,6 +53,11 @@ server {
     limit_req zone=closed;
     if ($http_x_client) { proxy_pass http://third; }
   }
+  location /guarded { auth_request /_auth; try_files /none @after; }
+  location = /_auth { internal; limit_req zone=wide burst=50 nodelay; proxy_pass http://first; }
+  location @after { limit_req zone=after; proxy_pass http://second; }
+  location /folder { root @FOLDER@/root; index start.run; limit_req zone=wide burst=50 nodelay; }
+  location ~ \\.run$ { limit_req zone=indexed; proxy_pass http://third; }
 }
 """
 
@@ -60,6 +67,8 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, backends: Backends) -> Itera
     folder: Path = tmp_path_factory.mktemp("phases")
     (folder / "root").mkdir()
     (folder / "root" / "file").write_text("here\n")
+    (folder / "root" / "folder").mkdir()
+    (folder / "root" / "folder" / "start.run").write_text("here\n")
     host = started(folder, HTTP, a=backends.port("a"), b=backends.port("b"), c=backends.port("c"))
     yield host
     host.stop()
@@ -70,7 +79,7 @@ async def test_after_try_files_the_limits_of_the_place_before_have_been_evaluate
     _, limits = await rows(nginx)
     assert limits["tried"].mode is Mode.OFF and not limits["tried"].bindings
     assert any("not at all in" in note and "try_files" in note for note in limits["tried"].notes)
-    assert on(limits["wide"]) == {"first", "second"}
+    assert {"first", "second"} <= on(limits["wide"])
 
 
 async def test_a_place_without_limits_leaves_them_to_where_try_files_leads(nginx: Nginx) -> None:
@@ -122,6 +131,19 @@ async def test_nested_locations_and_if_inherit(nginx: Nginx) -> None:
     routes, limits = await rows(nginx)
     assert "second" in on(limits["outer"]) and on(limits["closed"]) == {"third"}
     assert any("/closed if" in match for match in routes["third"].matches)
+
+
+async def test_what_a_subrequest_has_met_its_request_has_met(nginx: Nginx) -> None:
+    assert await let_through(nginx.other, "/guarded", 5) == 5
+    _, limits = await rows(nginx)
+    assert limits["after"].mode is Mode.OFF and any("try_files" in note for note in limits["after"].notes)
+
+
+async def test_an_index_file_is_another_place(nginx: Nginx) -> None:
+    assert await let_through(nginx.other, "/folder/", 5, "index") == 5
+    assert await let_through(nginx.other, "/x.run", 5, "index") == 1
+    _, limits = await rows(nginx)
+    assert any("index of" in note and "/folder" in note for note in limits["indexed"].notes)
 
 
 async def test_two_servers_of_one_name_are_told_apart_by_their_port(nginx: Nginx) -> None:
