@@ -24,6 +24,7 @@ from control.journalindex import ChangeIndex, Indexed
 from control.model import Weight
 from control.openchange import OpenChange
 from control.oslocks import FileLock, is_held
+from control.ownsecrets import strike
 from control.plan import (
     HistoryItem,
     HistoryPage,
@@ -161,7 +162,7 @@ class ChangeLog:
         beside = Beside(path_beside(self.journal.path, change))
         data = {
             "actor": actor,
-            "reason": reason,
+            "reason": strike(reason),
             "overrides": sorted(overrides),
             "plan": plan_to_json(plan),
             "process": process_identity(),

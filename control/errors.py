@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from control.ownsecrets import strike
+
 
 class ErrorKind(StrEnum):
     """The `kind` of an error object on stdout (design.md, command line contract)."""
@@ -27,16 +29,18 @@ class ControlError(Exception):
     """An expected failure, told in one sentence: what, where, and what to do.
 
     `message` says what went wrong and where; `hint` what to do about it; `ref` names the object, if there is one.
-    Texts that came from a platform must have been cleaned (`control.text.clean`) before they get here.
+    Texts that came from a platform must have been cleaned (`control.text.clean`) before they get here. Our own
+    credentials are struck from both, whoever echoed them.
     """
 
     kind: ErrorKind = ErrorKind.PLATFORM
 
     def __init__(self, message: str, *, ref: str | None = None, hint: str | None = None) -> None:
+        message = strike(message, in_error=True)
         super().__init__(message)
         self.message = message
         self.ref = ref
-        self.hint = hint
+        self.hint = None if hint is None else strike(hint, in_error=True)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -20,6 +20,7 @@ from control.merging import carried
 from control.model import AccessState, Limit, Owner, Route, Snapshot, Weight
 from control.options import PlanOptions
 from control.ordering import default_on_failure, ordered
+from control.ownsecrets import strike
 from control.plan import EffectiveChange, GuardResult, Plan, Step, Verdict
 from control.planshapes import seal
 from control.ports import Prepared
@@ -182,7 +183,7 @@ def make_plan(
         verdict=worst(guard for step in steps for guard in step.guards),
         undo_of=undo_of,
         headroom=_headroom(prepared, situation, ahead),
-        reason=options.reason,
+        reason=strike(options.reason),
         overrides=tuple(sorted(set(options.overrides))),
     )
     return seal(plan)

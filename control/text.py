@@ -1,12 +1,15 @@
 """Cleaning of strings that came from a platform: every one of them is hostile.
 
-Adapters call `clean` once, at ingress. Raw values stay inside codecs and are used only for writing back.
+Adapters call `clean` once, at ingress; our own credentials are struck there (`control.ownsecrets`). Raw values stay
+inside codecs and are used only for writing back.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+
+from control.ownsecrets import strike
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ZERO_WIDTH = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
@@ -35,8 +38,12 @@ def clean(text: str, limit: int = MAXIMUM_LENGTH) -> str:
     """Return `text` as one line that is safe to show: no control, escape, bidi or zero-width character survives.
 
     Control characters become visible symbols, line breaks and tabs become spaces; longer texts are cut at `limit`
-    characters with an ellipsis. Printable ASCII is returned as it is, which is the fast path.
+    characters with an ellipsis. Printable ASCII without a credential of ours is returned as it is: the fast path.
     """
+    return _one_line(strike(text), limit)
+
+
+def _one_line(text: str, limit: int) -> str:
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isascii() and text.isprintable():
@@ -54,6 +61,7 @@ _cleaned_before = lru_cache(maxsize=8192)(_cleaned)
 
 def clean_lines(text: str, limit: int = 1_000_000) -> str:
     """Return native text with its line breaks kept and every single line cleaned; for diffs and native views."""
+    text = strike(text)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return "\n".join(clean(line.replace("\t", "    "), limit) for line in text.split("\n"))
+    return "\n".join(_one_line(line.replace("\t", "    "), limit) for line in text.split("\n"))

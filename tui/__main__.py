@@ -243,9 +243,15 @@ def _open_plane(options: Options) -> ControlPlane:
 
 def _secrets() -> Secrets:
     """The keyring first; where it has nothing, one question, and only where somebody can answer it."""
+    from control.ownsecrets import keep
     from control.ports import Secrets
 
     def ask(what: str, key: str) -> str | None:
+        found = answer(what, key)
+        keep(found)
+        return found
+
+    def answer(what: str, key: str) -> str | None:
         try:
             import keyring
 

@@ -25,6 +25,7 @@ import msgspec
 from adapters.kubernetes.kubeconfig import Cluster, ExecPlugin, User
 from adapters.kubernetes.oidc import OidcLogin, current_token
 from control.errors import AuthError, DeckError
+from control.ownsecrets import keep
 from control.text import clean
 
 PLUGIN_DEADLINE_SECONDS = 60.0
@@ -54,6 +55,9 @@ class Credential:
     token: str | None = field(default=None, repr=False)
     certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
     renew_at: float | None = None
+
+    def __post_init__(self) -> None:
+        keep(self.token, self.certificate[1] if self.certificate else None)
 
 
 class Credentials:
@@ -106,7 +110,9 @@ class Credentials:
             headers.append(("Authorization", f"Bearer {credential.token}"))
         elif self._user.username is not None:
             pair = f"{self._user.username}:{self._user.password or ''}".encode()
-            headers.append(("Authorization", "Basic " + base64.b64encode(pair).decode()))
+            coded = base64.b64encode(pair).decode()
+            keep(coded)
+            headers.append(("Authorization", f"Basic {coded}"))
         return headers
 
     async def close(self) -> None:

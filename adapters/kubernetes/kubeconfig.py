@@ -17,6 +17,7 @@ from adapters.kubernetes.kubefiles import Entry, checked, files, merge
 from adapters.kubernetes.oidc import OidcLogin
 from adapters.kubernetes.proxying import own_proxy, shown
 from control.errors import DeckError
+from control.ownsecrets import keep
 from control.text import clean
 
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -52,6 +53,9 @@ class User:
     impersonate: tuple[tuple[str, str], ...] = ()
     """Headers, in order."""
     oidc: OidcLogin | None = None
+
+    def __post_init__(self) -> None:
+        keep(self.token, self.key, self.password)
 
 
 @dataclass(frozen=True, slots=True)

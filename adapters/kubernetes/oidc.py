@@ -24,6 +24,7 @@ import httpx
 import yaml
 
 from control.errors import AuthError, Unreachable
+from control.ownsecrets import keep
 from control.text import clean
 
 DEADLINE_SECONDS = 10.0
@@ -45,6 +46,9 @@ class OidcLogin:
     id_token: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
     authority: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        keep(self.secret, self.id_token, self.refresh_token)
 
 
 def ends_at(token: str) -> float | None:
@@ -80,6 +84,7 @@ async def current_token(login: OidcLogin, context: str, again: Callable[[], Oidc
             if not _lasts(new):
                 raise AuthError(f"{say}: the provider gave no id_token that lasts", hint=hint)
             tokens = {"id-token": new, "refresh-token": str(answer.get("refresh_token") or login.refresh_token)}
+            keep(*tokens.values())
             with contextlib.suppress(OSError):  # a full disk: the token does for this session
                 await asyncio.to_thread(_keep, login, tokens)
             return new

@@ -6,11 +6,13 @@ through one, where kubectl does not, reaches another server or none.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from control.errors import DeckError
+from control.ownsecrets import keep
 from control.text import clean
 
 SCHEMES = ("http", "https", "socks5")
@@ -109,4 +111,7 @@ def _split(url: str) -> SplitResult | None:
         _ = found.port
     except ValueError:
         return None
+    if found.password:
+        keep(found.password, unquote(found.password))
+        keep(base64.b64encode(f"{unquote(found.username or '')}:{unquote(found.password)}".encode()))
     return found

@@ -15,6 +15,7 @@ from typing import Any
 
 from adapters.serverless.failures import credential_failure, profile_words
 from control.errors import AuthError
+from control.ownsecrets import keep
 from control.text import clean
 
 PROCESS_SECONDS = 8.0
@@ -49,7 +50,8 @@ class Held:
                     from botocore.exceptions import NoCredentialsError
 
                     raise NoCredentialsError
-                self.credentials.get_frozen_credentials()
+                frozen = self.credentials.get_frozen_credentials()
+                keep(frozen.secret_key, frozen.token)
             except Exception as error:
                 method = self.method or ("sso" if self._logs_in_by_sso() else "")
                 self.credentials = None
