@@ -19,7 +19,7 @@ from adapters.kubernetes.refusals import Gone, refusal
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.transport import Connection
 from adapters.kubernetes.wire import Bare, ListMeta
-from control.errors import AuthError, ControlError, PlatformError, Unreachable
+from control.errors import AuthError, ControlError, Forbidden, NotFound, PlatformError, Unreachable
 from control.text import clean
 
 DEADLINE_SECONDS = 10.0
@@ -159,6 +159,11 @@ class Api:
     async def get(self, path: str, params: Params | None = None, what: str = "read", accept: str = "") -> bytes:
         """The body of a GET; tried once more where credentials could be renewed or the server asked us to wait."""
         return await self._patiently(_Call("GET", path, what, params=params, accept=accept))
+
+    async def ping(self) -> None:
+        """Is the server there and takes us for somebody? What it says of its version may be forbidden to us."""
+        with contextlib.suppress(Forbidden, NotFound):
+            await self.get("/version", what="answer")
 
     async def review(self, path: str, body: Mapping[str, Any]) -> bytes:
         """POST one self-subject review: a question, nothing is stored."""

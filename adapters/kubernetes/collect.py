@@ -118,6 +118,8 @@ class Collector:
         for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, Part):
                 collected.parts[key] = answer
+            elif self.discovery.blind and isinstance(answer, NotFound):
+                continue  # a kind that is not installed
             elif isinstance(answer, ControlError):
                 collected.failed[key] = answer
             else:
@@ -190,11 +192,14 @@ class Collector:
             if not await self.discovery.has(resource):
                 return []
             spaces = ("",) if everywhere else self.namespaces
-            for namespace in spaces:
-                found.append(await self._api.list(resource, namespace, wire))  # noqa: PERF401 - an error keeps the rest
         except ControlError:
-            if everywhere and self.namespaces != ("",) and not found:
-                return await self._quietly(resource, wire)
+            return []
+        for namespace in spaces:
+            try:
+                found.append(await self._api.list(resource, namespace, wire))
+            except ControlError:
+                if everywhere and self.namespaces != ("",):
+                    return await self._quietly(resource, wire)
         return found
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.kubernetes.api import Api
 from adapters.kubernetes.resource import Resource
-from control.errors import NotFound, PlatformError
+from control.errors import Forbidden, NotFound, PlatformError
 
 _ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 FRESH_SECONDS = 120.0
@@ -54,9 +54,11 @@ class Discovery:
         self._served: dict[tuple[str, str, str], None] | None = None
         """(group, version, plural), in the server's order: the preferred version first."""
         self._until = 0.0
+        self.blind = False
+        """True where we may not ask what is served: a list that is not found then means that it is not."""
 
     async def has(self, resource: Resource) -> bool:
-        """Is this resource served in this version?"""
+        """Is this resource served in this version? True where nobody says: see `blind`."""
         if time.monotonic() >= self._until:
             await self._ask()
         return await self._has(resource)
@@ -65,6 +67,8 @@ class Discovery:
         """The versions in which a group serves a resource, as the server orders them; none where it does not."""
         if time.monotonic() >= self._until:
             await self._ask()
+        if self.blind:
+            return []
         if self._served is not None:
             return [version for name, version, one in self._served if (name, one) == (group, plural)]
         try:
@@ -75,12 +79,19 @@ class Discovery:
         return [one.version for one in found if await self._has(Resource(group, one.version, plural, ""))]
 
     async def _has(self, resource: Resource) -> bool:
+        if self.blind:
+            return True
         if self._served is not None:
             return (resource.group, resource.version, resource.plural) in self._served
         return await self._has_plainly(resource)
 
     async def _ask(self) -> None:
-        body = await self._api.get("/apis", accept=_ACCEPT, what="list the API groups")
+        self.blind = False
+        try:
+            body = await self._api.get("/apis", accept=_ACCEPT, what="list the API groups")
+        except Forbidden:
+            self.blind, self._until = True, time.monotonic() + FRESH_SECONDS
+            return
         try:
             answer = msgspec.json.decode(body, type=_Answer)
         except msgspec.DecodeError:

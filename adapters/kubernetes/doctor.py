@@ -30,7 +30,7 @@ async def checks(reader: KubernetesReader) -> list[Check]:
     try:
         connection = reader.connection()
         started = time.monotonic()
-        await reader.api.get("/version", what="answer")
+        await reader.api.ping()
         took = time.monotonic() - started
     except ControlError as error:
         return [Check("reach", "fail", error.message, error.hint or "")]

@@ -170,7 +170,7 @@ class KubernetesReader:
         watcher = self._watcher
         if watcher is None or not watcher.usable or self._held is None:
             return None
-        await self.api.get("/version", what="answer")
+        await self.api.ping()
         await asyncio.gather(*(self._list_again(key) for key in watcher.lost()))
         return self._held
 
@@ -374,7 +374,7 @@ class KubernetesReader:
             await asyncio.sleep(CONFIRM_SECONDS)
             with contextlib.suppress(ControlError):
                 if self._watcher is not None and self._watcher.alive:
-                    await self.api.get("/version", what="answer")
+                    await self.api.ping()
                     self._confirmed = time.time()
 
     async def close(self) -> None:

@@ -170,10 +170,7 @@ async def test_forbidden_and_absent_namespaces_are_missing(kube: Servers, reader
 
 async def test_a_refused_question_for_our_rights_loses_no_rows(kube: Servers, reader_of: Make) -> None:
     allow(kube, "unasked", KINDS)
-    path = f"/apis/{RBAC}/clusterrolebindings/system:basic-user"
-    kept = kube.call("GET", path)
-    kube.call("DELETE", path)
-    try:
+    with without_binding(kube, "system:basic-user"):
         reader = reader_of("unasked")
         snapshot = await settled(reader, lambda one: one.environment.access.state is AccessState.UNKNOWN)
         assert len(snapshot.routes) == 2
@@ -181,8 +178,39 @@ async def test_a_refused_question_for_our_rights_loses_no_rows(kube: Servers, re
         (step,) = await reader.prepare([Change(snapshot.routes[0].ref, "targets/b/weight", 1, 2)])
         assert step.object
         assert "does not say what we may do" in (await checks_of(reader))["httproutes"]
+
+
+async def test_who_may_not_ask_what_is_served_sees_the_rows(kube: Servers, reader_of: Make) -> None:
+    """Neither the groups nor the version: hardened clusters say these to nobody."""
+    allow(kube, "undiscovered", {**KINDS, "ingressroutes": "traefik.io"})
+    with without_binding(kube, "system:discovery"), without_binding(kube, "system:public-info-viewer"):
+        reader = reader_of("undiscovered")
+        async with asyncio.timeout(20):
+            while not reader.collector.discovery.blind:
+                reader.collector.discovery._until = 0.0
+                snapshot = await reader.read()
+        snapshot = await reader.read()
+        assert len(snapshot.routes) == 2 and len(snapshot.limits) == 1
+        assert snapshot.missing == ()
+        watch = reader.watch()
+        await asyncio.wait_for(anext(watch), 10)
+        assert len((await reader.read()).routes) == 2, "nor is the version needed to look again"
+        told = await checks_of(reader)
+        assert told["reach"].startswith("ok") and told["httproutes"].startswith("ok")
+        narrow = reader_of("undiscovered", kinds=("HTTPRoute",))
+        assert (await narrow.read()).missing == ()
+
+
+@contextlib.contextmanager
+def without_binding(kube: Servers, name: str) -> Iterator[None]:
+    """Take a default right of everybody's away for a while."""
+    path = f"/apis/{RBAC}/clusterrolebindings/{name}"
+    kept = kube.call("GET", path)
+    kube.call("DELETE", path)
+    try:
+        yield
     finally:
-        kept["metadata"] = {"name": kept["metadata"]["name"]}
+        kept["metadata"] = {"name": name}
         kube.put(RBAC, "clusterrolebindings", kept)
 
 
