@@ -7,6 +7,7 @@ the files. Nothing here connects to anything or runs anything.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from control.ownsecrets import keep
 from control.text import clean
 
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its identity."""
 _EXEC_CONFIG = "client.authentication.k8s.io/exec"
 """The cluster's extension that is handed to exec plugins."""
 
@@ -86,7 +89,13 @@ class Context:
 def load(path: str | None, context: str | None) -> Context:
     """The context called `context` (the current one by default) of the kubeconfig at `path` (the usual places by
     default; several files may be named as in KUBECONFIG). Raises `DeckError`."""
-    found = files(path)
+    try:
+        found = files(path)
+    except DeckError:
+        inside = _in_cluster() if path is None and context is None else None
+        if inside is None:
+            raise
+        return inside
     merged = merge(found)
     source = clean(", ".join(str(file) for file in found))
     name = context or merged.current
@@ -101,6 +110,19 @@ def load(path: str | None, context: str | None) -> Context:
     user = _user(_find(merged.users, user_name, "user", name, source)) if user_name else User("")
     cluster = _cluster(_find(merged.clusters, body.get("cluster") or "", "cluster", name, source), user)
     return Context(name, cluster, user, body.get("namespace") or None, source)
+
+
+def _in_cluster() -> Context | None:
+    """Who a pod is to its own cluster, where there is no kubeconfig; None outside of clusters."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
+    token, authority, namespace = (SERVICE_ACCOUNT / name for name in ("token", "ca.crt", "namespace"))
+    if not (host and port and token.is_file()):
+        return None
+    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    trusted = authority.read_bytes() if authority.is_file() else None
+    own = namespace.read_text().strip() if namespace.is_file() else None
+    user = User("service account", token_file=token)
+    return Context("in-cluster", Cluster("in-cluster", server, trusted), user, own, str(SERVICE_ACCOUNT))
 
 
 def contexts(path: str | None = None) -> list[str]:

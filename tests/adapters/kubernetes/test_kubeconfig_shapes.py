@@ -14,6 +14,7 @@ import kube_servers
 import pytest
 import yaml
 
+from adapters.kubernetes import kubeconfig
 from adapters.kubernetes.finding import find_contexts
 from adapters.kubernetes.kubeconfig import load
 from adapters.kubernetes.proxying import bypassed, environment_proxy
@@ -302,3 +303,22 @@ def test_init_finds_contexts_whose_clusters_are_elsewhere(tmp_path: Path, monkey
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text(texts["whole"])
     assert find_contexts(tmp_path) == [{"context": "two"}]
+
+
+def test_a_pod_without_a_kubeconfig_is_its_service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {"token": "abc\n", "ca.crt": "pem", "namespace": "ml"}.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(DeckError):
+        load(None, None)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    context = load(None, None)
+    assert (context.cluster.server, context.cluster.authority) == ("https://[fd00::1]:443", b"pem")
+    assert (context.user.token_file, context.namespace) == (tmp_path / "token", "ml")
+    with pytest.raises(DeckError):
+        load(None, "a-context")
+    with pytest.raises(DeckError):
+        load(str(tmp_path / "missing"), None)
