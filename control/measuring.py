@@ -215,6 +215,17 @@ def countable(before: Counted, after: Counted) -> Delta | ProofPart:
     return _window(after) if after.window_seconds is not None else delta(before, after)
 
 
+def known_in(before: Counted, after: Counted) -> float | None:
+    """Seconds until enough requests are counted for an answer, if they go on coming as between these samples; None
+    where none came, or where no number of them can tell."""
+    if after.window_seconds is not None and after.at - after.window_seconds < before.at:
+        return before.at - (after.at - after.window_seconds)
+    counted = countable(before, after)
+    if isinstance(counted, ProofPart) or not counted.requests or counted.seconds <= 0:
+        return None
+    return max(float(ENOUGH_REQUESTS / counted.requests - 1) * counted.seconds, 0.0)
+
+
 def observed(
     before: Counted, after: Counted, intended: Mapping[str, Fraction], deterministic: bool = False
 ) -> ProofPart:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 
+from control.aftermath import observe_on
 from control.applying import Applying
 from control.asking import READ_SECONDS, ask, finish, logged_in
 from control.changelog import PAGE, ChangeLog, Kept, Recorded, refused
@@ -27,7 +28,7 @@ from control.permission import check_overrides, check_writable, confirmation_mis
 from control.places import journal_path
 from control.plan import GuardResult, HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
 from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
-from control.ports import Check, NativeText, Prepared, Reader, Writer
+from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
 from control.savedplans import check_same, check_start, check_undo, wishes
@@ -301,6 +302,11 @@ class ControlPlane:
                 plan, options, self._readers, writers, self._log, self.actor, self._situation, progress, stop
             )
             return await finish(applying.run(), applying.stop)
+
+    def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
+        """Count on for a step that was applied, until the traffic says yes or no; see `control.aftermath`."""
+        reader = self._readers[self._known(step.environment)]
+        return observe_on(reader, step.object, step.changes, self.inventory.limits)
 
     def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Writer]:
         writers: dict[str, Writer] = {}

@@ -15,16 +15,20 @@ from textual.app import App
 from textual.theme import Theme
 
 from control.errors import ControlError
-from control.plan import HistoryPage
+from control.plan import HistoryPage, Plan, Result
 from control.plane import ControlPlane
+from control.ports import ProofPart
 from tui import staging as drafts
 from tui.actions import Keymap, Situation
 from tui.app import DeckMode
 from tui.arming import Arming
+from tui.cells import object_words
 from tui.changes_reader import ChangesReader
 from tui.collecting import Collecting
 from tui.figures import plural
 from tui.look import ASCII, UNICODE, Look, ThemeColors
+from tui.observed import Observed
+from tui.proofs import PROOF
 from tui.screens.base import BaseScreen
 from tui.session import MakeSession, Session
 from tui.staging import Staging
@@ -72,6 +76,7 @@ class DeckApp(App[int], inherit_bindings=False):
         self.store, self.staging, self.arming = Store(), Staging(), Arming()
         self.keymap = Keymap()
         self.collecting = Collecting()
+        self.observed = Observed(self._observed)
         self.changes_reader = ChangesReader()
         self._reading_changes = False
         self.head = HeaderState(mode=mode, read_only=read_only or mode == "oncall")
@@ -272,6 +277,24 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def on_app_focus(self) -> None:
         self._focused = True
+
+    # --- what traffic says after a change
+
+    def observe_on(self, plan: Plan, result: Result) -> None:
+        """Count on for every step that the traffic has not confirmed; a closed sheet does not end it."""
+        if result.change is None or self.session is None:
+            return
+        plane = self.session.reader_plane
+        for step in self.observed.open_steps(plan, result):
+            job = self.observed.go_on(plane, result.change, step)
+            self.run_worker(job, name=f"observed {step.object}", group="observed", exit_on_error=False)
+
+    def _observed(self, change: str, object: str, part: ProofPart) -> None:
+        if part.seconds is not None and isinstance(self.screen, BaseScreen):
+            known = PROOF[part.state][0]
+            if getattr(self.screen, "change_shown", None) != change:
+                self.say(f"{object_words(object)}: observed {known}: {part.detail}")
+        self._redraw()
 
     # --- what screens use
 

@@ -134,6 +134,7 @@ class FakePlane:
         self.writable = writable
         self.shared: dict[str, object] = {"inventory": fleet, "history": []}
         self.changed = asyncio.Event()
+        self.observing: asyncio.Queue[ProofPart] = asyncio.Queue()
         self.applied: list[tuple[Plan, ApplyOptions]] = []
         self.stage_seconds = 0.0
 
@@ -287,6 +288,14 @@ class FakePlane:
         history[:] = [replace(item, undone_by=change) if item.change == plan.undo_of else item for item in history]
         history.insert(0, HistoryItem(change, time.time(), "alice@deck", reason, ResultOutcome.APPLIED, None, steps))
         return Result(change, ResultOutcome.APPLIED_UNPROVEN, "9c1e77aa", tuple(results))
+
+    async def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
+        """The answers that a test puts into `observing`, each as soon as it is there; one with seconds is the last."""
+        while True:
+            part: ProofPart = await self.observing.get()
+            yield part
+            if part.seconds is not None:
+                return
 
     def _write(self, changes: Sequence[Change]) -> None:
         routes, limits = dict(self.inventory.routes), dict(self.inventory.limits)

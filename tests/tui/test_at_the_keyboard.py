@@ -12,6 +12,7 @@ import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 
 from control.model import Editable, Grid
+from control.ports import ProofPart, ProofState
 from tui.actions import in_scope
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
@@ -294,3 +295,30 @@ async def test_sixteen_colours_paint_no_blank_red(make_app: Make) -> None:
                     red = ground is not None and ground.triplet is not None and ground.triplet.hex == "#aa0000"
                     badge = segment.text.strip().startswith("PROD")
                     assert not red or badge or segment.text == segment.text.strip(), repr(segment.text)
+
+
+# --- observed goes on
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_observed_goes_on_after_the_sheet_is_done_and_when_it_is_closed(
+    make_app: Make, size: tuple[int, int]
+) -> None:
+    app, plane = make_app()
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot, app)
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("+", "a")
+        await until(pilot, app, "y applies")
+        await guard_time()
+        await pilot.press("y")
+        await until(pilot, app, "DONE")
+        waiting = "not enough traffic yet: 120 of about 300 requests; still counting; known in about 9 s at this pace"
+        plane.observing.put_nowait(ProofPart(ProofState.WAITING_FOR_TRAFFIC, waiting))
+        text = await until(pilot, app, "120 of about 300")
+        assert "known in" in text and "about 9 s" in " ".join(text.split())
+        await pilot.press("q")
+        plane.observing.put_nowait(ProofPart(ProofState.YES, "13 60.1% of 60% in 400 requests", 9.0))
+        await until(pilot, app, "observed yes: 13 60.1%")
+        await pilot.press("3", "enter")
+        assert "yes  13 60.1%" in await until(pilot, app, "observed")

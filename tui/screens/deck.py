@@ -232,7 +232,7 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         if isinstance(row, LimitRow):
             return limit_page(row, deck.store, deck.staging, deck.look, width)
         if isinstance(row, ChangeRow):
-            return change_page(row, deck.look, width)
+            return change_page(row, deck.look, width, deck.observed)
         if isinstance(row, ServiceView):
             return service_page(row, deck.store, deck.look, width)
         if isinstance(row, EnvironmentView):

@@ -127,9 +127,15 @@ class PlanScreen(SheetScreen):
         if self.plan is None:
             return [(), ((" reading every object of the plan anew", "info"),)]
         if self.applying is not None or self.result is not None:
-            lines = progress_lines(self.plan, self.reached, self.result, store, look, width, self._since())
+            result = self.deck.observed.latest(self.result) if self.result is not None else None
+            lines = progress_lines(self.plan, self.reached, result, store, look, width, self._since())
             return [*lines, (), *self._after()] if self.result is not None else lines
         return [*plan_body(self.plan, self.danger, store, look, width, self.whole_diff), ()]
+
+    @property
+    def change_shown(self) -> str | None:
+        """The change whose result is on this sheet."""
+        return self.result.change if self.result is not None else None
 
     def _since(self) -> float:
         return time.monotonic() - self.done_at if self.result is not None else 0.0
@@ -249,6 +255,7 @@ class PlanScreen(SheetScreen):
             if not deck.is_running:
                 deck.under_way.ended.append((plan, self.result))
             self._settle(plan, self.result)
+            deck.observe_on(plan, self.result)
         except ControlError as error:
             self.applying = None
             self.say(str(error), "bad")
@@ -357,7 +364,7 @@ class PlanScreen(SheetScreen):
         if self.plan is None:
             return
         if self.result is not None:
-            self.deck.copy(result_words(self.result, self.plan))
+            self.deck.copy(result_words(self.deck.observed.latest(self.result), self.plan))
             self.say("the outcome was copied by the terminal")
         else:
             self.deck.copy("\n".join(step.diff for step in self.plan.steps))

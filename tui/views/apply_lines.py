@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from control.edit import Change, split_field
 from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
-from control.ports import ProofPart, ProofState
+from control.ports import ProofPart
 from tui import figures
 from tui.cells import clip, fit, object_words, wrap
 from tui.look import Line, Look
+from tui.proofs import PROOF
 from tui.store import Store
 from tui.views.plan_lines import value_words
 
@@ -24,13 +25,6 @@ OUTCOME = {
     ResultOutcome.INTERRUPTED: ("interrupted: :resolve states what is true", "bad"),
 }
 STEP_WORDS = {StepOutcome.NOT_STARTED: "never begun", StepOutcome.UNDONE: "taken back"}
-PROOF = {
-    ProofState.YES: ("yes", "good"),
-    ProofState.NO: ("no", "bad"),
-    ProofState.UNKNOWN: ("unknown", "muted"),
-    ProofState.PENDING: ("pending", "warn"),
-    ProofState.WAITING_FOR_TRAFFIC: ("waiting for traffic", "warn"),
-}
 
 
 def progress_lines(

@@ -11,6 +11,8 @@ from control.plane import EnvironmentView, ServiceView
 from tui import figures
 from tui.cells import object_words
 from tui.look import Look
+from tui.observed import Observed
+from tui.proofs import PROOF
 from tui.staging import Staging
 from tui.store import ChangeRow, LimitRow, Store
 from tui.views.changes import outcome_role
@@ -96,8 +98,8 @@ def _binding(page: Page, binding: Binding) -> None:
     page.blank()
 
 
-def change_page(row: ChangeRow, look: Look, width: int) -> Page:
-    """One change: who, why, from which value to which, and whether it worked."""
+def change_page(row: ChangeRow, look: Look, width: int, observed: Observed | None = None) -> Page:
+    """One change: who, why, from which value to which, and whether it worked; what traffic says of it by now."""
     page = Page(look, width)
     page.add((page.fit(row.what, width), "title"))
     page.text("when", f"{figures.clock(row.at)}  by {row.who}")
@@ -106,11 +108,11 @@ def change_page(row: ChangeRow, look: Look, width: int) -> Page:
         page.text("object", object_words(row.outside.object), "info")
         page.text("told by", row.outside.source, "muted")
     if row.item is not None:
-        _item(page, row.item)
+        _item(page, row.item, observed)
     return page
 
 
-def _item(page: Page, item: HistoryItem) -> None:
+def _item(page: Page, item: HistoryItem, observed: Observed | None) -> None:
     page.text("change", item.change, "muted")
     page.text("reason", item.reason or "none was given", "text" if item.reason else "muted")
     for step in item.steps:
@@ -125,6 +127,10 @@ def _item(page: Page, item: HistoryItem) -> None:
                 (f" {page.look.glyphs.arrow} ", "muted"),
                 (show(change.after), "added"),
             )
+        part = observed.part(item.change, step.object) if observed is not None else None
+        if part is not None:
+            word, role = PROOF[part.state]
+            page.text("observed", f"{word}  {part.detail}", role)
     page.blank()
     page.text("u", "plans the way back; where somebody changed it since, you are asked", "muted")
 
