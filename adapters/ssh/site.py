@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from adapters.ssh import discovery
 from adapters.ssh.codecs.haproxy_sockets import stats_sockets
@@ -33,6 +34,9 @@ from control.text import clean
 from control.textedit import changes_of, edits_between, refuse_others
 
 _PROBE_AGE = 300.0
+_ASKED = frozenset({"HAProxyBackend", "HAProxyMaxconn"})
+"""Kinds of which a HAProxy with a socket says what runs."""
+_Row = TypeVar("_Row", Route, Limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,22 @@ class Site:
         runtime = await self.driver.runtime(self.host, facts, tree)
         facts = replace(facts, workers=runtime.workers)
         routes, limits = await calculate(codec.read, tree, runtime, facts)
-        self.state = State(facts, tree, runtime, tuple(routes), tuple(limits))
+        changed = self._changed_since_start(tree, runtime)
+        self.state = State(
+            facts,
+            tree,
+            runtime,
+            tuple(_doubted(row, changed, runtime) for row in routes),
+            tuple(_doubted(row, changed, runtime) for row in limits),
+        )
         return self.state
+
+    def _changed_since_start(self, tree: ConfigTree, runtime: Runtime) -> frozenset[str]:
+        """HAProxy's files that are newer than its process, but for those as we wrote them: the running values went
+        with them. nginx says it of all its rows, since only a reload changes anything there."""
+        if self.kind != "haproxy":
+            return frozenset()
+        return frozenset(path for path in runtime.pending if self.written.get(path) != tree.sha256(path))
 
     async def _answering(self, sockets: tuple[str, ...]) -> str | None:
         """The first of several stats sockets that answers; the first of all where none does, to say why."""
@@ -211,6 +229,15 @@ class Site:
             ours = edit.data if edit.path == path and edit.data is not None else edit.also.get(path, ours)
         refuse_others(codec.mask(path, ours), codec.mask(path, after), clean(path))
         return edits
+
+
+def _doubted(row: _Row, changed: Collection[str], runtime: Runtime) -> _Row:
+    """A row whose file changed since the process started and whose running value nobody can ask says so."""
+    path = Ref.parse(row.object).name
+    if path not in changed or (runtime.answers and row.kind in _ASKED):
+        return row
+    note = f"{clean(path)} was changed on disk after this HAProxy started: what runs may differ from what is shown"
+    return replace(row, notes=(*row.notes, note))
 
 
 def _unmasked(shown: str, raw: bytes, text: str) -> bytes:
