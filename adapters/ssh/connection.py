@@ -377,3 +377,5 @@ def _end(transport: Transport) -> None:
         transport.sock.shutdown(socket.SHUT_RDWR)  # its thread wakes at once instead of at its next look
     with contextlib.suppress(Exception):
         transport.close()
+    with contextlib.suppress(Exception):
+        transport.sock.close()  # a transport whose thread has ended by itself leaves it open

@@ -84,7 +84,7 @@ class KeyRing:
             if key in named:
                 sure.append(Candidate(key, f"agent ({path})"))
         held = {key.asbytes() for key in named}
-        locked: list[_Identity] = []
+        locked, useless = list[_Identity](), list[str]()
         for one in identities:
             if one.public in held or not Path(one.path).is_file():
                 continue
@@ -93,6 +93,8 @@ class KeyRing:
                 locked.append(one)
             elif opened is not None:
                 sure += [*certificates.of(opened.asbytes(), opened), Candidate(opened, one.path)]
+            else:
+                useless.append(one.path)
         yield from sure
         others = [] if config.identities_only else [Candidate(key, "agent") for key in agent if key not in named]
         soon = max(0, MAXIMUM_KEYS - len(sure) - len(locked))
@@ -107,7 +109,7 @@ class KeyRing:
             yield from certificates.of(unlocked.asbytes(), unlocked)
             yield Candidate(unlocked, one.path)
         yield from others[soon:]
-        _nothing_left(config, closed, offered)
+        _nothing_left(config, closed, offered, useless)
 
     def _load(self, path: str) -> tuple[PKey | None, bool]:
         """(the key of a file, whether a passphrase is needed for it)."""
@@ -144,7 +146,7 @@ def _once(keys: Sequence[PKey]) -> list[PKey]:
     return [key for at, key in enumerate(keys) if all(key is not other for other in keys[:at])]
 
 
-def _nothing_left(config: HostConfig, closed: Sequence[str], offered: int) -> None:
+def _nothing_left(config: HostConfig, closed: Sequence[str], offered: int, useless: Sequence[str]) -> None:
     """Say why, where everything that there is was offered."""
     if closed:
         raise AuthError(
@@ -153,8 +155,10 @@ def _nothing_left(config: HostConfig, closed: Sequence[str], offered: int) -> No
         )
     if offered:
         return
-    only = [path for path in config.identity_files if public_of(path) is not None]
+    only = [path for path in config.identity_files if public_of(path) is not None and path not in useless]
     why = f"; the private half of {clean(only[0])} is in no agent" if only else ""
+    if useless:
+        why = f"; {clean(useless[0])} holds no private key that can be used (one on a FIDO token needs an agent)"
     raise AuthError(
         f"host {config.name}: there is no key to offer for {config.user}@{config.address}{why}",
         hint="name an IdentityFile in the ssh config, or start the agent with the key in it",

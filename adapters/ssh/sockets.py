@@ -29,19 +29,23 @@ class Sockets:
     def exchange(self, socket: str, line: str) -> str:
         """The whole answer to one line. Raises `Forbidden` where no way leads in."""
         checked_socket(socket)
-        refused: Forbidden | None = None
+        refused: list[Forbidden] = []
         for way in [self._ways[socket]] if socket in self._ways else ["forward", "shell", "root"]:
             if way == "root" and not self._may_be_root():
                 continue
             try:
                 answer = self._by(way, socket, line)
             except Forbidden as error:
-                refused = error
+                refused.append(error)
                 continue
             self._ways[socket] = way
             return answer
         self._ways.pop(socket, None)
-        raise refused or Forbidden(f"host {clean(self._host)}: the socket {clean(socket)} is closed to us")
+        if not refused:
+            raise Forbidden(f"host {clean(self._host)}: the socket {clean(socket)} is closed to us")
+        last, first = refused[-1], refused[0]
+        also = f"; {first.message}" if first is not last else ""
+        raise Forbidden(f"{last.message}{also}", hint=last.hint)
 
     def _by(self, way: str, socket: str, line: str) -> str:
         if way == "forward":

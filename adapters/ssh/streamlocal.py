@@ -46,7 +46,11 @@ def open_socket(transport: Transport, path: str, timeout: float) -> Channel:
             raise Unreachable(f"no answer when opening the socket {clean(path)}")
     if transport._channels.get(number) is None:  # type: ignore[attr-defined]
         transport.get_exception()
-        raise Forbidden(f"the server does not open the socket {clean(path)} for us")
+        # sshd gives one and the same reason for what it forbids and for a socket that does not answer
+        raise Forbidden(
+            f"its SSH server does not forward to the socket {clean(path)}",
+            hint="is AllowStreamLocalForwarding set, and does somebody listen there?",
+        )
     return channel
 
 

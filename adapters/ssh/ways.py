@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from typing import IO, Any
 
 from adapters.ssh.hosts import HostConfig
@@ -45,6 +46,8 @@ class ProxyStream:
     def __init__(self, command: str) -> None:
         ours, theirs = socket.socketpair()
         self._raw = ours
+        self._lock = threading.Lock()
+        self._said = ""
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the stream
         with theirs:
             # a session of its own: it must neither ask on our terminal nor get its signals
@@ -60,14 +63,14 @@ class ProxyStream:
         """The last line that the command wrote to its standard error, cleaned."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS / 2)  # it may be about to say why it ends
-        with contextlib.suppress(OSError, ValueError):
+        with self._lock, contextlib.suppress(OSError, ValueError):
             self._errors.seek(0)
             lines = [line for line in self._errors.read(65536).decode("utf-8", "replace").splitlines() if line.strip()]
-            return clean(lines[-1], 300) if lines else ""
-        return ""
+            self._said = clean(lines[-1], 300) if lines else ""
+        return self._said
 
     def close(self) -> None:
-        """End the command with the socket. Idempotent."""
+        """End the command with the socket. Idempotent; the library closes from a thread of its own too."""
         self._raw.close()
         for number in (signal.SIGHUP, signal.SIGKILL):
             if self._process.poll() is None:
@@ -75,7 +78,9 @@ class ProxyStream:
                     os.killpg(self._process.pid, number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(_END_SECONDS)
-        self._errors.close()
+        self.complaint()
+        with self._lock:
+            self._errors.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)

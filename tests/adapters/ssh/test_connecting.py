@@ -235,6 +235,26 @@ async def test_where_forwarding_is_refused_a_program_on_the_host_reaches_the_soc
     assert [str(one.ref) for one in counted] == ["lb/HAProxyBackend/strict/chat"]
 
 
+async def test_a_forbidden_forward_to_a_socket_is_named_beside_what_else_failed(
+    make_host: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make_host("walled", forwarding=False)
+    host.start()
+    proxy = ProxyConfig("haproxy", socket="/run/haproxy/absent.sock")
+    reader = adapter.open_reader(deck_environment(environment(tmp_path, [host]), proxy), NO_SECRETS)
+    [check] = [check for check in await reader.check() if check.check.startswith("runtime")]
+    await reader.close()
+    assert "it does not let this user in" in check.detail
+    assert "SSH server does not forward to the socket" in check.detail
+
+
+async def test_a_key_that_cannot_be_used_from_its_file_is_named(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
+    ssh = environment(tmp_path, [host], web_1=host.config_block(key=tmp_path / "token"))
+    with pytest.raises(AuthError, match="token holds no private key that can be used"):
+        await _read(deck_environment(ssh))
+
+
 async def test_an_account_without_a_shell_is_told(make_host: Callable[..., Host], tmp_path: Path) -> None:
     host = make_host("locked")
     key = host.keys.plain.with_suffix(".pub").read_text()

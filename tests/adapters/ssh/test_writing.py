@@ -431,8 +431,9 @@ async def test_a_lock_held_by_somebody_else_is_told(deck: Deck, monkeypatch: pyt
 
 
 async def test_a_socket_of_root_alone_is_reached_by_sudo_only(host: Host, tmp_path: Path) -> None:
-    socket = host.inside("/run/haproxy/admin.sock")
-    socket.chmod(0o600)
+    socket, other = host.inside("/run/haproxy/admin.sock"), host.inside("/run/haproxy/user.sock")
+    for one in (socket, other):
+        one.chmod(0o600)
     (tmp_path / "plain").mkdir()
     plain, deck = _open(host, tmp_path / "plain", USER), _open(host, tmp_path, USER, sudo=True)
     try:
@@ -445,5 +446,6 @@ async def test_a_socket_of_root_alone_is_reached_by_sudo_only(host: Host, tmp_pa
         await deck.writer.write((await deck.reader.prepare([Change(ref, "targets/a/weight", 80, 90)]))[0])
     finally:
         socket.chmod(0o660)
+        other.chmod(0o666)
         await plain.reader.close()
         await deck.reader.close()
