@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from adapters.ssh.codecs.haproxy_acls import Acls
 from adapters.ssh.codecs.haproxy_flow import CONTENT, COUNTED, SESSION, Flows, Position, never_runs, spared
+from adapters.ssh.codecs.haproxy_lines import Section
 from adapters.ssh.codecs.haproxy_mask import mask_words, shown
 from adapters.ssh.codecs.haproxy_rules import Readings, Rule, Table, Track
+from adapters.ssh.codecs.haproxy_servers import disabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,9 @@ def counting(
 ) -> Counting:
     """Who is counted for a rule."""
     rate, section = rule.rate, rule.section
-    unreached = never_runs(rule.step, flows.steps(section))
+    unreached = "this proxy is disabled" if disabled(section) else never_runs(rule.step, flows.steps(section))
     if rate is None:
-        return Counting(_named_table(rule), off=unreached)
+        return Counting(_named_table(rule), _key_of(rule.term.sample, section, flows, tracking), off=unreached)
     if rate.what == "fe_req_rate":
         here = rate.key in ("", section.name) and section.keyword != "backend"
         why = "" if here else "it looks at the requests of another proxy"
@@ -183,6 +185,22 @@ class _Finder:
             for former in spared(self.rule.step, self.flows.steps(self.section))
         ]
         return notes
+
+
+def _key_of(sample: str, section: Section, flows: Flows, tracking: Sequence[Track]) -> str:
+    """Whom a sample counts that is not understood otherwise; empty where that is not known."""
+    if sample.startswith("src_"):
+        return "src"
+    looked_up = re.match(r"\A(.+?),table_", sample)
+    if looked_up:
+        return looked_up[1]
+    counter = re.match(r"\Asc(?:(\d+)_\w+|_\w+\(\s*(\d+))", sample)
+    if counter is None:
+        return ""
+    reach = [section, *flows.before(section)]
+    number = int(counter[1] or counter[2])
+    keys = dict.fromkeys(track.key for track in tracking if track.counter == number and _in(track, reach))
+    return " or ".join(keys)
 
 
 def _named_table(rule: Rule) -> str:

@@ -6,8 +6,9 @@ frontend's maxconn lives at runtime too (`set maxconn frontend`), the process's 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from adapters.ssh.codecs.haproxy_backend import ref_of as backend_ref
@@ -73,13 +74,16 @@ class ProxyLimit:
     """It stands in defaults from which other proxies inherit it too."""
     idle: str = ""
     """Why it has no effect, or nothing."""
+    twin: bool = False
+    """Another section of this name stands before it: the ref says where this one is."""
 
     @property
     def name(self) -> str:
         """The name of its ref: no server's is like it, for that holds a slash."""
         if self.section.keyword == "global":
             return f"global {self.what}"
-        return f"{self.section.keyword} {self.section.name} {self.what}"
+        where = f"@{self.section.head.location}" if self.twin else ""
+        return f"{self.section.keyword} {self.section.name}{where} {self.what}"
 
     @property
     def is_level(self) -> bool:
@@ -109,15 +113,15 @@ class ProxyLimit:
 
 def find(found: Sequence[Section]) -> list[ProxyLimit]:
     """All numbers that limit proxies or the process, in the order of the sections."""
-    limits: list[ProxyLimit] = []
-    taken: set[str] = set()
+    limits: dict[str, ProxyLimit] = {}
     for section in found:
         for limit in _of(section):
-            if limit.name not in taken:  # HAProxy takes the last of a word in `global`, and refuses a second proxy.
-                taken.add(limit.name)
-                limits.append(limit)
-    places = [limit.place for limit in limits]
-    return [ProxyLimit(one.section, one.what, one.setting, places.count(one.place) > 1, one.idle) for one in limits]
+            # Several global sections are one to HAProxy, and the last of a word holds.
+            twin = limit.name in limits and section.keyword != "global"
+            one = replace(limit, twin=twin)
+            limits[one.name] = one
+    places = Counter(limit.place for limit in limits.values())
+    return [replace(one, shared=places[one.place] > 1) for one in limits.values()]
 
 
 def _of(section: Section) -> list[ProxyLimit]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from adapters.ssh.codecs.haproxy_lines import Section
 from adapters.ssh.codecs.haproxy_map import MAP_FILE, entries
+from adapters.ssh.codecs.haproxy_servers import disabled
 from control.text import clean
 
 
@@ -39,7 +40,8 @@ def matches(found: Sequence[Section], map_data: Callable[[str], bytes | None]) -
             result.setdefault(section.name, []).append(clean(f"{section.name} (listen)"))
         if section.keyword not in ("frontend", "listen"):
             continue
+        closed = " (disabled)" if disabled(section) else " (not known to be live)" if section.head.branches else ""
         for backend, condition in led_to(section, map_data):
-            shown = f"({condition})" if condition == "default" else condition
+            shown = f"({condition}){closed}" if condition == "default" else f"{condition}{closed}"
             result.setdefault(backend, []).append(clean(f"{section.name} {shown}".strip()))
     return {name: list(dict.fromkeys(texts)) for name, texts in result.items()}

@@ -47,6 +47,7 @@ from control.text import clean
 
 KIND = "HAProxyRequestLimit"
 GRID = Grid(minimum=1, maximum=1_000_000_000, zero=False)
+_UNKNOWN_KEY = "not understood"
 _STATUS = {"deny": 403, "tarpit": 500, "return": 200}
 
 
@@ -209,7 +210,7 @@ def _limit(
         window=None if level else Window(WindowKind.SLIDING, seconds),
         burst=None if level or mode is Mode.NOT_UNDERSTOOD else Burst(None, _at_once(definition)),
         match=_match(definition),
-        key=_key(definition.counting.key),
+        key=_key(definition.counting.key) or ((_UNKNOWN_KEY,) if mode is Mode.NOT_UNDERSTOOD else ()),
         over=over,
         mode=mode,
         native=_native(definition) if mode is Mode.NOT_UNDERSTOOD else "",

@@ -24,6 +24,14 @@ _MAP = re.compile(r"\Amap(?:_(?!ip|reg|regm)\w+)?\(\s*([^,()]+?)\s*(?:,\s*(-?\d+
 _DIFFERENCE = re.compile(r"\A(sub|add)\(\s*([\w.-]+)\s*\)\Z", re.ASCII)
 _HEADER = re.compile(r"\A(?:req\.)?(f?hdr)\(\s*([\w-]+)\s*\)")
 _DEEPEST = 8
+_OTHERS = (
+    (re.compile(r"gpc"), "is a counter that rules change themselves"),
+    (re.compile(r"_(?:err|fail)_"), "counts errors: what it lets through depends on the answers"),
+    (re.compile(r"_cnt\b"), "counts from when a caller is first seen until its entry expires, not per time"),
+    (re.compile(r"bytes"), "counts bytes, not requests"),
+    (re.compile(r"\A(?:be|srv)_|queue|connslots|dst_conn"), "looks at the load of a proxy or of its servers"),
+)
+"""Counters that are listed with their text: what each of them is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ class Samples:
             value = self._converted(value, before, part, line, index, at, depth)
             before = f"{before},{part}"
         if value is None:
-            raise NotUnderstood(f"the expression {text} is not understood")
+            raise NotUnderstood(_why(text))
         return value
 
     def _fetched(self, fetch: str, line: Line, index: int, at: Position, depth: int) -> Linear | None:
@@ -190,6 +198,14 @@ class Samples:
             text = setter.line.values[setter.index] + text[variable.end() :]
         text = _HEADER.sub(lambda match: f"req.{match[1]}({match[2].lower()})", text.strip())
         return "".join(text.split())
+
+
+def _why(expression: str) -> str:
+    """What a counter counts that is no rate which could be told here."""
+    for pattern, told in _OTHERS:
+        if pattern.search(expression):
+            return f"{expression} {told}"
+    return f"the expression {expression} is not understood"
 
 
 def split(expression: str) -> list[str]:
