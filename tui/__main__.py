@@ -149,11 +149,12 @@ def _session(options: Options) -> Session:
 
     from control.places import state_folder
     from control.plane import ControlPlane
+    from control.whoami import actor
     from tui.arm import SessionArm
     from tui.session import Session
 
     deck, readers, writers = _compose(options, writing=options.command != "oncall")
-    plane = ControlPlane(deck, readers, None, actor())
+    plane = ControlPlane(deck, readers, None, actor(os.environ))
     folder = state_folder() / "demo" if deck.path is None else state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Session(
@@ -182,18 +183,6 @@ def _demo_verbs() -> dict[str, Callable[[str], Awaitable[str]]]:
 
 
 # --- putting things together ------------------------------------------------------------------------------------------
-
-
-def actor() -> str:
-    """Who acts, for the journal: the login name and this machine."""
-    import getpass
-    import socket
-
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = str(os.getuid())
-    return f"{name}@{socket.gethostname()}"
 
 
 def _deck_path(options: Options) -> Path | None:
@@ -235,10 +224,11 @@ def _compose(options: Options, writing: bool) -> tuple[DeckConfig, dict[str, Rea
 
 def _open_plane(options: Options) -> ControlPlane:
     from control.plane import ControlPlane
+    from control.whoami import actor
     from tui.cli.main import writes
 
     deck, readers, writers = _compose(options, writing=writes(options))
-    return ControlPlane(deck, readers, writers, actor())
+    return ControlPlane(deck, readers, writers, actor(os.environ))
 
 
 def _secrets() -> Secrets:

@@ -17,6 +17,7 @@ from control.plan import HistoryItem, HistoryPage
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
 from control.ref import Ref
 from control.views import Part
+from control.whoami import who
 from tui.cells import safe
 from tui.naming import told_apart
 from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady, used_ratio
@@ -444,7 +445,7 @@ def _ours(item: HistoryItem) -> ChangeRow:
     more = f" +{len(names) - 1}" if len(names) > 1 else ""
     outcome = f"undone by {item.undone_by}" if item.undone_by else item.outcome.value.replace("_", " ")
     name = safe(names[0]) if names else ""
-    return ChangeRow(item.at, safe(item.actor.split("@")[0]), f"{name}{more} {what}", outcome, item=item)
+    return ChangeRow(item.at, safe(who(item.actor)), f"{name}{more} {what}", outcome, item=item)
 
 
 def describe_changes(item: HistoryItem) -> str:
