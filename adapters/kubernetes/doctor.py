@@ -7,8 +7,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from adapters.common.traefik import TraefikApi
+from adapters.kubernetes.codecs import middleware
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.sources import read_sources
+from adapters.kubernetes.surroundings import GRPC_ROUTES, INGRESSES, SERVICES
 from control.errors import ControlError
 from control.model import Missing
 from control.ports import Check
@@ -22,6 +24,12 @@ _COSTS = {
     "list": "nothing of this kind is shown",
     "watch": "changes made elsewhere show only at the next refresh",
     "patch": "these cannot be edited",
+}
+
+_AROUND = {
+    SERVICES: "a Service or port that is not there is not told on the routes that name it",
+    INGRESSES: "a Middleware that only Ingresses name looks unused",
+    GRPC_ROUTES: "a Middleware that only GRPCRoutes name looks unused",
 }
 
 
@@ -41,6 +49,7 @@ async def checks(reader: KubernetesReader) -> list[Check]:
     try:
         for codec in reader.collector.codecs:
             found += await _kind(reader, codec.resource)
+        found += await _around(reader)
         found += [_unread(one) for one in await reader.collector.unread()]
         found += await _owners(reader)
     except ControlError as error:
@@ -94,6 +103,23 @@ async def _owners(reader: KubernetesReader) -> list[Check]:
         return []
     told = f"who else writes the routes is not known: {', '.join(sources.unread)} may not be read"
     return [Check("owners", "warn", told, "ask for list on these")]
+
+
+async def _around(reader: KubernetesReader) -> list[Check]:
+    """What is looked at beside the rows, where Traefik's kinds are installed; a line only for what we may not list."""
+    discovery = reader.collector.discovery
+    if not await discovery.has(middleware.RESOURCE):
+        return []
+    found = []
+    for resource, costs in _AROUND.items():
+        if resource.group and not await discovery.has(resource):
+            continue
+        rights = [await reader.rights.may("list", resource, space, fresh=True) for space in reader.collector.namespaces]
+        if False in rights:
+            found.append(
+                Check(resource.plural, "warn", f"may not list: {costs}", f"ask for list on {resource.qualified}")
+            )
+    return found
 
 
 def _unread(one: Missing) -> Check:

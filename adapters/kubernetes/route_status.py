@@ -35,7 +35,9 @@ def status_of(route: HTTPRoute) -> Status:
 
 
 def current(route: HTTPRoute) -> list[ParentStatus]:
-    """What is said for parents that the spec still names."""
+    """What is said for parents that the spec still names, or (experimental) for Gateways that it takes by default."""
+    if route.spec.use_default_gateways:
+        return route.status.parents or []
     namespace = route.metadata.namespace
     named = {_key(ref, namespace) for ref in route.spec.parent_refs or []}
     return [one for one in route.status.parents or [] if _key(one.parent_ref, namespace) in named]

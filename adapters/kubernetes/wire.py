@@ -149,6 +149,7 @@ class HTTPRouteRule(_Wire):
 
 class HTTPRouteSpec(_Wire):
     parent_refs: list[ParentRef] | None = None
+    use_default_gateways: str | None = None
     hostnames: list[str] | None = None
     rules: list[HTTPRouteRule] | None = None
 

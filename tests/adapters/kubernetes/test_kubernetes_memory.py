@@ -176,3 +176,29 @@ async def test_a_read_that_gives_way_to_a_watch_does_not_fail() -> None:
     del routes["ml", "route-149"], routes["ml", "route-000"]
     found, _, _ = await reading
     assert len(found) >= 3 * BREATHE_EVERY - 2
+
+
+async def test_a_watch_tells_of_what_comes_and_goes() -> None:
+    api = MemoryApi([named_route("one")])
+    reader, _ = opened(api)
+    watch = reader.watch()
+
+    async def until(names: set[str]) -> None:
+        while {row.ref.name for row in (await reader.read()).routes} != names:
+            await anext(watch)
+
+    async with asyncio.timeout(10):
+        await anext(watch)
+        await until({"one"})
+        await asyncio.sleep(0.2)  # the stream is open
+        added = named_route("two")
+        api.version += 1
+        added["metadata"]["resourceVersion"] = str(api.version)
+        api.objects["httproutes", "ml", "two"] = added
+        await until({"one", "two"})
+        await asyncio.sleep(0.7)  # the stream has seen it
+        api.version += 1
+        del api.objects["httproutes", "ml", "one"]
+        await until({"two"})
+    assert reader._watcher is not None and reader._watcher.alive, "told by the stream, not by a new list"
+    await reader.close()

@@ -31,11 +31,12 @@ def parent(conditions: Any, name: str = "main", **ref: Any) -> dict[str, Any]:
     return {"parentRef": {"name": name, **ref}, "controllerName": "example.org/controller", "conditions": conditions}
 
 
-def status(parents: Any, refs: Any = None, generation: int = 3, writes: Any = None) -> Status:
+def status(parents: Any, refs: Any = None, generation: int = 3, writes: Any = None, **spec: Any) -> Status:
     native = copy.deepcopy(httproute("a", "a.test", {"v1": 1}))
     entries = [{"manager": "kubectl", "operation": "Update", "time": WRITTEN}] if writes is None else writes
     native["metadata"] |= {"uid": "u", "generation": generation, "managedFields": entries}
     native["status"] = {"parents": parents}
+    native["spec"] |= spec
     if refs is not None:
         native["spec"]["parentRefs"] = refs
     return status_of(msgspec.convert(native, HTTPRoute))
@@ -83,6 +84,8 @@ def test_parents_that_the_spec_no_longer_names_do_not_count() -> None:
     assert status([parent(both()), parent(refused, port=81)]).state is OK
     assert status([parent(both()), parent(refused, kind="Service", group="")]).state is OK
     assert status([parent(both(), namespace="inference", kind="Gateway")]).state is OK, "defaults spelled out"
+    assert status([parent(both(), "default")], refs=[]).state is UNKNOWN
+    assert status([parent(both(), "default")], refs=[], useDefaultGateways="All").state is OK
 
 
 def test_a_parent_of_which_nobody_speaks_is_named() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kube_servers import Servers, wait_for
+from kube_servers import VIEWER, Servers, make_roles, wait_for
 from natives import GATEWAY_API, NAMESPACE, service, traefik
 
 from adapters.kubernetes.reader import KubernetesReader
@@ -308,3 +308,27 @@ async def test_parents_and_children(world: World, reader_of: Make) -> None:
             assert world.runs(world.match(name)) == (not words), name
         told = fault(ours[world.match(name)])
         assert (words in told) if words else (told == ""), (name, told)
+
+
+async def test_what_may_not_be_listed_is_missing_nothing_and_doctor_says_so(
+    kube: Servers, world: World, reader_of: Make
+) -> None:
+    groups = ["gateway.networking.k8s.io", "discovery.k8s.io", "traefik.io"]
+    role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/bed-viewer"
+    resources = ["httproutes", "gateways", "ingressroutes", "traefikservices", "endpointslices"]  # no middlewares
+    rules = {"rules": [{"apiGroups": groups, "resources": resources, "verbs": ["get", "list", "watch"]}]}
+    kube.call("PATCH", role, rules, "application/merge-patch+json")
+    try:
+        await asyncio.sleep(0.5)
+        reader = reader_of(token=VIEWER, replicas=0)
+        snapshot = await reader.read()
+        ours = {r.matches[0]: r for r in snapshot.routes if r.kind == "IngressRoute" and world.prefix in r.ref.name}
+        for name in ("i-lacks", "i-no-middleware", "m-two", "s-w-lacks", "no-full-name"):
+            assert fault(ours[world.match(name)]) == "", name
+        for name in ("i-no-services", "s-no-shape", "s-w-of-none", "s-w-round"):
+            assert fault(ours[world.match(name)]) != "", "what was read is judged"
+        checks = {check.check: check for check in await reader.check()}
+        assert checks["services"].state == checks["ingresses"].state == "warn"
+        assert "not told" in checks["services"].detail
+    finally:
+        make_roles(kube)
