@@ -33,6 +33,10 @@ PLUGIN_DEADLINE_SECONDS = 60.0
 TOKEN_FILE_SECONDS = 60.0
 REFRESH_AT = 0.8
 """Of a credential's life."""
+LEEWAY_SECONDS = 5.0
+"""A credential that ends within so long may have ended when it arrives."""
+AGAIN_SECONDS = 10.0
+"""A renewal in good time that failed is tried again after so long."""
 
 
 class _PluginStatus(msgspec.Struct):
@@ -55,6 +59,9 @@ class Credential:
     token: str | None = field(default=None, repr=False)
     certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
     renew_at: float | None = None
+    """When another is to be asked for, on the monotonic clock; None for never."""
+    ends_at: float | None = None
+    """Until when it is good all the same; None where that is not known."""
 
     def __post_init__(self) -> None:
         keep(self.token, self.certificate[1] if self.certificate else None)
@@ -73,6 +80,7 @@ class Credentials:
         self._reload = reload
         self._cached: Credential | None = None
         self._begun = False
+        self._begun_at = float("-inf")
         self._making: asyncio.Task[Credential] | None = None
 
     @property
@@ -88,15 +96,20 @@ class Credentials:
     async def current(self, renew: bool = False) -> Credential:
         """The credential to use now; `renew` asks for a new one even if the old has not ended.
 
-        One is made at a time, for all who ask meanwhile, and goes on being made where who asked has given up.
+        One is made at a time, for all who ask meanwhile, and goes on being made where who asked has given up. While the
+        old one is good nobody waits for the new one.
         """
-        cached = self._cached
-        if cached and not renew and (cached.renew_at is None or time.monotonic() < cached.renew_at):
+        cached, now = self._cached, time.monotonic()
+        if cached and not renew and (cached.renew_at is None or now < cached.renew_at):
             return cached
+        good = cached is not None and not renew and cached.ends_at is not None and now < cached.ends_at
         if self._making is None or self._making.done():
+            if cached and good and now < self._begun_at + AGAIN_SECONDS:
+                return cached
+            self._begun_at = now
             self._making = asyncio.create_task(self._remade())
             self._making.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(self._making)
+        return cached if cached and good else await asyncio.shield(self._making)
 
     async def held(self) -> Credential:
         """The credential that was asked for last; whether it has ended is for `current` to say."""
@@ -199,7 +212,11 @@ async def run_plugin(plugin: ExecPlugin, cluster: Cluster, context: str) -> Cred
     if status.clientCertificateData and status.clientKeyData:
         pair = (status.clientCertificateData.encode(), status.clientKeyData.encode())
     token = _checked_token(status.token, context) if status.token else None
-    return Credential(token, pair, _renew_at(status.expirationTimestamp))
+    left = _left(status.expirationTimestamp)
+    if left is None:
+        return Credential(token, pair)
+    now = time.monotonic()
+    return Credential(token, pair, now + left * REFRESH_AT, now + max(0.0, left - LEEWAY_SECONDS))
 
 
 def _program(plugin: ExecPlugin) -> str | None:
@@ -254,11 +271,11 @@ def _info(plugin: ExecPlugin, cluster: Cluster) -> dict[str, Any]:
     return {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}
 
 
-def _renew_at(expiry: str | None) -> float | None:
+def _left(expiry: str | None) -> float | None:
+    """Seconds until a credential ends; None where it does not say."""
     if not expiry:
         return None
     try:
-        left = datetime.fromisoformat(expiry.replace("Z", "+00:00")).timestamp() - time.time()
+        return max(0.0, datetime.fromisoformat(expiry.replace("Z", "+00:00")).timestamp() - time.time())
     except ValueError:
         return None
-    return time.monotonic() + max(0.0, left * REFRESH_AT)

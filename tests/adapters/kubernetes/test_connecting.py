@@ -326,6 +326,32 @@ def lives(process: int) -> bool:
         return False
 
 
+async def test_nobody_waits_for_a_renewal_in_good_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials_module, "REFRESH_AT", 0.0)
+    go = tmp_path / "go"
+    script = (
+        COUNTING
+        + f"""
+import time
+while count > 1 and not os.path.exists({str(go)!r}):
+    time.sleep(0.05)
+print(json.dumps({{"status": {{"token": f"t{{count}}", "expirationTimestamp": "2999-01-01T00:00:00Z"}}}}))
+"""
+    )
+    context = load(str(config(tmp_path, {"exec": plugin(tmp_path, script)})), None)
+    made = Credentials("one", context.cluster, context.user)
+    assert await made.headers() == [("Authorization", "Bearer t1")]
+    monkeypatch.setattr(credentials_module, "AGAIN_SECONDS", 0.0)
+    assert await made.headers() == [("Authorization", "Bearer t1")], "the plugin is at it, and the old one is good"
+    monkeypatch.setattr(credentials_module, "AGAIN_SECONDS", 60.0)
+    go.touch()
+    async with asyncio.timeout(20):
+        while await made.headers() != [("Authorization", "Bearer t2")]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert (tmp_path / "count").read_text() == "xx"
+    await made.close()
+
+
 async def test_what_a_plugin_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials_module, "PLUGIN_DEADLINE_SECONDS", 1.0)
     script = f"""
