@@ -38,6 +38,8 @@ def find_contexts(home: Path) -> list[dict[str, str]]:
 
 
 def _is_usable(file: Path) -> bool:
+    if not file.is_file():
+        return False  # a pipe gives what it holds once
     try:
         merge([file])
     except DeckError:

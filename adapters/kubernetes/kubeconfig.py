@@ -112,6 +112,14 @@ def load(path: str | None, context: str | None) -> Context:
     return Context(name, cluster, user, body.get("namespace") or None, source)
 
 
+def load_again(path: str | None, context: str | None) -> Context:
+    """The same once more, for what may have changed in it. Raises `DeckError`, also for a pipe: it has nothing more."""
+    for file in files(path):
+        if not file.is_file():
+            raise DeckError(f"the kubeconfig {clean(str(file))} is no file and is read once only")
+    return load(path, context)
+
+
 def _in_cluster() -> Context | None:
     """Who a pod is to its own cluster, where there is no kubeconfig; None outside of clusters."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")

@@ -22,7 +22,7 @@ from adapters.kubernetes.count import Counters
 from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.held import Dress, Held, snapshot_parts
 from adapters.kubernetes.kinds import codec_of
-from adapters.kubernetes.kubeconfig import load
+from adapters.kubernetes.kubeconfig import load, load_again
 from adapters.kubernetes.loaded import Payload, loaded
 from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
 from adapters.kubernetes.rights import Rights
@@ -93,7 +93,7 @@ class KubernetesReader:
         """How to reach the server; reads the kubeconfig the first time. Raises `DeckError`."""
         if self._given is None:
             config, context = self.section.kubeconfig, self.section.context
-            self._given = connect(load(config, context), lambda: load(config, context))
+            self._given = connect(load(config, context), lambda: load_again(config, context))
         return self._given
 
     @property

@@ -575,6 +575,24 @@ async def test_who_logs_in_anew_elsewhere_is_followed(tmp_path: Path) -> None:
         await reader.close()
 
 
+async def test_a_kubeconfig_from_a_pipe_is_read_once(tmp_path: Path) -> None:
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        told(writer, "401 Unauthorized")
+
+    async with serving(answer) as url:
+        text = config(tmp_path, {"token": "old"}, server=url).read_bytes()
+        pipe_path = tmp_path / "pipe"
+        os.mkfifo(pipe_path)
+        writing = asyncio.create_task(asyncio.to_thread(pipe_path.write_bytes, text))
+        reader = tls_reader(pipe_path)
+        await asyncio.to_thread(reader.connection)
+        await writing
+        async with asyncio.timeout(20):
+            with pytest.raises(AuthError, match="401"):
+                await reader.api.get("/version")
+        await reader.close()
+
+
 async def test_a_login_page_in_the_place_of_the_server_is_called_that(tmp_path: Path) -> None:
     async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
         page = b"<!doctype html><title>Log in</title>"
