@@ -136,10 +136,11 @@ def bound(tree: NginxTree, hold: Hold, burst: Burst | None, over: Callable[[Plac
     location = clean(hold.directive.location)
     for place in hold.counted:
         does = over(place)
-        reached = [route for here, _ in goes_on_to(tree, place, does.status) for route in routes_of_place(tree, here)]
+        ends = [here for here, _ in goes_on_to(tree, place, does.status, id(place) in hold.met.by_error)]
+        reached = [route for here in ends for route in routes_of_place(tree, here)]
         for route in dict.fromkeys(reached):
             found.setdefault((route, ""), Bound(route, "", does, burst, location))
-        if not reached or any(here.unknown for here, _ in goes_on_to(tree, place, does.status)):
+        if not reached or any(here.unknown for here in ends):
             found.setdefault((None, place.name), Bound(None, place.name, does, burst, location))
     return list(found.values())
 

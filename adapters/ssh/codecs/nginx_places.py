@@ -71,6 +71,10 @@ class Place:
     index: Directive | None = None
     """What is asked for where a path ends in a slash; None where no `index` is written."""
     error_pages: tuple[Directive, ...] = ()
+    recursive: bool = False
+    """`recursive_error_pages`: an error page leads on from an error page."""
+    intercepts: bool = False
+    """`…_intercept_errors`: the error pages take the upstream's answers too."""
     subrequests: tuple[Directive, ...] = ()
     """`mirror` and `auth_request`: they ask other places of the same server."""
     named_server: bool = True
@@ -151,8 +155,11 @@ def _locations(
         rewrites = rewriting(tree, children)
         if server.rewrites.always is not None and path[0] != "@":
             rewrites = server.rewrites
+        inherited = _inherit(outer, children, f"{names.name} location {words}")
         here = replace(
-            _inherit(outer, children, f"{names.name} location {words}"),
+            inherited,
+            # What memcached does not have is nginx's own 404.
+            intercepts=inherited.intercepts or any(d.name == "memcached_pass" for d in children),
             match=f"{names.match} {words}".strip(),
             path=path,
             outer=outer,
@@ -191,6 +198,8 @@ def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
     for name in ("mirror", "auth_request"):
         if own_asked := [d for d in inside if d.name == name and d.arguments]:
             asked[name] = own_asked
+    switches = {d.name: d.arguments[:1] == ("on",) for d in inside}
+    intercepting = [on for name, on in switches.items() if name.endswith("_intercept_errors")]
     return replace(
         outer,
         name=block,
@@ -200,6 +209,8 @@ def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
         settings=settings,
         index=next((d for d in reversed(list(inside)) if d.name == "index" and d.arguments), outer.index),
         error_pages=pages or outer.error_pages,
+        recursive=switches.get("recursive_error_pages", outer.recursive),
+        intercepts=any(intercepting) if intercepting else outer.intercepts,
         subrequests=tuple(d for found in asked.values() for d in found),
         written=(),
         internal=False,

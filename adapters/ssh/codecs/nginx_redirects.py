@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from adapters.ssh.codecs.nginx_places import Place, places
 from adapters.ssh.codecs.nginx_rewrites import literal_path
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
+
+_OWN_CODES = frozenset((400, 401, 403, 405, 408, 411, 413, 414, 416, 429, *range(494, 498), *range(500, 508)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +32,25 @@ class Leading:
     early: bool = False
     """Before the limiters."""
     codes: frozenset[int] = frozenset()
-    """Of an `error_page`."""
+    """Of an `error_page`. After one, nginx follows no other unless `recursive_error_pages` says so."""
+    uri: str | None = None
+    """The path that requests have there, where the file tells it; a named place leaves it as it was."""
+    pattern: str | None = None
+    """The expression that the path must match for this way."""
+
+    def takes(self, path: str | None, errored: bool) -> bool:
+        """May a request go this way that has this path (None: any) and has or has not met an error page?"""
+        if self.to is None or (errored and self.codes):
+            return False
+        return path is None or self.pattern is None or _matches(self.pattern, path, False)
+
+    def path_there(self, path: str | None) -> str | None:
+        """The path with which it arrives."""
+        return path if self.to is not None and self.to.is_named else self.uri
+
+    def after_error(self, errored: bool) -> bool:
+        """Whether it arrives as one that has met an error page."""
+        return errored or (bool(self.codes) and not self.origin.recursive)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +72,8 @@ class Met:
     """`id` of the places in which it is."""
     skipped: dict[int, tuple[Leading, ...]]
     """`id` of a place -> the ways by which requests come that have been through another place's limits already."""
+    by_error: frozenset[int] = frozenset()
+    """`id` of those of the places to which an `error_page` alone leads."""
 
 
 @lru_cache(maxsize=64)
@@ -71,11 +93,11 @@ def _leading(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
         if away.inside:
             to = located(own, away.uri) if away.uri else None
             if to is not place:
-                yield Leading(place, to, "rewrite", away.location, early=True)
+                yield Leading(place, to, "rewrite", away.location, True, uri=away.uri, pattern=away.pattern)
         elif away.status is not None:
             for one in _pages(place, own):
                 if away.status in one.codes and one.to is not place:
-                    yield Leading(place, one.to, f"return {away.status} and error_page", one.location, True, one.codes)
+                    yield replace(one, by=f"return {away.status} and error_page", early=True)
     if always is not None:
         return
     if place.try_files is not None:
@@ -83,15 +105,25 @@ def _leading(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
         if not last.startswith("="):
             to = _target(own, last)
             if to is not place:
-                yield Leading(place, to, "try_files", place.try_files.location)
+                yield Leading(place, to, "try_files", place.try_files.location, uri=literal_path(last))
     if place.index is not None and not place.written:
         yield from _indexed(place, place.index, own)
-    yield from (one for one in _pages(place, own) if one.to is not place)
+    for one in _pages(place, own):
+        codes = one.codes if place.intercepts or not place.written else one.codes & _own_codes(place)
+        if codes and one.to is not place:
+            yield replace(one, codes=codes)
     for directive in place.subrequests:
         if directive.arguments[0].startswith("/"):
             to = _target(own, directive.arguments[0])
             if to is not place:
                 yield Leading(place, to, directive.name, directive.location)
+
+
+def _own_codes(place: Place) -> frozenset[int]:
+    """What nginx itself may answer where it passes on: all other codes are the upstream's, and go out as they are."""
+    limits = (place.settings.get(name, "") for name in ("limit_req_status", "limit_conn_status"))
+    tried = place.try_files.arguments[-1].removeprefix("=") if place.try_files is not None else ""
+    return _OWN_CODES | {int(text) for text in (*limits, tried) if text.isascii() and text.isdigit()}
 
 
 def _indexed(place: Place, index: Directive, own: Sequence[Place]) -> Iterator[Leading]:
@@ -114,7 +146,7 @@ def _pages(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
         if not uri.startswith(("/", "@")):
             continue
         codes = frozenset(int(word) for word in words if word.isascii() and word.isdigit())
-        yield Leading(place, _target(own, uri), "error_page", page.location, codes=codes)
+        yield Leading(place, _target(own, uri), "error_page", page.location, codes=codes, uri=literal_path(uri))
 
 
 def _target(own: Sequence[Place], uri: str) -> Place | None:
@@ -176,47 +208,56 @@ def met(tree: NginxTree, name: str, section: str = "http") -> Met:
     """Where `limit_req` or `limit_conn` is evaluated, and for which requests it is not."""
     own, all_ways = places(tree, section), ways(tree, section)
     led = {id(one.to) for place in own for one in all_ways.out_of(place) if one.to is not None}
-    waiting = [(place, False) for place in own if not place.internal or id(place) not in led]
-    seen: set[tuple[int, bool]] = {(id(place), False) for place, _ in waiting}
+    waiting: list[tuple[Place, bool, bool, str | None]]
+    waiting = [(place, False, False, None) for place in own if not place.internal or id(place) not in led]
+    seen: set[tuple[int, bool, bool, str | None]] = {(id(place), False, False, None) for place, *_ in waiting}
     skipped: dict[int, list[Leading]] = {}
     while waiting:
-        place, done = waiting.pop()
+        place, done, errored, path = waiting.pop()
         after = done or _evaluates(place, name)
         asked = any(one.by == "auth_request" and _evaluates(one.to, name) for one in all_ways.out_of(place))
         for one in all_ways.out_of(place):
-            if one.to is None:
+            if one.to is None or not one.takes(path, errored):
                 continue
             # A subrequest is evaluated as part of its main request: what it has met, that one has.
             state = done if one.early else after or (asked and one.by != "auth_request")
             if state and one.to.limits.get(name) and one.to.limits.get(name) != place.limits.get(name):
                 skipped.setdefault(id(one.to), []).append(one)
-            if (id(one.to), state) not in seen:
-                seen.add((id(one.to), state))
-                waiting.append((one.to, state))
-    evaluated = {id(place) for place in own if (id(place), False) in seen and _evaluates(place, name)}
-    return Met(frozenset(evaluated), {key: tuple(dict.fromkeys(found)) for key, found in skipped.items()})
+            there = (id(one.to), state, one.after_error(errored), one.path_there(path))
+            if there not in seen:
+                seen.add(there)
+                waiting.append((one.to, *there[1:]))
+    ways_to = {error: {key for key, done, by, _ in seen if not done and by is error} for error in (False, True)}
+    evaluated = {id(place) for place in own if _evaluates(place, name)} & (ways_to[False] | ways_to[True])
+    told = {key: tuple(dict.fromkeys(found)) for key, found in skipped.items()}
+    return Met(frozenset(evaluated), told, frozenset(evaluated - ways_to[False]))
 
 
 def _evaluates(place: Place | None, name: str) -> bool:
     return place is not None and bool(place.limits.get(name)) and not place.returns
 
 
-def goes_on_to(tree: NginxTree, place: Place, refused: int | None) -> list[tuple[Place, str]]:
+def goes_on_to(tree: NginxTree, place: Place, refused: int | None, by_error: bool = False) -> list[tuple[Place, str]]:
     """The places in which a request may end that was let through here, this one first, each with what leads there.
 
     `refused` is the status of the limit: an `error_page` of that status alone takes what was not let through.
+    `by_error` says that an `error_page` led here.
     """
     found: dict[int, tuple[Place, str]] = {id(place): (place, "")}
-    waiting = [place]
+    waiting: list[tuple[Place, bool, str | None]] = [(place, by_error, None)]
+    seen: set[tuple[int, bool, str | None]] = {(id(place), by_error, None)}
     while waiting:
-        here = waiting.pop()
+        here, errored, path = waiting.pop()
         for one in ways(tree, place.section).out_of(here):
-            if one.to is None or id(one.to) in found:
+            if one.to is None or not one.takes(path, errored):
                 continue
             if here is place and (one.early or one.codes == {refused}):
                 continue
-            found[id(one.to)] = (one.to, one.by)
-            waiting.append(one.to)
+            found.setdefault(id(one.to), (one.to, one.by))
+            there = (id(one.to), one.after_error(errored), one.path_there(path))
+            if there not in seen:
+                seen.add(there)
+                waiting.append((one.to, *there[1:]))
     return list(found.values())
 
 

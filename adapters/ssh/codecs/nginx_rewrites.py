@@ -34,6 +34,8 @@ class Away:
     """The request goes on at another place of the same server."""
     uri: str | None = None
     """The path there, where the file tells it."""
+    pattern: str | None = None
+    """Of a `rewrite`: the expression that the path must match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def _returned(directive: Directive) -> Away:
 def _rewritten(directive: Directive) -> Away:
     to, flag = directive.arguments[1], directive.arguments[2:3]
     inside = flag not in (("redirect",), ("permanent",)) and not to.startswith(_EXTERNAL)
-    return Away("rewrite", clean(directive.location), None, inside, literal_path(to) if inside else None)
+    uri = literal_path(to) if inside else None
+    return Away("rewrite", clean(directive.location), None, inside, uri, directive.arguments[0])
 
 
 def literal_path(uri: str) -> str | None:
