@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from control.ownsecrets import strike
@@ -41,6 +42,8 @@ class ControlError(Exception):
         self.message = message
         self.ref = ref
         self.hint = None if hint is None else strike(hint, in_error=True)
+        self.environment = ""
+        """Where it came from, as far as whoever asked several environments has noted it."""
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -68,6 +71,14 @@ class Unreachable(ControlError):
     """The platform gave no answer in time. After a write this leaves the outcome unknown until read back."""
 
     kind = ErrorKind.UNREACHABLE
+
+
+class Silent(Unreachable):
+    """A plan over several environments of which some give no answer: the message names them."""
+
+    def __init__(self, message: str, environments: Sequence[str], *, ref: str | None = None, hint: str | None = None):
+        super().__init__(message, ref=ref, hint=hint)
+        self.environments = tuple(environments)
 
 
 class AuthError(ControlError):

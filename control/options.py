@@ -14,6 +14,8 @@ class PlanOptions:
     """Names of guards that are overridden; needs a reason at apply."""
     reason: str = ""
     """Why; kept in the plan."""
+    leave_out: frozenset[str] = frozenset()
+    """Environments whose edits are not planned, because they do not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
 from control.savedplans import check_same, check_start, check_undo, wishes
+from control.silence import blocked, from_environment, kept
 from control.undo import changes_back, check_undoable, steps_to_undo
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from control.watching import watch
@@ -148,8 +149,9 @@ class ControlPlane:
         errors = await asyncio.gather(*(self._keeper.read(name, READ_DEADLINE) for name in missing))
         if missing:
             await self._keeper.rebuild()
-        for error in errors:
+        for name, error in zip(missing, errors, strict=True):
             if error is not None:
+                error.environment = error.environment or name
                 raise error
 
     async def _read_beside(self, names: Sequence[str]) -> None:
@@ -168,7 +170,8 @@ class ControlPlane:
         async def one(environment: str, object: str) -> ObjectRead:
             async with few:
                 reader = self._readers[self._known(environment)]
-                part = await ask(reader.read_object(object), READ_SECONDS, f"reading {object}")
+                asked = ask(reader.read_object(object), READ_SECONDS, f"reading {object}")
+                part = await from_environment(environment, asked)
                 return ObjectRead(environment, object, part)
 
         return list(await asyncio.gather(*(one(*pair) for pair in objects)))
@@ -190,8 +193,19 @@ class ControlPlane:
     # --- planning -----------------------------------------------------------------------------------------------------
 
     async def plan(self, edits: Sequence[Edit], options: PlanOptions = _PLAN) -> Plan:
-        """Resolve edits against fresh reads into one plan. Sends nothing that writes."""
+        """Resolve edits against fresh reads into one plan. Sends nothing that writes.
+
+        Raises `Silent` where an environment that does not answer would hold up the edits of others; `leave_out` of the
+        options plans without it.
+        """
         check_overrides(options.overrides)
+        edits = kept(edits, options.leave_out)
+        try:
+            return await self._plan(edits, options)
+        except ControlError as error:
+            raise blocked(error, edits, {one.environment for one in self.inventory.unreached}) from error
+
+    async def _plan(self, edits: Sequence[Edit], options: PlanOptions) -> Plan:
         names = list(dict.fromkeys(edit.ref.environment for edit in edits))
         unread = {name for name in names if not self._keeper.state(self._known(name)).was_read}
         await self._ensure_read(names)
@@ -266,7 +280,12 @@ class ControlPlane:
             by_environment.setdefault(change.ref.environment, []).append(change)
         answers = await asyncio.gather(
             *(
-                ask(self._readers[self._known(name)].prepare(own, fresh=True), PLAN_DEADLINE, f"planning in {name}")
+                from_environment(
+                    name,
+                    ask(
+                        self._readers[self._known(name)].prepare(own, fresh=True), PLAN_DEADLINE, f"planning in {name}"
+                    ),
+                )
                 for name, own in by_environment.items()
             )
         )

@@ -36,6 +36,8 @@ class Situation:
     in_flight: bool = False
     newer: bool = False
     """An undo that newer values of somebody else stand in the way of."""
+    silent: bool = False
+    """An environment that does not answer holds up a plan of others too."""
     phase: str = ""
     """Of the plan sheet: `being made`, `impossible`, `empty`, `refused` (it may not be sent), `ready`, …, `done`."""
 
@@ -94,6 +96,10 @@ def _planned(now: Situation) -> str:
 
 def _newer(now: Situation) -> str:
     return "" if now.newer else "no newer value stands in the way of an undo"
+
+
+def _silent(now: Situation) -> str:
+    return "" if now.silent else "no environment's silence holds this plan up"
 
 
 def _done(now: Situation) -> str:
@@ -284,6 +290,7 @@ def _sheets() -> list[Action]:
         ("plan.save", "Save the plan to a file", "w", "save", _planned, True, ""),
         ("plan.native", "Native diff, whole", "v", "diff", _planned, False, ""),
         ("plan.three_way", "Three ways: before, as set, now", "t", "newer", _newer, False, ""),
+        ("plan.leave_out", "Leave out what does not answer", "x", "leave out", _silent, True, ""),
         ("plan.override", "Override a guard", "O", "", _planned, True, "needs a reason"),
         ("apply.undo", "Undo what was applied", "u", "undo", _done, True, ""),
     ]

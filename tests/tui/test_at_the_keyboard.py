@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,8 +11,13 @@ import fake_plane
 import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 
+from control.edit import Edit
+from control.errors import Unreachable
 from control.model import Editable, Grid
+from control.options import PlanOptions
+from control.plan import Plan
 from control.ports import ProofPart, ProofState
+from control.silence import blocked, kept
 from tui.actions import in_scope
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
@@ -322,3 +327,39 @@ async def test_observed_goes_on_after_the_sheet_is_done_and_when_it_is_closed(
         await until(pilot, app, "observed yes: 13 60.1%")
         await pilot.press("3", "enter")
         assert "yes  13 60.1%" in await until(pilot, app, "observed")
+
+
+# --- another environment's silence
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_a_plan_that_silence_would_block_says_which_and_leaves_it_out(
+    make_app: Make, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, plane = make_app()
+    made = plane.plan
+
+    async def plan(edits: Sequence[Edit], options: PlanOptions = PlanOptions()) -> Plan:  # noqa: B008
+        left = kept(edits, options.leave_out)
+        if any(edit.ref.environment == "lb" for edit in left):
+            failure = Unreachable("no answer within 15 s")
+            failure.environment = "lb"
+            raise blocked(failure, left, ())
+        return await made(left, options)
+
+    monkeypatch.setattr(plane, "plan", plan)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot, app)
+        for name in ("chat-v2", "llm-edge"):
+            await pick(pilot, app, name)
+            await pilot.press("enter", "+", "q")
+        await pilot.press("a")
+        text = await until(pilot, app, "lb does not answer")
+        assert "would hold up" in text and "x leaves lb out" in text
+        await pilot.press("x")
+        text = await until(pilot, app, "y applies")
+        assert "without lb, which gives no answer: 1 edit left staged" in text and "llm-edge" not in text
+        await guard_time()
+        await pilot.press("y")
+        await until(pilot, app, "DONE")
+        assert [str(ref.environment) for ref in app.staging.routes] == ["lb"]

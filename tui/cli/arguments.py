@@ -52,6 +52,7 @@ class Options:
     persist: bool = False
     on_failure: str | None = None
     override: list[str] = field(default_factory=list)
+    leave_out: list[str] = field(default_factory=list)
     confirm: list[str] = field(default_factory=list)
     wait: str = "loaded"
     timeout: float | None = None
@@ -128,6 +129,9 @@ def _saving() -> argparse.ArgumentParser:
     saving = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     saving.add_argument("--out", metavar="FILE", help="save the plan")
     saving.add_argument("--add-to", metavar="FILE", help="add to a saved plan")
+    saving.add_argument(
+        "--leave-out", action="append", metavar="ENVIRONMENT", help="plan without the edits of one that does not answer"
+    )
     return saving
 
 

@@ -189,6 +189,7 @@ async def _plan(plane: ControlPlane, options: Options, edits: Sequence[Edit]) ->
         on_failure=OnFailure(options.on_failure) if options.on_failure else None,
         overrides=tuple(options.override),
         reason=options.reason,
+        leave_out=frozenset(options.leave_out),
     )
     if options.add_to is None:
         return await plane.plan(edits, chosen)

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from control.errors import ControlError, ErrorKind, GuardRefused, InvalidValue, UsageError
+from control.errors import ControlError, ErrorKind, GuardRefused, InvalidValue, Silent, UsageError
 from control.options import ApplyOptions, PlanOptions
 from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
 from control.undo import CHANGED_SINCE
 from tui.actions import BY_ID, Action, Situation
 from tui.cells import wrap
 from tui.danger import Assessment, Danger, assess
+from tui.figures import plural
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
 from tui.views.apply_lines import OUTCOME, progress_lines, result_words
@@ -46,6 +47,8 @@ class PlanScreen(SheetScreen):
         self.stop = asyncio.Event()
         self.reached: dict[int, str] = {}
         self.overrides: tuple[str, ...] = ()
+        self.left_out: tuple[str, ...] = ()
+        """Environments whose edits are not in this plan, because they do not answer."""
         self.reason = ""
         self.whole_diff = False
         self.ready_at = self.done_at = 0.0
@@ -58,7 +61,8 @@ class PlanScreen(SheetScreen):
         self.plan = self.problem = None
         self.render_all()
         try:
-            plan = await self.make(PlanOptions(overrides=self.overrides, reason=self.reason))
+            options = PlanOptions(overrides=self.overrides, reason=self.reason, leave_out=frozenset(self.left_out))
+            plan = await self.make(options)
         except ControlError as error:
             self.problem = error
         else:
@@ -79,7 +83,9 @@ class PlanScreen(SheetScreen):
             phase = "applying"
         else:
             phase = self._phase()
-        return replace(super().situation(), phase=phase, newer=self._meets_newer())
+        return replace(
+            super().situation(), phase=phase, newer=self._meets_newer(), silent=isinstance(self.problem, Silent)
+        )
 
     def _meets_newer(self) -> bool:
         """An undo that somebody else's newer value stands in the way of."""
@@ -118,8 +124,14 @@ class PlanScreen(SheetScreen):
     def lines(self, width: int) -> list[Line]:
         store, look = self.deck.store, self.deck.look
         if self.problem is not None:
-            lines: list[Line] = [(), ((f" {self.problem.message}", "bad"),)]
-            if self.problem.hint:
+            lines: list[Line] = [()]
+            lines += [((f" {part}", "bad"),) for part in wrap(self.problem.message, max(width - 2, 20))]
+            if isinstance(self.problem, Silent):
+                words = (
+                    f"leaves {', '.join(self.problem.environments)} out: the others are planned, its edits stay staged"
+                )
+                lines += [(), ((" x ", "key"), (words, "text"))]
+            elif self.problem.hint:
                 lines += [(), ((f" {self.problem.hint}", "text"),)]
             if self._meets_newer():
                 lines += [(), ((" t ", "key"), ("shows every field three ways and lets you decide", "text"))]
@@ -130,7 +142,16 @@ class PlanScreen(SheetScreen):
             result = self.deck.observed.latest(self.result) if self.result is not None else None
             lines = progress_lines(self.plan, self.reached, result, store, look, width, self._since())
             return [*lines, (), *self._after()] if self.result is not None else lines
-        return [*plan_body(self.plan, self.danger, store, look, width, self.whole_diff), ()]
+        return [*self._without(), *plan_body(self.plan, self.danger, store, look, width, self.whole_diff), ()]
+
+    def _without(self) -> list[Line]:
+        """Which environments this plan leaves out."""
+        if not self.left_out:
+            return []
+        staging, names = self.deck.staging, set(self.left_out)
+        kept = sum(ref.environment in names for ref in (*staging.routes, *staging.limits))
+        words = f" without {', '.join(self.left_out)}, which gives no answer: {plural(kept, 'edit')} left staged"
+        return [((words, "warn"),)]
 
     @property
     def change_shown(self) -> str | None:
@@ -285,7 +306,7 @@ class PlanScreen(SheetScreen):
                 for change in step.changes:
                     self.deck.staging.unstage(change.ref)
                     self.deck.staging.unstage(change.ref.on("*"))
-        if self.source == "staged" and result.outcome is ResultOutcome.NO_CHANGE:
+        if self.source == "staged" and result.outcome is ResultOutcome.NO_CHANGE and not self.left_out:
             self.deck.staging.clear()
 
     async def _progress(self, progress: Progress) -> None:
@@ -310,6 +331,11 @@ class PlanScreen(SheetScreen):
 
     def do_plan_edit(self) -> None:
         self.do_back()
+
+    def do_plan_leave_out(self) -> None:
+        if isinstance(self.problem, Silent):
+            self.left_out = (*self.left_out, *self.problem.environments)
+            self.work(self._plan(), "plan")
 
     def do_plan_three_way(self) -> None:
         from tui.screens.three_way import ThreeWayScreen
