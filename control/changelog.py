@@ -182,7 +182,11 @@ class ChangeLog:
         lock = FileLock(self._lock_path(change))
         lock.take(1.0, f"change {change}")
         opened = OpenChange(change, self.journal, lock, Beside(path_beside(self.journal.path, change)))
-        opened.take_over()
+        try:
+            opened.take_over()
+        except BaseException:
+            opened.abandon()
+            raise
         return opened
 
     def note(self, actor: str, what: str, data: Mapping[str, Any]) -> None:

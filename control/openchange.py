@@ -45,6 +45,8 @@ class OpenChange:
         self._loaded = 0
         """So many of the records were kept by an earlier process."""
         self._begun = False
+        self._is_read = False
+        """Whether it is known what lies beside the journal: only then may it be removed."""
         self._head: str | None = None
         self._file: tuple[int, int] | None = None
         """Which file the journal was when the change began: one that is made anew has not heard of it."""
@@ -53,6 +55,7 @@ class OpenChange:
         """Record that the change is about to be applied, with room for all that may come of it. On disk when this
         returns. Raises `JournalError` or `Locked`; nothing may be written then."""
         self._beside.reserve(ROOM_PER_BYTE * len(json.dumps(data)))
+        self._is_read = True
         self._note("open", data)
         self._settle()
         self._begun = True
@@ -62,8 +65,13 @@ class OpenChange:
         `JournalError` or `Locked` where the journal cannot take that now."""
         self._begun = True
         self._remember_file()
-        with contextlib.suppress(OSError):
+        try:
             self._records = records_in(self._beside.path)
+        except FileNotFoundError:
+            self._records = []
+        except OSError as error:
+            raise JournalError(f"{self._beside.path} cannot be read: {error.strerror}") from None
+        self._is_read = True
         self._loaded = len(self._records)
         if self._records:
             known = self._journal.entries(self.change)
@@ -168,7 +176,7 @@ class OpenChange:
             self.lost = error.strerror or type(error).__name__
 
     def _let_go(self) -> None:
-        if self._delivered == len(self._records):
+        if self._is_read and self._delivered == len(self._records):
             self._beside.drop()
         else:
             self._beside.close()

@@ -27,7 +27,17 @@ DEMO = "demo:"
 
 def main() -> None:
     """The console script."""
+    _hold_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _hold_streams() -> None:
+    """Put something that takes nothing where a stream was closed before we began: a file of ours that got its number
+    would be written to by whoever prints."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDONLY)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
 
 
 def run(words: list[str]) -> int:

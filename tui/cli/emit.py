@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import sys
@@ -52,8 +51,6 @@ def emit(document: Any, output: str, table: Callable[[], str]) -> None:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=110).rstrip("\n")
     else:
         text = table().rstrip("\n")
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     try:
         if text:
             sys.stdout.write(text + "\n")
@@ -76,8 +73,6 @@ def _discard(stream: TextIO) -> None:
 def say(text: str) -> None:
     """One sentence on stderr; what came from the command line may hold anything, so it is cleaned here. Where nobody
     can hear it, nothing happens: the exit code tells."""
-    if sys.stderr is None:
-        return
     try:
         sys.stderr.write(f"trafficdeck: {clean_lines(text)}\n")
         sys.stderr.flush()
