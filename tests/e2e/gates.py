@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -22,8 +23,9 @@ class Gated:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._lines.put(line)
+        with contextlib.suppress(OSError, ValueError):  # somebody closed it under us
+            for line in self.process.stderr:
+                self._lines.put(line)
         self._lines.put(None)
 
     def stage(self) -> dict[str, Any] | None:
