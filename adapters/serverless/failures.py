@@ -148,7 +148,7 @@ def credential_failure(error: Exception, profile: str | None, method: str) -> Co
     if method == "sso":
         return AuthError(f"the AWS login of {whose} is damaged in its cache", hint=mend("sso", profile))
     if "still expired" in str(error):
-        return AuthError(f"{whose} was renewed and is still expired", hint=mend(method, profile))
+        return AuthError(f"{_credentials(profile)} have expired, and were not renewed", hint=mend(method, profile))
     # only the kind: the text of an error in parsing an answer holds the answer
     what = type(error).__name__
     return AuthError(f"{_credentials(profile)} cannot be loaded ({what})", hint=mend(method, profile))

@@ -45,6 +45,7 @@ lock() {
   until mkdir "$k" 2>/dev/null; do
     o=$(cat "$k/pid" 2>/dev/null)
     [ -n "$o" ] && ! alive "$o" && { rm -rf -- "$k"; continue; }
+    [ -z "$o" ] && [ -n "$(find "$k" -maxdepth 0 -mmin +1 2>/dev/null)" ] && { rm -rf -- "$k"; continue; }
     [ "$t" -lt "$WAIT" ] || fail locked "somebody else is changing $FOLDER (process $o)"
     t=$((t + 1)); sleep 1
   done

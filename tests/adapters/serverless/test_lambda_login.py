@@ -210,6 +210,17 @@ async def test_a_helper_that_hangs_keeps_no_other_environment_waiting(
         ),
         ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/c"}, "", "the container's endpoint", "container"),
         ({"AWS_ACCESS_KEY_ID": "hunter2"}, "", "incomplete", "unset AWS_ACCESS_KEY_ID"),
+        (
+            {
+                "AWS_ACCESS_KEY_ID": "hunter2",
+                "AWS_SECRET_ACCESS_KEY": "hunter2",
+                "AWS_SESSION_TOKEN": "hunter2",
+                "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z",
+            },
+            "",
+            "expired",
+            "unset AWS_ACCESS_KEY_ID",
+        ),
     ],
 )
 async def test_where_credentials_were_looked_for_is_named(

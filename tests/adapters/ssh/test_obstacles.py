@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,6 +172,25 @@ async def test_what_a_killed_run_left_is_taken_away_by_the_next_write(host: Host
             (folder / name).unlink()
         program.unlink()
         await deck.reader.close()
+
+
+@pytest.mark.parametrize("pid", ["999999", None])
+async def test_a_lock_that_a_killed_run_left_is_taken_away_where_there_is_no_flock(
+    make_host: Callable[..., Host], tmp_path: Path, pid: str | None
+) -> None:
+    host = make_host(f"flockless-{pid}".lower())
+    host.mounts = ['mount --bind /dev/null "$(command -v flock)"']
+    host.start()
+    lock = host.inside(FILE).parent / ".trafficdeck.lock"
+    lock.mkdir()
+    if pid is not None:
+        (lock / "pid").write_text(pid)
+    else:  # killed before it could say who it was
+        os.utime(lock, (time.time() - 300, time.time() - 300))
+    deck = Deck(host, tmp_path)
+    assert "2 new workers" in await deck.writer.write(await deck.step())
+    assert [path.name for path in lock.parent.iterdir()] == ["models.conf"]
+    await deck.reader.close()
 
 
 def _children(host: Host, pid: str) -> list[str]:
