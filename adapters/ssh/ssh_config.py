@@ -7,6 +7,7 @@ of an included file ends with that file; an `Include` below a `Host` or `Match` 
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -175,7 +176,7 @@ class _Reading:
         line = tokens.percent(command, self._about().tokens(), "Match exec")
         try:
             done = subprocess.run(
-                ["/bin/sh", "-c", line],
+                [os.environ.get("SHELL") or "/bin/sh", "-c", line],
                 timeout=_EXEC_TIMEOUT,
                 capture_output=True,
                 stdin=subprocess.DEVNULL,

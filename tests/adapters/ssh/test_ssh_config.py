@@ -48,7 +48,9 @@ def _same(host: str, config: Path) -> None:
         if keyword == "identityfile" and theirs[keyword][0].startswith("~/.ssh/id_rsa"):
             continue  # the defaults: we offer those types that we can use
         expected = theirs[keyword]
-        if keyword == "userknownhostsfile":
+        if keyword == "proxyjump":
+            values = [value for value in values if value != "none"]
+        if keyword in ("userknownhostsfile", "identityagent"):
             values = [value.replace("~", str(Path("~").expanduser())) for value in values]
         assert values == expected or (values == [] and not expected), keyword
 
@@ -82,13 +84,33 @@ CASES = {
         "Host web\n  HostName %h.example\n  IdentityAgent /run/%r/%h\n  UserKnownHostsFile /kh/%k /kh/%%\n",
         "",
     ),
+    "an agent's socket in a folder with spaces": (
+        'Match host * exec "test -n web"\n  IdentityAgent "~/Group Containers/a.b/agent.sock"\n',
+        "",
+    ),
+    "lists of patterns in quotes": (
+        'Match Host "!*.example.com,*.*"\n  Hostname %h\nMatch Host "!*.example.com,*"\n  Hostname %h.example.com\n'
+        "Match host *.example.com\n  User root\n",
+        "",
+    ),
+    "a local user, then all again": ("Match localuser root\n  IdentityAgent /run/a\nMatch All\n  Port 77\n", ""),
+    "no jump where a command says so": (
+        'Match host w* exec "test $(echo home) = home"\n  ProxyJump none\nHost w*\n  ProxyJump gate\n  User deploy\n',
+        "",
+    ),
+    "a comment after a value": ("Host web\n  User ops # who we are\n  Port 2022 # there\n", ""),
+    "several names of which one is it": ("Host db web cache\n  HostName %h.lan\n  IdentityFile ~/.ssh/a\n", ""),
+    "a folder of files, some for others": ("Include {dir}/m*\nHost *\n  User last\n", "Host w*\n  User first\n"),
+    "an equals sign with blanks and a keyword alone": ("Host web\n  Port = 2022\n  User   =ops\n", ""),
+    "a shell that the user has": ('Match exec "[[ web = w* ]]"\n  Port 78\n', ""),
     "names are compared with their case": ("Host WEB\n  Port 3\n  HostName Real.Example\n", ""),
 }
 
 
 @needs_ssh
 @pytest.mark.parametrize("case", CASES)
-def test_it_reads_what_ssh_reads(case: str, tmp_path: Path) -> None:
+def test_it_reads_what_ssh_reads(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", shutil.which("bash") or "/bin/sh")
     main, more = CASES[case]
     (tmp_path / "more").write_text(more)
     (tmp_path / "config").write_text(main.replace("{dir}", str(tmp_path)))
