@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from adapters.serverless import guard
 from adapters.serverless.cloud import NotOffered, ServiceError
 from adapters.serverless.credentials import Held, watch_helpers
-from adapters.serverless.failures import THROTTLES, from_botocore
+from adapters.serverless.failures import THROTTLES, from_botocore, mend, profile_words
 from adapters.serverless.operations import READS, WRITES, Operation
 from adapters.serverless.pace import Pace
 from adapters.serverless.workers import Workers
@@ -108,6 +108,13 @@ class BotoCloud:
             code = self.throttled(started)
             if code:  # what it waited for were its own pauses between tries
                 raise ServiceError(service, operation, code, "every try was refused", 429) from None
+            held = _sessions.get((self._session_name(), self._purpose))
+            if held is not None and held.resolving:
+                whose = profile_words(self._config.profile)
+                raise Unreachable(
+                    f"no credentials came for {whose} within {seconds:.0f} s: who gives them does not answer",
+                    hint=mend(held.method, self._config.profile),
+                ) from None
             raise Unreachable(f"no answer from AWS {service} in {self._where} within {seconds:.0f} s") from None
 
     def throttled(self, since: float) -> str:

@@ -33,6 +33,8 @@ class Held:
     credentials: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Of this session alone: a helper that hangs keeps no other profile waiting."""
+    resolving: bool = False
+    """Whether credentials are being waited for now."""
 
     @property
     def method(self) -> str:
@@ -43,6 +45,7 @@ class Held:
         """Have credentials that are good now, renewed where they must be. Blocking. Raises `AuthError` that names the
         trouble, `Unreachable` where who gives them does not answer."""
         with self.lock:
+            self.resolving = True
             try:
                 if self.credentials is None:
                     self.credentials = self.session.get_credentials()
@@ -56,6 +59,8 @@ class Held:
                 method = self.method or ("sso" if self._logs_in_by_sso() else "")
                 self.credentials = None
                 raise credential_failure(error, self.profile, method) from None
+            finally:
+                self.resolving = False
 
     def _logs_in_by_sso(self) -> bool:
         """Whether the profile, or one that it builds on, says so."""

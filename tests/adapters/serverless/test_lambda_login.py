@@ -14,7 +14,7 @@ from lambda_helpers import REGION, Proxy, environment
 from adapters.serverless import boto, credentials
 from adapters.serverless.boto import BotoCloud
 from control.deckfile import AwsConfig
-from control.errors import AuthError
+from control.errors import AuthError, Unreachable
 
 SSO = """[profile ml]
 sso_session = corp
@@ -317,3 +317,19 @@ async def test_a_role_that_is_not_given_is_no_missing_right_of_lambda(
     error = await refused(MFA.replace("mfa_serial = arn:aws:iam::111122223333:mfa/me\n", "region = eu-central-1\n"))  # type: ignore[misc]
     assert says in error.message
     assert hint in error.hint
+
+
+async def test_who_gives_credentials_and_hangs_is_named_and_not_lambda(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: Proxy
+) -> None:
+    file = tmp_path / "config"
+    file.write_text(MFA.replace("mfa_serial = arn:aws:iam::111122223333:mfa/me\n", "region = eu-central-1\n"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", proxy.url)
+    monkeypatch.setattr(boto, "CALL_SECONDS", 2.0)
+    proxy.mode = "hang"
+    cloud = BotoCloud("fn", AwsConfig(REGION, profile="ml"), "read")
+    with pytest.raises(Unreachable, match="no credentials came for profile 'ml'"):
+        await cloud.call("lambda", "ListFunctions", {})
+    proxy.released.set()
+    await cloud.close()
