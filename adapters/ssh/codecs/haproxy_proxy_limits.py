@@ -90,6 +90,10 @@ class ProxyLimit:
         return self.what in LEVELS
 
     @property
+    def is_bandwidth(self) -> bool:
+        return self.what.startswith("filter ")
+
+    @property
     def place(self) -> tuple[str, int, int]:
         return self.setting.line.path, self.setting.line.number, self.setting.index
 
@@ -135,6 +139,11 @@ def _of(section: Section) -> list[ProxyLimit]:
             line = section.last(*words)
             if line is not None and len(line.values) > len(words):
                 limits.append(ProxyLimit(section, " ".join(words), _setting(line, len(words)), idle=idle))
+    limits += [
+        ProxyLimit(section, f"filter {line.values[2]}", _setting(line, 1), idle=idle)
+        for line in section.lines
+        if line.values[0] == "filter" and len(line.values) > 2 and line.values[1].startswith("bwlim-")
+    ]
     if section.keyword in ("backend", "listen"):
         line = section.last("fullconn")
         used = any("minconn" in one.values for owner in section.chain() for one in owner.lines)
@@ -165,6 +174,8 @@ def why_not(limit: ProxyLimit) -> str:
     setting = limit.setting
     if limit.section.head.branches:
         return clean(limit.section.head.unknown)
+    if limit.is_bandwidth:
+        return "how much bandwidth it leaves to whom is not understood"
     return clean(setting.line.unknown) or templated_reason(setting)
 
 
@@ -189,14 +200,14 @@ def _limit(
         ref=Ref(facts.environment, kinds[0] if level else kinds[1], facts.host, one.name),
         platform=Platform.SSH,
         name=clean(one.name),
-        measure=Measure.CONNECTIONS if level else Measure.REQUESTS,
+        measure=Measure.BYTES if one.is_bandwidth else Measure.CONNECTIONS if level else Measure.REQUESTS,
         amount=amount,
         object=object_name(facts, setting.line.path),
         base=bases[setting.line.path],
         read_at=facts.read_at,
         window=None if level else Window(WindowKind.SLIDING, Fraction(1)),
         burst=Burst(None, amount) if not level and isinstance(amount, Fraction) else None,
-        match=clean(_TOLD[one.what]),
+        match=clean(_TOLD.get(one.what, "bytes of requests or answers that pass this filter")),
         over=over,
         mode=mode,
         native=shown(setting.line) if mode is Mode.NOT_UNDERSTOOD else "",
@@ -220,6 +231,8 @@ def _editable(one: ProxyLimit, amount: Amount | None) -> Editable:
 
 def _amount(one: ProxyLimit, now: int | None) -> Amount | None:
     """The running number, else the file's; None where neither tells it."""
+    if one.is_bandwidth:
+        return None
     if now:
         return Fraction(now)
     if not one.setting.known:
@@ -247,6 +260,8 @@ def _bindings(
 
 def _notes(one: ProxyLimit, now: int | None, running: Running) -> list[str]:
     setting, notes = one.setting, list[str]()
+    if one.is_bandwidth:
+        return []
     odd = odd_number(one.what, setting)
     if odd:
         notes.append(odd)

@@ -228,7 +228,11 @@ def _limit(
 
 
 def _native(definition: Definition) -> str:
-    return mask_words(definition.entry) if definition.entry else shown(definition.rule.line)
+    if definition.entry:
+        return mask_words(definition.entry)
+    rule = definition.rule
+    own = shown(rule.line)
+    return own if rule.term.line is rule.line else f"{own} ({shown(rule.term.line)})"
 
 
 def _measure(definition: Definition) -> Measure:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from adapters.ssh.codecs.haproxy_acls import Acls, Alternative, Term, comparison, counts, variables
-from adapters.ssh.codecs.haproxy_flow import ENDING, PASSING, REFUSING, Flows, Step
+from adapters.ssh.codecs.haproxy_flow import ANSWER, ENDING, PASSING, REFUSING, Flows, Step
 from adapters.ssh.codecs.haproxy_lines import Line, Section
 from adapters.ssh.codecs.haproxy_samples import NotUnderstood, Number, Rate, Samples, Setter, setters
 
@@ -225,6 +225,8 @@ def _rule(flows: Flows, known: Known, step: Step, terms: Alternative, limiting: 
         why_not = str(error)
     if verb not in REFUSING:
         why_not = diverted
+    elif step.at[0] == ANSWER:
+        why_not = "it refuses answers, when the requests are done"
     elif step.line.branches:
         why_not = step.line.unknown
     elif number is not None and number.line.branches:

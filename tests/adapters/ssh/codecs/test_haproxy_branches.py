@@ -13,7 +13,7 @@ from proxy_files import facts, haproxy_tree, read
 
 from adapters.ssh.codecs.haproxy import HAProxyCodec
 from adapters.ssh.codecs.haproxy_lines import sections
-from control.model import Mode
+from control.model import Measure, Mode
 
 CODEC = HAProxyCodec()
 HEAD = "global\n setenv A yes\n setenv N 2\n presetenv P any\n unsetenv GONE\n"
@@ -122,6 +122,13 @@ def test_a_disabled_frontend_limits_nothing() -> None:
     rule, whole = limits["edge/t"], limits["frontend edge maxconn"]
     assert (rule.mode, rule.amount, whole.mode, whole.amount) == (Mode.OFF, 5, Mode.OFF, 10)
     assert any("disabled" in note for note in rule.notes) and any("disabled" in note for note in whole.notes)
+
+
+def test_a_bandwidth_filter_is_listed_with_its_text() -> None:
+    text = b"frontend f\n filter bwlim-out slow default-limit 500k default-period 1s\n default_backend b\nbackend b\n"
+    [limit] = read(CODEC, haproxy_tree(text))[1].values()
+    assert (limit.mode, limit.amount, limit.measure) == (Mode.NOT_UNDERSTOOD, None, Measure.BYTES)
+    assert limit.native == "filter bwlim-out slow default-limit 500k default-period 1s" and not limit.editable.yes
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -117,6 +119,10 @@ CASES = {
         + APP,
         "edge/edge", 5, 16, "edge", "conn_rate",
     ),
+    "new connections, refused before they are counted": Case(
+        _edge("tcp-request connection reject if { src_conn_rate ge 5 }", "tcp-request connection track-sc0 src") + APP,
+        "edge/edge", 5, 5, "edge", "conn_rate",
+    ),
     "rules of named defaults": Case(
         "defaults limited\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n"
         f" {TRACK} table t\n {DENY} {{ sc_http_req_rate(0) gt 5 }}\n"
@@ -188,6 +194,16 @@ async def test_a_rule_that_never_refuses_is_off(
     [limit] = (await read(driver, host))[1].values()
     assert await _passed(host.port) == OFFERED
     assert limit.mode is Mode.OFF and any(why in note for note in limit.notes), limit.notes
+
+
+async def test_all_requests_of_a_frontend_together(start: Start, driver: HAProxyDriver) -> None:
+    host = start(_edge(f"{DENY} {{ fe_req_rate gt 5 }}") + APP)
+    [limit] = (await read(driver, host))[1].values()
+    assert limit.window is not None and (limit.amount, limit.window.seconds, limit.key) == (5, 1, ())
+    started = time.monotonic()
+    passed = sum(await asyncio.gather(*[_passes(host.port, "/") for _ in range(OFFERED)]))
+    left = math.ceil(5 * (time.monotonic() - started))  # so many have left the window of a second meanwhile
+    assert limit.burst is not None and limit.burst.at_once == 5 and 5 <= passed <= 5 + left
 
 
 async def test_those_whom_an_earlier_rule_allows_are_told(start: Start, driver: HAProxyDriver) -> None:
@@ -274,12 +290,14 @@ def _not_understood(limit: Limit, native: str) -> None:
         ([TRACK, "http-request allow if { sc_http_req_rate(0) le 3 }", "http-request deny"], "allow if"),
         ([TRACK, "use_backend slow if { sc_http_req_rate(0) gt 3 }"], "use_backend slow"),
         ([TRACK, "http-request redirect location /slow if { sc_http_req_rate(0) gt 3 }"], "redirect location"),
+        ([TRACK, "http-response deny if { sc_http_req_rate(0) gt 3 }"], "http-response deny"),
+        ([TRACK, "acl over sc_http_req_cnt(0) gt 3", f"{DENY} over"], "acl over sc_http_req_cnt(0) gt 3"),
     ],
 )
 async def test_what_a_rate_decides_otherwise_is_listed(
     rules: list[str], native: str, start: Start, driver: HAProxyDriver
 ) -> None:
-    host = start(_edge(*rules) + APP + "backend slow\n server b @b@\n")
+    host = start((_edge(*rules) + APP + "backend slow\n server b @b@\n").replace(STORE, f"{STORE},http_req_cnt"))
     [limit] = (await read(driver, host))[1].values()
     _not_understood(limit, native)
 
