@@ -80,11 +80,13 @@ def _server_edits(tree: NginxTree, server: Server, fields: Mapping[str, Change])
             done["state"] = replace(state, was=standing.taken_out(data, tokens, positions[0], positions[going[0]]))
         edited |= {positions[i]: TokenEdit(positions[i], None) for i in going}
         if _state(state) is TargetState.MAINTENANCE:
-            back = standing.put_back(data, tokens, positions[0], state.again, _STATE, edited.keys())
-            if back is None or back.after[0].strip() != b"down" or back.index in edited or behind:
+            out = [position for position, edit in edited.items() if edit.raw is None]
+            back = standing.put_back(data, tokens, positions[0], state.again, _STATE, out)
+            if back is None or back.after[0].strip() != b"down" or (behind and back.index == positions[1]):
                 behind.append(b"down")
             else:
-                edited[back.index] = back
+                at = edited.get(back.index, back)
+                edited[back.index] = replace(at, after=back.after, skip=back.skip)
     if behind:
         at = edited.get(positions[1], TokenEdit(positions[1], words[1].raw))
         edited[positions[1]] = replace(at, after=(*behind, *at.after))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
@@ -14,6 +14,7 @@ from proxy_files import NGINX_MAIN, changed_region, facts, nginx_tree, read
 from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, TokenKind, tokenize
 from control.edit import Change
+from control.fields import reverse, value_of
 from control.model import TargetState
 
 CODEC = NginxCodec()
@@ -121,6 +122,31 @@ def test_a_state_goes_in_and_out_without_a_trace(made: tuple[bytes, list[Server]
     assert sorted(before) == sorted(after)
     if not server.down:
         assert tree.files[NGINX_MAIN] == text
+
+
+@given(configurations(), st.data())
+def test_an_undo_restores_every_byte(made: tuple[bytes, list[Server]], data: st.DataObject) -> None:
+    text, found = made
+    tree = nginx_tree(text)
+    route = read(CODEC, tree)[0]["llama"]
+    changes = []
+    for server in data.draw(st.lists(st.sampled_from(found), min_size=1, unique_by=lambda s: s.address)):
+        what = data.draw(st.sampled_from(["weight", "state", "both"]))
+        if what != "state":
+            field = f"targets/{server.address}/weight"
+            changes.append(Change(route.ref, field, server.weight or 1, data.draw(WEIGHT)))
+        if what != "weight":
+            state = TargetState.ACTIVE if server.down else TargetState.MAINTENANCE
+            changes.append(Change(route.ref, f"targets/{server.address}/state", None, state))
+    edits = CODEC.edit(tree, changes, facts("nginx"), None)
+    for edit in edits:
+        there = CODEC.after(tree, edit, None)[0]
+        now = read(CODEC, there)[0]["llama"]
+        before = {change.field: value_of(route, change.field) for change in edit.changes}
+        back = [reverse(replace(c, before=before[c.field]), value_of(now, c.field)) for c in edit.changes]
+        for undo in CODEC.edit(there, back, facts("nginx"), None):
+            there = CODEC.after(there, undo, None)[0]
+        assert there.files[NGINX_MAIN] == text
 
 
 LIMITS = """\
