@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from adapters.kubernetes.codecs.common import Codec
+from adapters.kubernetes.collect import Collector
 from adapters.kubernetes.held import Held
 from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.rights import Rights
@@ -14,6 +15,16 @@ from control.model import Access, AccessState
 from control.text import clean
 
 MAXIMUM_ASKED_NAMESPACES = 40
+
+
+async def namespace_hint(collector: Collector, rights: Rights, namespace: str | None) -> str:
+    """What to do in the deck file where not all namespaces may be read. `namespace` is the context's own."""
+    if collector.namespaces != ("",):
+        return ""
+    space = namespace or "default"
+    if any([await rights.may("list", codec.resource, space) is True for codec in collector.codecs]):
+        return f"the namespace {clean(space)} may be read: add kubernetes.namespaces: [{clean(space)}]"
+    return "name the namespaces that you may read under kubernetes.namespaces, or the kinds under kubernetes.kinds"
 
 
 async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[str], held: Held) -> Access:

@@ -57,6 +57,10 @@ class Discovery:
         self.blind = False
         """True where we may not ask what is served: a list that is not found then means that it is not."""
 
+    def forget(self) -> None:
+        """Ask anew what is served the next time."""
+        self._until = 0.0
+
     async def has(self, resource: Resource) -> bool:
         """Is this resource served in this version? True where nobody says: see `blind`."""
         if time.monotonic() >= self._until:

@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.common.http import Pages
 from adapters.kubernetes import doctor
-from adapters.kubernetes.access import asked
+from adapters.kubernetes.access import asked, namespace_hint
 from adapters.kubernetes.api import Api
 from adapters.kubernetes.bindings import Instances
 from adapters.kubernetes.codecs.common import Codec
@@ -32,7 +32,7 @@ from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.watching import Watcher
 from control.deckfile import EnvironmentConfig, KubernetesConfig
 from control.edit import Change, Edit
-from control.errors import AuthError, ControlError, Forbidden, Unreachable, UsageError
+from control.errors import AuthError, ControlError, Forbidden, NotFound, Unreachable, UsageError
 from control.model import (
     Access,
     Counted,
@@ -50,6 +50,10 @@ from control.text import clean
 
 CONFIRM_SECONDS = 5.0
 """How often the server behind silent watches is asked whether it is still there."""
+FAILED_SECONDS = 30.0
+"""How often a kind that could not be read is tried again while the others are watched."""
+YOUNG_SECONDS = 60.0
+"""A list that is younger can be watched on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class KubernetesReader:
         self._collected = Collected()
         """What the held objects were listed in; the objects themselves are in `_held`."""
         self._hint = ""
+        self._listed_at = self._failed_until = float("-inf")
         self._confirmed: float | None = None
         self._confirming: asyncio.Task[None] | None = None
 
@@ -171,7 +176,11 @@ class KubernetesReader:
         if watcher is None or not watcher.usable or self._held is None:
             return None
         await self.api.ping()
-        await asyncio.gather(*(self._list_again(key) for key in watcher.lost()))
+        again = watcher.lost()
+        if self._collected.failed and time.monotonic() > self._failed_until:
+            self._failed_until = time.monotonic() + FAILED_SECONDS
+            again += [key for key in self._collected.failed if key not in again]
+        await asyncio.gather(*(self._list_again(key) for key in again))
         return self._held
 
     async def _list_again(self, key: tuple[str, str]) -> bool:
@@ -187,22 +196,20 @@ class KubernetesReader:
             self._collected.failed[key] = error
             held.whole -= {key}
             part = Part([], "")
+            if isinstance(error, NotFound):  # perhaps its definition was taken away
+                self.collector.discovery.forget()
+                watcher.relist_soon()
         else:
             held.whole = (held.whole - {key}) | ({key} if not part.missing else frozenset())
             self._collected.failed.pop(key, None)
             self._collected.parts[key] = part.without_objects()
-        if not watcher.listed(key, part.version):
+        if not watcher.listed(key, part.version, held):
             return False
         return held.replace(key, part.objects)
 
     async def namespace_hint(self) -> str:
         """What to do in the deck file where not all namespaces may be read."""
-        if self.collector.namespaces != ("",):
-            return ""
-        space = self.connection().namespace or "default"
-        if any([await self.rights.may("list", codec.resource, space) is True for codec in self.collector.codecs]):
-            return f"the namespace {clean(space)} may be read: add kubernetes.namespaces: [{clean(space)}]"
-        return "name the namespaces that you may read under kubernetes.namespaces, or the kinds under kubernetes.kinds"
+        return await namespace_hint(self.collector, self.rights, self.connection().namespace)
 
     async def _listed(self) -> Held:
         try:
@@ -225,6 +232,7 @@ class KubernetesReader:
         held.whole = frozenset(key for key, part in collected.parts.items() if not part.missing)
         self._collected = collected
         self._held = held
+        self._listed_at = time.monotonic()
         if self._watcher is not None:
             self._watcher.restart(collected.versions, held)
         return held
@@ -350,7 +358,10 @@ class KubernetesReader:
         if self._watcher is None:
             self._watcher = Watcher(self.api, self._list_again)
             try:
-                await self._listed()
+                if self._held is not None and time.monotonic() < self._listed_at + YOUNG_SECONDS:
+                    self._watcher.restart(self._collected.versions, self._held)
+                else:
+                    await self._listed()
             except ControlError:
                 self._watcher.relist_soon()
         watcher = self._watcher

@@ -113,12 +113,15 @@ class Watcher:
         self._lost = {key: lost for key, lost in self._lost.items() if key in versions}
         self._tasks = {key: asyncio.create_task(self._follow(key, held)) for key in versions}
 
-    def listed(self, key: Key, version: str) -> bool:
-        """Take note that a lost kind was listed. False where it is followed again, and knows better by now."""
+    def listed(self, key: Key, version: str, held: Held) -> bool:
+        """Take note that a kind was listed that is not followed now; `version` is empty where that failed. False where
+        it is followed again, and knows better by now."""
         if key in self._connected:
             return False
         self._versions[key] = version
         self._listed_at[key] = time.monotonic()
+        if key not in self._tasks and version:
+            self._tasks[key] = asyncio.create_task(self._follow(key, held))
         return True
 
     def relist_soon(self) -> None:

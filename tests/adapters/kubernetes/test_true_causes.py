@@ -9,7 +9,7 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ import yaml
 from conftest import _without  # type: ignore[import-not-found]
 from kube_servers import ADMIN, Servers
 
+from adapters.kubernetes import reader as reader_module
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
 from control.deckfile import EnvironmentConfig, KubernetesConfig
@@ -70,12 +71,18 @@ def middleware() -> dict[str, Any]:
     return {"apiVersion": TRAEFIK, "kind": "Middleware", "metadata": metadata, "spec": {"rateLimit": {"average": 5}}}
 
 
-def allow(servers: Servers, user: str, resources: dict[str, str], namespace: str = "") -> None:
+READ = ("get", "list", "watch")
+
+
+def allow(
+    servers: Servers,
+    user: str,
+    resources: dict[str, str],
+    namespace: str = "",
+    verbs: Sequence[str] = (*READ, "patch"),
+) -> None:
     """Let `user` read and patch these, everywhere or in one namespace."""
-    rules = [
-        {"apiGroups": [group], "resources": [plural], "verbs": ["get", "list", "watch", "patch"]}
-        for plural, group in resources.items()
-    ]
+    rules = [{"apiGroups": [group], "resources": [plural], "verbs": list(verbs)} for plural, group in resources.items()]
     kind, metadata = ("Role" if namespace else "ClusterRole"), {"name": user}
     if namespace:
         metadata["namespace"] = namespace
@@ -137,6 +144,87 @@ async def test_each_forbidden_kind_is_missing_and_narrowing_asks_for_less(kube: 
     assert narrowed.environment.reach.state is ReachState.OK
     assert len(narrowed.routes) == 2
     assert not any("traefik" in check for check in await checks_of(reader_of("routes-only", kinds=("HTTPRoute",))))
+
+
+async def follow(reader: KubernetesReader, seconds: float) -> None:
+    """Read whenever the watch says so, as control does."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await reader.read()
+            async for _ in reader.watch():
+                await reader.read()
+
+
+def asked_for(kube: Servers, user: str, verb: str) -> list[str]:
+    """The kinds of ours for which somebody asked the server, as its audit log has it."""
+    events = [json.loads(line) for line in kube.audit.read_text().splitlines()]
+    return [
+        event["objectRef"]["resource"]
+        for event in events
+        if event["verb"] == verb
+        and event.get("impersonatedUser", {}).get("username") == user
+        and event.get("objectRef", {}).get("resource") in KINDS
+        and event["stage"] == "ResponseComplete"
+    ]
+
+
+async def test_a_role_that_may_not_watch_costs_few_lists(kube: Servers, reader_of: Make) -> None:
+    allow(kube, "lister", KINDS, verbs=("get", "list"))
+    reader = reader_of("lister")
+    await follow(reader, 8)
+    assert 4 <= len(asked_for(kube, "lister", "list")) <= 20
+    assert 4 <= len(asked_for(kube, "lister", "watch")) <= 16
+    reach = (await reader.read()).environment.reach
+    assert "middlewares.traefik.io cannot be watched" in reach.why and "cannot watch" in reach.why
+
+
+async def test_a_kind_that_is_allowed_later_comes_by_itself(
+    kube: Servers, reader_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "FAILED_SECONDS", 0.2)
+    allow(kube, "later", {"httproutes": "gateway.networking.k8s.io"})
+    reader = reader_of("later")
+    assert len((await reader.read()).missing) == 3
+    watch = reader.watch()
+    await asyncio.wait_for(anext(watch), 10)
+    allow(kube, "later", KINDS)
+    snapshot = await settled(reader, lambda one: not one.missing)
+    assert len(snapshot.limits) == 1 and len(snapshot.routes) == 2
+    assert reader._watcher is not None
+    async with asyncio.timeout(10):
+        while not reader._watcher.alive:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert ("Middleware", "") in reader._watcher._connected
+
+
+async def test_a_kind_that_is_taken_away_is_nothing(kube: Servers, reader_of: Make) -> None:
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    name = "traefikservices.traefik.io"
+    kept = kube.call("GET", f"{crds}/{name}")
+    reader = reader_of()
+    await reader.read()
+    watch = reader.watch()
+    await asyncio.wait_for(anext(watch), 10)
+    following = asyncio.create_task(follow_on(reader, watch))
+    try:
+        kube.call("DELETE", f"{crds}/{name}")
+        async with asyncio.timeout(60):
+            while any(kind == "TraefikService" for kind, _ in reader._watcher._tasks):  # type: ignore[union-attr]  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        snapshot = await reader.read()
+        assert snapshot.missing == ()
+        assert len(snapshot.routes) == 2
+    finally:
+        following.cancel()
+        kept["metadata"] = {key: kept["metadata"][key] for key in ("name", "annotations") if key in kept["metadata"]}
+        kube.put("apiextensions.k8s.io/v1", "customresourcedefinitions", kept)
+        kube_servers.wait_for(lambda: kube_servers._served(kube, f"/apis/{TRAEFIK}/traefikservices"), 20)
+
+
+async def follow_on(reader: KubernetesReader, watch: AsyncIterator[None]) -> None:
+    async for _ in watch:
+        with contextlib.suppress(ControlError):
+            await reader.read()
 
 
 async def test_a_kind_that_is_none_is_a_mistake_in_the_deck(reader_of: Make) -> None:
