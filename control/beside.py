@@ -50,7 +50,7 @@ class Beside:
         try:
             self._make()
             assert self._descriptor is not None
-            os.posix_fallocate(self._descriptor, 0, max(room, LEAST_ROOM))
+            _reserve(self._descriptor, max(room, LEAST_ROOM))
         except OSError as error:
             self.drop()
             raise JournalError(
@@ -111,6 +111,16 @@ def _write(descriptor: int, text: bytes) -> None:
     while written < len(text):
         written += os.pwrite(descriptor, text[written:], written)
     os.fsync(descriptor)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Take the room on disk. Raises `OSError` where there is none."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    written = 0
+    while written < size:  # macOS has no such call: zeros take the room as well
+        written += os.pwrite(descriptor, bytes(size - written), written)
 
 
 def _line(record: Record) -> bytes:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_connecting import serving
 from test_kubeconfig import config, tls_reader
+from test_kubernetes_connecting import serving
 
 from adapters.kubernetes import watching
 from adapters.kubernetes.reader import KubernetesReader
