@@ -35,6 +35,8 @@ class GuardView:
     is_undo: bool = False
     changes_unknown: str = ""
     """Why nobody can say what was changed when; `last_change_at` is not all then."""
+    recreated: str = ""
+    """Of an undo: that the object is another than the one that was changed."""
 
     def routes(self) -> Iterator[tuple[Route, Route]]:
         """The routes that the step changes: before and after."""
@@ -209,6 +211,11 @@ def residency(view: GuardView) -> Iterator[str]:
             yield f"{after.ref}: {name} would get traffic and stands in {where}; allowed: {', '.join(allowed)}"
 
 
+def recreated(view: GuardView) -> Iterator[str]:
+    if view.recreated:
+        yield f"{view.recreated}: the old values were of another object; set the values you want"
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     name: str
@@ -229,6 +236,7 @@ GUARDS = (
     Guard("cool_down", cool_down, Verdict.WARN),
     Guard("freeze", freeze, Verdict.REFUSE),
     Guard("residency", residency, Verdict.REFUSE),
+    Guard("recreated", recreated, Verdict.REFUSE),
 )
 
 NAMES = frozenset(guard.name for guard in GUARDS)

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from control.aftermath import observe_on
 from control.applying import Applying
@@ -26,14 +27,14 @@ from control.keeping import Keeper
 from control.options import ApplyOptions, PlanOptions
 from control.permission import check_overrides, check_writable, confirmation_missing
 from control.places import journal_path
-from control.plan import GuardResult, HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
+from control.plan import HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
 from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
 from control.savedplans import check_same, check_start, check_undo, wishes
 from control.silence import blocked, from_environment, kept
-from control.undo import changes_back, check_undoable, steps_to_undo
+from control.undo import changes_back, check_undoable, identities, steps_to_undo
 from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from control.watching import watch
 
@@ -176,8 +177,8 @@ class ControlPlane:
 
         return list(await asyncio.gather(*(one(*pair) for pair in objects)))
 
-    async def _situation(self, read: Sequence[ObjectRead]) -> Situation:
-        """Merge fresh reads in and say what plans are made on."""
+    async def _situation(self, read: Sequence[ObjectRead], undone: Recorded | None = None) -> Situation:
+        """Merge fresh reads in and say what plans are made on; `undone` is the change that a plan takes back."""
         for one in read:
             await asyncio.to_thread(self._keeper.merge, one.environment, one.snapshot, one.object)
         inventory = await self._keeper.rebuild()
@@ -188,7 +189,8 @@ class ControlPlane:
             last, unknown = await asyncio.to_thread(self._log.last_change_at, time.time() - longest)
         except ControlError as error:
             unknown = error.message
-        return Situation(self.deck, inventory, last, time.time(), unknown)
+        which = identities(undone) if undone is not None else {}
+        return Situation(self.deck, inventory, last, time.time(), unknown, which)
 
     # --- planning -----------------------------------------------------------------------------------------------------
 
@@ -227,26 +229,31 @@ class ControlPlane:
         await self._read_beside(names)
         rows = [find_row(self.inventory, change.ref) for change in changes]
         objects = [(row.environment, row.object) for row in rows if row is not None]
-        situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))))
+        recorded = None if saved.undo_of is None else await asyncio.to_thread(self._log.get, saved.undo_of)
+        situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))), recorded)
         inventory = situation.inventory
         check_start(saved, flattened((*inventory.routes.values(), *inventory.limits.values())))
-        if saved.undo_of is not None:
-            recorded = await asyncio.to_thread(self._log.get, saved.undo_of)
+        if recorded is not None:
             check_undoable(recorded)
             check_undo(saved, recorded)
         prepared = await self._prepare(changes)
         options = PlanOptions(saved.on_failure, tuple(overrides), saved.reason)
         return check_same(saved, await asyncio.to_thread(make_plan, prepared, situation, options, saved.undo_of))
 
-    async def undo_plan(self, change: str | None = None, foreign_too: Collection[FieldKey] = ()) -> Plan:
+    async def undo_plan(
+        self, change: str | None = None, foreign_too: Collection[FieldKey] = (), overrides: Sequence[str] = ()
+    ) -> Plan:
         """The plan that takes a change back (the caller's own last one by default), field by field.
 
         Fields that somebody changed since are left alone and named, but for those in `foreign_too`.
         """
+        check_overrides(overrides)
         recorded, steps, read = await self._to_undo(change)
-        situation = await self._situation(read)
+        situation = await self._situation(read, recorded)
         changes, left_alone = changes_back(steps, {one.object: one.snapshot for one in read}, foreign_too)
-        return await self._undo_of(recorded, changes, left_alone, situation)
+        prepared = await self._prepare(changes)
+        options = PlanOptions(overrides=tuple(overrides), reason=f"undo of {recorded.change}")
+        return await asyncio.to_thread(make_plan, prepared, situation, options, recorded.change, left_alone)
 
     async def undo_fields(self, change: str | None = None) -> list[UndoField]:
         """The fields of a change three ways (before, as it set them, as they stand), read anew."""
@@ -262,13 +269,6 @@ class ControlPlane:
         await self._ensure_read(names)
         await self._read_beside(names)
         return recorded, steps, await self._read_objects([(step.environment, step.object) for step in steps])
-
-    async def _undo_of(
-        self, recorded: Recorded, changes: list[Change], left_alone: list[GuardResult], situation: Situation
-    ) -> Plan:
-        prepared = await self._prepare(changes)
-        options = PlanOptions(reason=f"undo of {recorded.change}")
-        return await asyncio.to_thread(make_plan, prepared, situation, options, recorded.change, left_alone)
 
     def _recorded(self, change: str | None) -> Recorded:
         return self._log.get(change) if change is not None else self._log.last_of(self.actor)
@@ -311,15 +311,15 @@ class ControlPlane:
         reasons = confirmation_missing(plan, self.deck, options)
         if reasons:
             return refused(plan, await asyncio.to_thread(self.journal.head), reasons)
-        if plan.undo_of is not None:
-            check_undoable(await asyncio.to_thread(self._log.get, plan.undo_of))
+        undone = None if plan.undo_of is None else await asyncio.to_thread(self._log.get, plan.undo_of)
+        if undone is not None:
+            check_undoable(undone)
+        situation = partial(self._situation, undone=undone)
         with contextlib.suppress(ControlError):
             await self._ensure_read(list(dict.fromkeys(step.environment for step in plan.steps)))
         async with contextlib.AsyncExitStack() as stack:
             writers = self._open_writers(plan, self._writers, stack)
-            applying = Applying(
-                plan, options, self._readers, writers, self._log, self.actor, self._situation, progress, stop
-            )
+            applying = Applying(plan, options, self._readers, writers, self._log, self.actor, situation, progress, stop)
             return await finish(applying.run(), applying.stop)
 
     def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from control import capacity
@@ -23,7 +23,7 @@ from control.ordering import default_on_failure, ordered
 from control.ownsecrets import strike
 from control.plan import EffectiveChange, GuardResult, Plan, Step, Verdict
 from control.planshapes import seal
-from control.ports import Prepared
+from control.ports import IDENTITY, Prepared
 from control.ref import Ref
 from control.services import headroom_line
 from control.views import Inventory
@@ -50,7 +50,9 @@ class Situation:
     last_change_at: Mapping[Ref, float]
     now: float
     changes_unknown: str = ""
-    """Why the journal cannot be asked; then nothing is in `last_change_at`."""
+    """Why the journal cannot be asked, or not for all; then `last_change_at` is not all."""
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """Of an undo: native object -> which one it was when the change that is undone wrote it."""
 
     def environment(self, name: str) -> EnvironmentConfig:
         found = self.deck.environment(name)
@@ -154,9 +156,18 @@ def guards_of(
         situation.now,
         is_undo,
         situation.changes_unknown,
+        _recreated(step, situation),
     )
     warnings = tuple(GuardResult("platform", Verdict.WARN, text) for text in step.warnings)
     return (*judge(view, frozenset(overrides)), *warnings)
+
+
+def _recreated(step: Prepared, situation: Situation) -> str:
+    """Where an undo meets another object of the same name: it, in words."""
+    was, now = situation.identities.get(step.object), step.recorded.get(IDENTITY)
+    if was is None or now is None or was == now:
+        return ""
+    return f"{step.object} was deleted and made again since the change that is undone (uid {was}, now {now})"
 
 
 def make_plan(

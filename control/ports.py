@@ -29,6 +29,10 @@ class NativeText:
     text: str
 
 
+IDENTITY = "uid"
+"""The key in `Prepared.recorded` that says which object it is, whatever is edited of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """One step made ready on what was just read: all changes to one native object, as one guarded write.
@@ -54,7 +58,8 @@ class Prepared:
     """How long `loaded` may take before it is pending."""
     recorded: Mapping[str, Any] = field(default_factory=dict)
     """What `Reader.running` needs later to judge this write, as JSON: the processes that run now, digests of files. It
-    is journaled before the write, so it holds no secret."""
+    is journaled before the write, so it holds no secret. `IDENTITY` in it, where the platform has such, is what an
+    undo knows the object by: one that was deleted and made again has another."""
     payload: Any = None
 
 

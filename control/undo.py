@@ -11,7 +11,7 @@ from control.errors import GuardRefused, Locked, Stale
 from control.fields import FieldKey
 from control.model import Snapshot
 from control.plan import GuardResult, Step, StepOutcome, Verdict
-from control.ports import Found
+from control.ports import IDENTITY, Found
 
 CHANGED_SINCE = "changed_since"
 
@@ -39,6 +39,17 @@ def steps_to_undo(recorded: Recorded) -> list[Step]:
         if result.found is not Found.BEFORE:
             found.append(step)
     return found[::-1]
+
+
+def identities(recorded: Recorded) -> dict[str, str]:
+    """Native object -> which one it was when the change wrote it, where the platform has an identity that outlives
+    edits and ends with the object (a uid)."""
+    found = {}
+    for number, step in enumerate(recorded.plan.steps):
+        uid = recorded.writing.get(number, {}).get(IDENTITY)
+        if isinstance(uid, str) and uid:
+            found[step.object] = uid
+    return found
 
 
 def changes_back(

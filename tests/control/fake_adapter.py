@@ -253,7 +253,7 @@ class FakeReader:
             after.routes,
             after.limits,
             deadline_seconds=self.deadline_seconds,
-            recorded={"version": native[object]["version"]},
+            recorded={key: native[object][key] for key in ("version", "uid") if key in native[object]},
             payload=new,
         )
 

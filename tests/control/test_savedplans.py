@@ -147,3 +147,32 @@ async def test_an_older_file_without_overrides_is_read(tmp_path: Path) -> None:
     old = {key: value for key, value in plan_to_json(plan).items() if key not in ("overrides", "sha256")}
     read = plan_from_json(old | {"sha256": hashlib.sha256(canonical(old)).hexdigest()})
     assert read.overrides == () and (await w.plane.replan(read)).steps == plan.steps
+
+
+# --- objects that were made again -------------------------------------------------------------------------------------
+
+
+def made_again(w: World, uid: str) -> None:
+    """The object of route A is another one, with the same content."""
+    w.store("k8s").change("k8s/HTTPRoute/inference/llama", lambda native: native.update(uid=uid))
+
+
+async def test_an_undo_does_not_write_to_an_object_that_was_made_again(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    made_again(w, "u-1")
+    first = await w.plane.apply(await w.plane.plan([shares(A, a=80, b=20)]))
+    same = await w.plane.undo_plan(first.change)
+    assert same.verdict is not Verdict.REFUSE
+    made_again(w, "u-2")
+    plan = await w.plane.undo_plan(first.change)
+    (guard,) = [one for one in plan.steps[0].guards if one.name == "recreated"]
+    assert guard.verdict is Verdict.REFUSE and "uid u-1, now u-2" in guard.message
+    refused = await w.plane.apply(plan)
+    assert refused.outcome is ResultOutcome.REFUSED and w.weights() == {"a": 80, "b": 20}
+    with pytest.raises(StalePlan, match="was changed since"):
+        await w.plane.replan(same)
+    over = await w.plane.undo_plan(first.change, overrides=("recreated",))
+    assert over.verdict is Verdict.WARN and over.overrides == ("recreated",)
+    assert (await w.plane.apply(over)).outcome is ResultOutcome.REFUSED
+    done = await w.plane.apply(over, ApplyOptions(overrides=("recreated",)))
+    assert done.outcome is ResultOutcome.APPLIED and w.weights() == {"a": 90, "b": 10}

@@ -249,7 +249,9 @@ class FakePlane:
         fresh = await self.plan(edits, PlanOptions(overrides=tuple(overrides), reason=saved.reason))
         return check_same(saved, fresh)
 
-    async def undo_plan(self, change: str | None = None, foreign_too: Collection[FieldKey] = ()) -> Plan:
+    async def undo_plan(
+        self, change: str | None = None, foreign_too: Collection[FieldKey] = (), overrides: Sequence[str] = ()
+    ) -> Plan:
         item = self._item(change)
         foreign = [f for f in await self.undo_fields(change) if f.foreign and f.key not in foreign_too]
         if foreign:

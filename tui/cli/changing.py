@@ -108,7 +108,7 @@ def _command(plane: ControlPlane, options: Options, saved: Plan, fresh: Plan) ->
 
 async def undo(plane: ControlPlane, options: Options) -> int:
     """`undo [CHANGE]`."""
-    made = await plane.undo_plan(options.change)
+    made = await plane.undo_plan(options.change, overrides=options.override)
     if options.change is None and made.undo_of:
         say(f"this takes back change {made.undo_of}")
     return await _planned(plane, options, made)

@@ -283,7 +283,7 @@ class Editing(DeckParts):
                 self._take_back_outside(row.outside)
                 return
             named = row.item.change if row.item is not None else None
-        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(named), named))
+        self.app.push_screen(PlanScreen("undo", lambda o: deck.plane.undo_plan(named, (), o.overrides), named))
 
     def _take_back_outside(self, outside: Outside) -> None:
         """Stage how the rows of an object stood before the last change that this deck saw, and open the plan."""
@@ -314,4 +314,4 @@ class Editing(DeckParts):
             among = "" if not self.deck.store.older_changes else f" among the last {len(items)} changes"
             raise InvalidValue(f"nothing was undone{among}", hint="u undoes")
         deck = self.deck
-        self.app.push_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(last), last))
+        self.app.push_screen(PlanScreen("undo", lambda o: deck.plane.undo_plan(last, (), o.overrides), last))

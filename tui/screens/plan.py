@@ -384,7 +384,7 @@ class PlanScreen(SheetScreen):
         if result is None or result.change is None:
             return
         change = result.change
-        self.app.switch_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(change), change))
+        self.app.switch_screen(PlanScreen("undo", lambda o: deck.plane.undo_plan(change, (), o.overrides), change))
 
     def do_copy(self) -> None:
         if self.plan is None:

@@ -82,7 +82,7 @@ class ThreeWayScreen(SheetScreen):
         from tui.screens.plan import PlanScreen
 
         deck, change, taken = self.deck, self.change, frozenset(self.taken)
-        self.app.switch_screen(PlanScreen("undo", lambda _options: deck.plane.undo_plan(change, taken), change))
+        self.app.switch_screen(PlanScreen("undo", lambda o: deck.plane.undo_plan(change, taken, o.overrides), change))
 
 
 def _value(value: Value, cells: int) -> str:
