@@ -6,11 +6,12 @@ alone, unless it is to persist. A threshold in a rule needs a reload; one in a m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from adapters.ssh.codecs import haproxy_proxy_limits
+from adapters.ssh.codecs import haproxy_proxy_limits, standing
 from adapters.ssh.codecs.haproxy_backend import (
     MAXIMUM_WEIGHT,
     file_weight,
@@ -18,7 +19,7 @@ from adapters.ssh.codecs.haproxy_backend import (
     weight_of,
     why_not_section,
 )
-from adapters.ssh.codecs.haproxy_lines import Line
+from adapters.ssh.codecs.haproxy_lines import Line, tokenize
 from adapters.ssh.codecs.haproxy_maxconn import GRID as MAXCONN_GRID
 from adapters.ssh.codecs.haproxy_maxconn import file_maxconn
 from adapters.ssh.codecs.haproxy_proxy_limits import ProxyLimit
@@ -41,6 +42,8 @@ class ServerEdit:
 
     backend: Backend
     server: Server
+    data: bytes = b""
+    """The file that the server's line stands in."""
     changes: list[Change] = field(default_factory=list)
     tokens: list[TokenEdit] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -53,6 +56,21 @@ class ServerEdit:
     def name(self) -> tuple[str, str]:
         return self.backend.name, self.server.name
 
+    def taken_out(self, word: int) -> str:
+        """The `was` of a word of the server's line that this edit takes out."""
+        tokens = tokenize(self.data, self.server.line.path)
+        first = self.server.line.first
+        return standing.taken_out(self.data, tokens, first, first + word)
+
+    def put_back(self, again: str) -> bool:
+        """Put `disabled` back where `again` says that it stood; false where it cannot stand there."""
+        tokens, first = tokenize(self.data, self.server.line.path), self.server.line.first
+        back = standing.put_back(self.data, tokens, first, again, _DISABLED)
+        if back is None or any(edit.index == back.index for edit in self.tokens):
+            return False
+        self.tokens.append(back)
+        return True
+
     def append(self, *words: bytes) -> None:
         """Put words at the end of the server's line."""
         last = len(self.server.line.words) - 1
@@ -60,7 +78,7 @@ class ServerEdit:
         index = self.server.line.first + last
         for position, edit in enumerate(self.tokens):
             if edit.index == index:
-                self.tokens[position] = TokenEdit(index, edit.raw, (*edit.after, *words))
+                self.tokens[position] = replace(edit, after=(*edit.after, *words))
                 return
         self.tokens.append(TokenEdit(index, token.raw, words))
 
@@ -69,7 +87,7 @@ class ServerEdit:
         index = line.first + word
         for position, edit in enumerate(self.tokens):
             if edit.index == index:
-                self.tokens[position] = TokenEdit(index, raw, edit.after)
+                self.tokens[position] = replace(edit, raw=raw)
                 return
         self.tokens.append(TokenEdit(index, raw))
 
@@ -110,7 +128,10 @@ def proxy_numbers(
         refs = ", ".join(str(replace(change.ref, name=one.name)) for one in sharing if one is not limit)
         line = limit.setting.line
         warning = f"the number at {clean(line.location)} also feeds {refs}" if refs else ""
-        token = TokenEdit(line.first + limit.setting.index, b"%d" % number) if first else None
+        raw = limit.setting.token.raw
+        written = standing.restored(change.again, _NUMBER, number) or quoted(raw, b"%d" % number)
+        token = TokenEdit(line.first + limit.setting.index, written) if first else None
+        change = replace(change, was=standing.raw_form(raw, b"%d" % limit.setting.number))
         edit = NumberEdit(token, change, warning, live if first and not reload else (), reload)
         edits.setdefault(line.path, []).append(edit)
     return edits
@@ -141,17 +162,25 @@ def find(found: Sequence[Backend], backend: str, server: str, ref: str) -> tuple
     return section, line
 
 
-def set_number(edit: ServerEdit, name: str, value: int, ref: str) -> None:
-    """Write `weight N` or `maxconn N`: over the last one on the server's own line, else behind everything. Of a server
-    that no line of its own makes, nothing is written: its value lives at runtime alone."""
+_NUMBER = re.compile(r"(\d{1,9})[\w.%]*", re.ASCII)
+_DISABLED = re.compile(r"disabled")
+
+
+def set_number(edit: ServerEdit, name: str, value: int, default: int, change: Change) -> str:
+    """Write `weight N` or `maxconn N`: over the last one on the server's own line, else behind everything; an undo
+    takes away what was put there. Of a server that no line of its own makes, nothing is written: its value lives at
+    runtime alone. `default` holds where the line has none. Returns the change's `was`."""
+    ref = str(change.ref)
     if edit.server.runtime_only:
         edit.warnings.append(
             f"{'/'.join(map(clean, edit.name))}: {edit.server.runtime_only}: {name} {value} is set at runtime alone, "
             "and a reload takes it back"
         )
-        return
+        return ""
     setting = edit.server.own.get(name)
     if setting is None:
+        if change.again == standing.ABSENT and value == default:
+            return ""
         inherited = edit.server.all.get(name)
         if inherited is not None:
             edit.warnings.append(
@@ -159,11 +188,30 @@ def set_number(edit: ServerEdit, name: str, value: int, ref: str) -> None:
                 "it is now set on the server itself"
             )
         edit.append(name.encode(), b"%d" % value)
-        return
+        return standing.ABSENT
     reason = templated_reason(setting)
     if reason:
         raise InvalidValue(reason, ref=ref)
-    edit.replace(setting.line, setting.index, b"%d" % value)
+    if change.again == standing.ABSENT and value == default:
+        edit.replace(setting.line, setting.index - 1, None)
+        edit.replace(setting.line, setting.index, None)
+        return ""
+    raw = setting.token.raw
+    written = standing.restored(change.again, _NUMBER, value) or quoted(raw, b"%d" % value)
+    edit.replace(setting.line, setting.index, written)
+    return standing.raw_form(raw, b"%d" % setting.number)
+
+
+def quoted(like: bytes, word: bytes) -> bytes:
+    """A number in the quotes that another one has. What stands there was read as a number: nothing else is lost."""
+    quote = like[:1] if like[:1] in (b'"', b"'") and like[:1] == like[-1:] else b""
+    return quote + word + quote
+
+
+def _inherited(server: Server, name: str, default: int) -> int:
+    """What holds where the server's own line says nothing."""
+    setting = server.inherited.get(name)
+    return setting.number if setting is not None and setting.known else default
 
 
 def weight(edit: ServerEdit, change: Change, running: Running) -> None:
@@ -175,15 +223,15 @@ def weight(edit: ServerEdit, change: Change, running: Running) -> None:
     number = int(value)
     now = running.servers.get(edit.name)
     _refuse_unseen(edit, now is None, ref)
-    written, current = file_weight(edit.server), weight_of(edit.server, now)
-    edit.changes.append(change)
+    written, current, was = file_weight(edit.server), weight_of(edit.server, now), ""
     if written is not None and written != current:
         edit.warnings.append(
             f"{'/'.join(map(clean, edit.name))} runs with weight {current}, the file says {written}: "
             f"both become {number}"
         )
-    if number != written or not _plain(edit.server, "weight"):
-        set_number(edit, "weight", number, ref)
+    if number != written or not _plain(edit.server, "weight") or change.again:
+        was = set_number(edit, "weight", number, _inherited(edit.server, "weight", 1), change)
+    edit.changes.append(replace(change, was=was))
     initial = now.initial_weight if now else None
     if now is None or not (edit.backend.dynamic or number in (0, initial)):
         if edit.server.runtime_only:
@@ -215,10 +263,9 @@ def state(edit: ServerEdit, change: Change, running: Running) -> None:
     if not isinstance(value, TargetState):
         raise InvalidValue(f"'{value}' is no state", ref=ref, hint="active, draining or maintenance")
     now = running.servers.get(edit.name)
-    edit.changes.append(change)
-    if change.persist:
-        _persist(edit, value, ref)
-    elif now is None:
+    was = _persist(edit, value, change) if change.persist else ""
+    edit.changes.append(replace(change, was=was))
+    if not change.persist and now is None:
         raise InvalidValue(
             "a state is set at runtime, and the running HAProxy cannot be asked",
             ref=ref,
@@ -230,30 +277,35 @@ def state(edit: ServerEdit, change: Change, running: Running) -> None:
         edit.commands.append(f"set server {_address(edit)} state {_COMMANDS[value]}")
 
 
-def _persist(edit: ServerEdit, value: TargetState, ref: str) -> None:
-    if edit.server.runtime_only:
-        raise InvalidValue(f"{edit.server.runtime_only}: its state cannot persist", ref=ref)
+def _persist(edit: ServerEdit, value: TargetState, change: Change) -> str:
+    """Write a state to the file; returns the change's `was`."""
+    ref, server = str(change.ref), edit.server
+    if server.runtime_only:
+        raise InvalidValue(f"{server.runtime_only}: its state cannot persist", ref=ref)
     if value is TargetState.DRAINING:
         raise InvalidValue(
             "HAProxy's file cannot hold a drained server",
             ref=ref,
             hint="weight 0 persists and drains; maintenance persists; draining without persist is at runtime",
         )
-    server = edit.server
     if value is TargetState.MAINTENANCE and not server.disabled:
         own = server.own.get("enabled")
         if own is not None:
             edit.replace(own.line, own.index, b"disabled")
-        else:
+        elif not edit.put_back(change.again):
             edit.append(b"disabled")
     if value is TargetState.ACTIVE and server.disabled:
         own = server.own.get("disabled")
         if own is None:
             edit.append(b"enabled")
-        else:
-            words = enumerate(own.line.words)
-            for index in [i for i, word in words if i >= own.index and word.value == "disabled"]:
-                edit.replace(own.line, index, b"enabled" if server.inherited_disabled else None)
+            return ""
+        words = enumerate(own.line.words)
+        places = [i for i, word in words if i >= own.index and word.value == "disabled"]
+        for index in places:
+            edit.replace(own.line, index, b"enabled" if server.inherited_disabled else None)
+        if len(places) == 1 and not server.inherited_disabled:
+            return edit.taken_out(places[0])
+    return ""
 
 
 def maxconn(edit: ServerEdit, change: Change, running: Running) -> None:
@@ -269,9 +321,10 @@ def maxconn(edit: ServerEdit, change: Change, running: Running) -> None:
         raise InvalidValue(f"HAProxy cannot hold maxconn {value}", ref=ref, hint="whole numbers from 1, or unlimited")
     now = running.servers.get(edit.name)
     _refuse_unseen(edit, now is None, ref)
-    edit.changes.append(change)
-    if number != file_maxconn(edit.server) or not _plain(edit.server, "maxconn"):
-        set_number(edit, "maxconn", number, ref)
+    was = ""
+    if number != file_maxconn(edit.server) or not _plain(edit.server, "maxconn") or change.again:
+        was = set_number(edit, "maxconn", number, _inherited(edit.server, "maxconn", 0), change)
+    edit.changes.append(replace(change, was=was))
     if now is None:
         edit.reload = True
     else:

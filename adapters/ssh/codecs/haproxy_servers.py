@@ -88,7 +88,8 @@ class Server:
     line: Line
     own: Settings
     all: Settings
-    inherited_disabled: bool = False
+    inherited: Settings = field(default_factory=dict)
+    """Those below its own."""
     runtime_only: str = ""
     """Why nothing of it can be written to the file (a template made it, somebody added it at runtime); else empty."""
     added: bool = False
@@ -106,6 +107,11 @@ class Server:
     def disabled(self) -> bool:
         """As the file says."""
         return "disabled" in self.all
+
+    @property
+    def inherited_disabled(self) -> bool:
+        """Is it disabled where its own line says nothing?"""
+        return "disabled" in self.inherited
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,7 @@ def _server(name: str, address: str, line: Line, own: Settings, inherited: Setti
         line=line,
         own=own,
         all=merge(inherited, own),
-        inherited_disabled="disabled" in inherited,
+        inherited=inherited,
         runtime_only=runtime_only,
     )
 

@@ -21,7 +21,6 @@ from adapters.ssh.codecs.haproxy_map import NUMBER_MAP
 from adapters.ssh.codecs.haproxy_request_limit import Definition
 from adapters.ssh.codecs.haproxy_rules import tables
 from adapters.ssh.codecs.haproxy_runtime import Running, with_frontend, with_info, with_server
-from adapters.ssh.codecs.haproxy_servers import Backend
 from adapters.ssh.codecs.spans import TokenEdit, apply_edits, text
 from adapters.ssh.seam import NativeEdit, Runtime
 from control.edit import Change, split_field
@@ -38,7 +37,7 @@ def native_edits(
     whole = {limit.name: limit for limit in haproxy_proxy_limits.find(config.sections)}
     of_proxies = [change for change in changes if change.ref.name in whole and _is_limit(change)]
     changes = [change for change in changes if change not in of_proxies]
-    servers = _server_edits(config.backends, running, changes)
+    servers = _server_edits(config, running, changes)
     thresholds = [change for change in changes if change.ref.kind == haproxy_request_limit.KIND]
     tokens, entries = _threshold_edits(config, thresholds)
     for path, edits in haproxy_edits.proxy_numbers(list(whole.values()), of_proxies, running).items():
@@ -55,7 +54,7 @@ def _is_limit(change: Change) -> bool:
     return change.ref.kind in (haproxy_maxconn.KIND, haproxy_request_limit.KIND)
 
 
-def _server_edits(found: Sequence[Backend], running: Running, changes: Sequence[Change]) -> list[ServerEdit]:
+def _server_edits(config: Config, running: Running, changes: Sequence[Change]) -> list[ServerEdit]:
     edits: dict[tuple[str, str], ServerEdit] = {}
     for change in changes:
         ref = str(change.ref)
@@ -73,8 +72,9 @@ def _server_edits(found: Sequence[Backend], running: Running, changes: Sequence[
             continue
         else:
             raise InvalidValue(f"HAProxy has no kind '{change.ref.kind}'", ref=ref)
-        backend, server = haproxy_edits.find(found, backend_name, server_name, ref)
-        edit = edits.setdefault((backend_name, server_name), ServerEdit(backend, server))
+        backend, server = haproxy_edits.find(config.backends, backend_name, server_name, ref)
+        data = config.tree.files[server.line.path]
+        edit = edits.setdefault((backend_name, server_name), ServerEdit(backend, server, data))
         do(edit, change, running)
     return list(edits.values())
 

@@ -152,6 +152,56 @@ def test_a_persisted_state_reads_back(made: tuple[bytes, list[Server], int | Non
     assert re.fullmatch(rb"[ \t]*(disabled)?[ \t]*", old) and re.fullmatch(rb"[ \t]*(disabled)?[ \t]*", new)
 
 
+def _undone(text: bytes, change: Change, runtime: Runtime | None) -> bytes:
+    """The file once an edit was made and taken back."""
+    tree = haproxy_tree(text)
+    [edit] = CODEC.edit(tree, [change], facts("haproxy"), runtime)
+    later, running = CODEC.after(tree, edit, runtime)
+    [done] = edit.changes
+    back = Change(done.ref, done.field, done.after, done.before, done.persist, again=done.was)
+    [undo] = CODEC.edit(later, [back], facts("haproxy"), running)
+    return undo.data if undo.data is not None else later.files[HAPROXY_MAIN]
+
+
+@given(configurations(), st.data(), st.integers(0, 256), st.booleans())
+def test_an_undo_restores_the_bytes_that_were_there(
+    made: tuple[bytes, list[Server], int | None], data: st.DataObject, number: int, asked: bool
+) -> None:
+    text, found, inherited = made
+    server = data.draw(st.sampled_from(found))
+    runtime = _running(found, inherited) if asked else None
+    routes, limits = read(CODEC, haproxy_tree(text), runtime)
+    route = routes["llama"]
+    target = route.target(server.name)
+    assert target is not None
+    assert _undone(text, Change(route.ref, f"targets/{server.name}/weight", target.weight, number), runtime) == text
+    other = TargetState.ACTIVE if server.disabled else TargetState.MAINTENANCE
+    state = Change(route.ref, f"targets/{server.name}/state", target.state, other, persist=True)
+    assert _undone(text, state, runtime) == text
+    limit = limits.get(f"llama/{server.name}")
+    if limit is not None:
+        assert _undone(text, Change(limit.ref, "amount", limit.amount, Fraction(number + 1)), runtime) == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "weight 05", 'weight "7"', "weight 10%", "weight 0.5", "weight '3' check", "disabled weight 4  check",
+        "maxconn 5\tdisabled  check # x", "weight 3 weight 06", "",
+    ],
+)  # fmt: skip
+def test_an_undo_restores_odd_numbers_and_places(words: str) -> None:
+    servers = f" server s 10.0.0.1:80 {words}\n server t 10.0.0.2:80\n"
+    text = f"defaults\n default-server weight 9\nbackend b\n{servers}".encode()
+    routes, limits = read(CODEC, haproxy_tree(text))
+    target = routes["b"].targets[0]
+    assert _undone(text, Change(routes["b"].ref, "targets/s/weight", target.weight, 77), None) == text
+    other = TargetState.ACTIVE if target.state is TargetState.MAINTENANCE else TargetState.MAINTENANCE
+    assert _undone(text, Change(routes["b"].ref, "targets/s/state", target.state, other, persist=True), None) == text
+    for limit in limits.values():
+        assert _undone(text, Change(limit.ref, "amount", limit.amount, Fraction(8)), None) == text
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

@@ -233,7 +233,7 @@ def test_every_haproxy_number_can_be_edited(haproxy: ConfigTree) -> None:
     assert {x.amount for x in after_limits.values() if x.editable.yes} == {33}
     assert b"weight 50 weight 17 minconn 8 maxconn 33 # the last weight holds" in config.data
     assert b"gpu-c 10.0.1.13:8000 check weight 17 maxconn 33 # default weight" in config.data
-    assert b"cookie weight weight 17" in config.data and b"weight 17 disabled" in config.data
+    assert b"cookie weight weight 17" in config.data and b'weight "17" disabled' in config.data
     _accepted("haproxy", "-c", "-f", haproxy.main[0])
 
 
