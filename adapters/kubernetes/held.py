@@ -89,7 +89,7 @@ class Held:
 
     def unloaded(self) -> Unloaded:
         """What Traefik does not load of what is held now."""
-        return Unloaded(self.objects, self.surroundings.services, self.whole)
+        return Unloaded(self.objects, self.surroundings.services, self.whole, self.surroundings.features)
 
     def uses(self, environment: str) -> dict[Key, list[Use]]:
         """Where each Middleware applies."""

@@ -22,8 +22,7 @@ from adapters.kubernetes.codecs.numbers import weights, whole
 from adapters.kubernetes.collect import decode
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.route_status import current, status_of
-from adapters.kubernetes.traefik_names import crd_names, gateway_prefix, gateway_rule, ingress_service
-from adapters.kubernetes.unloaded import CONTROLLER
+from adapters.kubernetes.traefik_names import CONTROLLER, crd_names, gateway_prefix, gateway_rule, ingress_service
 from adapters.kubernetes.wire import HTTPRoute, IngressRoute, Middleware, TraefikService
 from control.deckfile import EnvironmentConfig
 from control.errors import ControlError

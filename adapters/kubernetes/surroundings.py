@@ -16,16 +16,19 @@ from adapters.common.http import Pages
 from adapters.common.traefik import TraefikApi
 from adapters.kubernetes.api import Api
 from adapters.kubernetes.attachments import Key, Named, Use, by_grpc_route, by_ingress, by_service
+from adapters.kubernetes.codecs import middleware
 from adapters.kubernetes.discovery import Discovery
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.services import Services
-from adapters.kubernetes.wire import Gateway, GRPCRoute, Ingress, Service
+from adapters.kubernetes.traefik_names import CONTROLLER
+from adapters.kubernetes.wire import Gateway, GatewayClass, GRPCRoute, Ingress, Service
 from control.deckfile import EnvironmentConfig
 from control.errors import ControlError
 from control.text import clean
 
 SERVICES = Resource("", "v1", "services", "Service")
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass")
 GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 FRESH_SECONDS = 60.0
 ENTRY_POINT_SECONDS = 2.0
@@ -41,6 +44,8 @@ class Surroundings:
     ingresses: tuple[Ingress, ...] = ()
     grpc_routes: tuple[GRPCRoute, ...] = ()
     entry_points: tuple[tuple[Key, Use], ...] = ()
+    features: frozenset[str] = frozenset()
+    """What the classes of Traefik's Gateways say that they support."""
     unseen: tuple[str, ...] = ()
     """The places where a Middleware may be named and that could not be looked at."""
 
@@ -50,6 +55,16 @@ class Surroundings:
         found += [by_service(one) for one in self.services.found.values()]
         found += [by_grpc_route(one, gateways) for one in self.grpc_routes]
         return [*found, list(self.entry_points)]
+
+
+def _features(one: GatewayClass) -> list[str]:
+    """What a class says that it supports, where it is Traefik's."""
+    if one.spec.controller_name != CONTROLLER:
+        return []
+    named = (
+        feature.get("name") if isinstance(feature, dict) else feature for feature in one.status.supported_features or ()
+    )
+    return [name for name in named if isinstance(name, str)]
 
 
 class Lookout:
@@ -70,14 +85,19 @@ class Lookout:
         now = time.monotonic()
         if self._at is not None and now < self._at + FRESH_SECONDS:
             return None
-        services, ingresses, routes, entries = await asyncio.gather(
+        if not await self._has_traefik():
+            self._at = now
+            return Surroundings()
+        services, ingresses, routes, classes, entries = await asyncio.gather(
             self._listed(SERVICES, Service),
             self._listed(INGRESSES, Ingress),
             self._listed(GRPC_ROUTES, GRPCRoute),
+            self._listed(CLASSES, GatewayClass, ("",)),
             self._entry_points(),
         )
         self._at = now
-        unseen = [name for name, (_, away) in (("Ingresses", ingresses), ("GRPCRoutes", routes)) if away]
+        places = (("Services", services), ("Ingresses", ingresses), ("GRPCRoutes", routes))
+        unseen = [name for name, (_, away) in places if away]
         unseen += [] if entries is not None else [ENTRY_POINTS]
         read = [namespace for namespace in self._namespaces if namespace not in services[1]]
         return Surroundings(
@@ -85,19 +105,29 @@ class Lookout:
             tuple(ingresses[0]),
             tuple(routes[0]),
             tuple(entries or ()),
+            frozenset(feature for one in classes[0] for feature in _features(one)),
             tuple(unseen),
         )
 
-    async def _listed(self, resource: Resource, wire: type[Any]) -> tuple[list[Any], set[str]]:
+    async def _has_traefik(self) -> bool:
+        try:
+            return await self._discovery.has(middleware.RESOURCE)
+        except ControlError:
+            return False
+
+    async def _listed(
+        self, resource: Resource, wire: type[Any], namespaces: Sequence[str] | None = None
+    ) -> tuple[list[Any], set[str]]:
         """The objects of a kind, and the namespaces that could not be read whole."""
+        namespaces = self._namespaces if namespaces is None else namespaces
         try:
             if resource.group and not await self._discovery.has(resource):
                 return [], set()
         except ControlError:
-            return [], set(self._namespaces)
+            return [], set(namespaces)
         found: list[Any] = []
         away: set[str] = set()
-        for namespace in self._namespaces:
+        for namespace in namespaces:
             try:
                 listed = await self._api.list(resource, namespace, wire)
             except ControlError:

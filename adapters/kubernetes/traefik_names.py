@@ -10,6 +10,7 @@ import hashlib
 
 from adapters.kubernetes.wire import ParentRef
 
+CONTROLLER = "traefik.io/gateway-controller"
 CRD = "@kubernetescrd"
 GATEWAY = "@kubernetesgateway"
 

@@ -18,7 +18,7 @@ from adapters.kubernetes.codecs import ingressroute, middleware, period, traefik
 from adapters.kubernetes.codecs.numbers import text, whole
 from adapters.kubernetes.route_status import current
 from adapters.kubernetes.services import Services
-from adapters.kubernetes.traefik_names import child_service
+from adapters.kubernetes.traefik_names import CONTROLLER, child_service
 from adapters.kubernetes.wire import (
     HTTPRoute,
     HTTPRouteRule,
@@ -33,12 +33,13 @@ from adapters.kubernetes.wire import (
 )
 from control.text import clean
 
-CONTROLLER = "traefik.io/gateway-controller"
 CLASSES = (None, "", "traefik")
 """The classes of IngressRoutes that a Traefik without a class of its own loads; others are another one's business."""
 _FILTERS = frozenset(
     {"RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite", "ExtensionRef"}
 )
+_FEATURES = {"RequestMirror": "HTTPRouteRequestMirror", "CORS": "HTTPRouteCORS"}
+"""Filters that v3.7 does not take, and what a later one would say that it supports."""
 _TRAEFIK_SERVICES = traefikservice.RESOURCE.kind
 _MIDDLEWARES = middleware.RESOURCE.kind
 _INGRESSES = ingressroute.RESOURCE.kind
@@ -95,6 +96,8 @@ class Unloaded:
     services: Services
     listed: frozenset[tuple[str, str]]
     """(kind, namespace) that was read whole; an empty namespace stands for all."""
+    features: frozenset[str] = frozenset()
+    """What the Traefiks of this cluster say that they support."""
     names: Names = field(init=False)
     _middlewares: dict[Key, str] = field(default_factory=dict)
     _traefik_services: dict[Key, str] = field(default_factory=dict)
@@ -333,6 +336,8 @@ class Unloaded:
 
     def _filter(self, one: RouteFilter, namespace: str) -> str:
         if one.type not in _FILTERS:
+            if _FEATURES.get(one.type) in self.features:
+                return ""
             return clean(
                 f"Traefik (v3.7) takes no filter of the type {one.type}: what comes by it is answered with 500"
             )

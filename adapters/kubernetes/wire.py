@@ -180,6 +180,21 @@ class Gateway(_Wire):
     spec: GatewaySpec = msgspec.field(default_factory=GatewaySpec)
 
 
+class GatewayClassSpec(_Wire):
+    controller_name: str = ""
+
+
+class GatewayClassStatus(_Wire):
+    supported_features: list[Any] | None = None
+    """Objects with a name; plain names before Gateway API v1.2."""
+
+
+class GatewayClass(_Wire):
+    metadata: Metadata
+    spec: GatewayClassSpec = msgspec.field(default_factory=GatewayClassSpec)
+    status: GatewayClassStatus = msgspec.field(default_factory=GatewayClassStatus)
+
+
 class Cookie(_Wire):
     name: str = ""
 

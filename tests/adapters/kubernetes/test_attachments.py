@@ -17,6 +17,7 @@ from test_owners_bindings_counts import held_of
 
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.surroundings import Surroundings
+from adapters.kubernetes.traefik_names import CONTROLLER
 from adapters.kubernetes.wire import GRPCRoute
 from control.model import Limit
 
@@ -203,3 +204,26 @@ def test_a_circle_of_chains_binds_each_of_its_links_once() -> None:
     rule = _rule("x", service("v1"), middlewares=[{"name": "there"}])
     held = held_of(there, back, slow, _ingress("i", rule))
     assert {key[1]: len(found) for key, found in held.uses("env").items()} == {"there": 1, "back": 1, "slow": 1}
+
+
+def test_what_a_traefik_says_that_it_supports_is_not_held_against_it() -> None:
+    route = limited("a", "a.test", "slow")
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "v2", "port": 8080}}}
+    route["spec"]["rules"][0]["filters"] = [mirror]
+    route["status"] = {"parents": [{"parentRef": {"name": "main"}, "controllerName": CONTROLLER}]}
+    held = held_of(route)
+    (native,) = held.of("HTTPRoute")
+    assert "RequestMirror" in held.unloaded().http_rules(native)[0]
+    held.surroundings = Surroundings(features=frozenset({"HTTPRouteRequestMirror"}))
+    assert held.unloaded().http_rules(native) == [""]
+
+
+async def test_the_features_of_the_real_class_are_read(kube: Servers, reader_of: Make) -> None:
+    path = "/apis/gateway.networking.k8s.io/v1/gatewayclasses/traefik"
+    wait_for(lambda: kube.call("GET", path).get("status", {}).get("supportedFeatures"), 10)
+    reader = reader_of(replicas=0)
+    await reader.read()
+    assert reader._held is not None
+    features = reader._held.surroundings.features
+    assert "HTTPRoutePathRewrite" in features
+    assert "HTTPRouteRequestMirror" not in features
