@@ -25,7 +25,7 @@ from adapters.kubernetes.held import Held
 from adapters.kubernetes.kinds import CODECS
 from adapters.kubernetes.refusals import Busy, Gone, status_of
 from adapters.kubernetes.wire import Bare, WatchEvent
-from control.errors import ControlError, PlatformError, Unreachable
+from control.errors import ControlError, Forbidden, PlatformError, Unreachable
 from control.text import clean
 
 SILENCE_SECONDS = 100.0
@@ -41,7 +41,7 @@ RELIST_SECONDS = 600.0
 MAXIMUM_LINE = 8 * 1024 * 1024
 Key = tuple[str, str]
 Lister = Callable[[Key], Awaitable[bool]]
-"""Lists one kind in one namespace anew; True where that brought anything new. Tells the version by `Watcher.listed`."""
+"""Lists one kind in one namespace anew, and tells the version by `Watcher.listed`."""
 
 
 @dataclass(slots=True)
@@ -91,14 +91,17 @@ class Watcher:
         return [key for key in self._tasks if key not in self._connected and self._listed_at.get(key, 0.0) < recent]
 
     def unwatched(self) -> list[str]:
-        """A sentence for each kind that cannot be watched."""
-        found = []
+        """A sentence for each reason why kinds cannot be watched."""
+        found: dict[str, list[tuple[str, float]]] = {}
         for (kind, namespace), lost in self._lost.items():
             if lost.why and (kind, namespace) not in self._connected:
-                where = f" in {namespace}" if namespace else ""
-                name = CODECS[kind].resource.qualified
-                found.append(f"{name}{where} cannot be watched and is read every {lost.pause:.0f} s: {lost.why}")
-        return found
+                name = CODECS[kind].resource.qualified + (f" in {clean(namespace)}" if namespace else "")
+                found.setdefault(lost.why, []).append((name, lost.pause))
+        return [
+            f"{', '.join(name for name, _ in kinds)} cannot be watched, and what changes there shows after up to "
+            f"{max(pause for _, pause in kinds):.0f} s: {why}"
+            for why, kinds in found.items()
+        ]
 
     def restart(self, versions: Mapping[Key, str], held: Held) -> None:
         """Follow `held` from the versions that it was listed at."""
@@ -160,8 +163,9 @@ class Watcher:
             await asyncio.sleep(self._pause_after(key, error))
             if anew:
                 with contextlib.suppress(ControlError):  # whoever reads lists too, and tells
-                    if key in self.lost() and await self._lister(key):
-                        self._changed.set()
+                    if key in self.lost():
+                        await self._lister(key)
+                        self._changed.set()  # also where nothing is new: it is seen to hold
 
     def _pause_after(self, key: Key, error: ControlError | None) -> float:
         """How long to leave a kind alone whose stream failed or ended at once: longer each time."""
@@ -179,6 +183,8 @@ class Watcher:
             told = "the server ends its watches at once"
         elif isinstance(error, Gone):
             told = "the server no longer knows what it listed a moment ago (410)"
+        elif isinstance(error, Forbidden):
+            told = "we may not watch"
         else:
             told = error.message
         before = lost.why

@@ -37,7 +37,7 @@ def refused(code: int, reason: str, message: str, *headers: str) -> bytes:
 
 
 ODD = {
-    "forbidden": (refused(403, "Forbidden", "cannot watch resource"), "cannot watch resource"),
+    "forbidden": (refused(403, "Forbidden", "cannot watch resource"), "we may not watch"),
     "absent": (refused(404, "NotFound", "could not find"), "could not find"),
     "no such method": (refused(405, "MethodNotAllowed", "not allowed"), "not allowed"),
     "overloaded": (refused(429, "TooManyRequests", "later"), "overloaded"),
@@ -164,4 +164,4 @@ async def test_a_server_that_asks_to_be_left_alone_is(odd: tuple[Odd, Kubernetes
     server.watches["httproutes"] = refused(429, "TooManyRequests", "later", "Retry-After: 60")
     await follow(reader, 1.5)
     assert server.tried["httproutes"] == 1
-    assert "read every 60 s" in (await reader.read()).environment.reach.why
+    assert "after up to 60 s" in (await reader.read()).environment.reach.why
