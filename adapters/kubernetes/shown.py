@@ -9,30 +9,50 @@ from typing import Any
 
 import yaml
 
+from adapters.common.headers import looks_secret, shows_its_value
 from control.text import clean, clean_lines
 
 MASK = "(masked)"
 _SECRET_KEY = re.compile(
     r"authorization|passw(or)?d|token|api[-_]?key|access[-_]?key|private[-_]?key|credential|(set-)?cookie|secret", re.I
 )
+_SETS_HEADERS = re.compile(r"(headers|headermodifier)$", re.I)
 _USER_INFO = re.compile(r"(://)[^/@\s]+@")
 _REFERENCES = frozenset({"secret", "secretName", "secretRef", "tokenFile"})
 _LEFT_OUT = "kubectl.kubernetes.io/last-applied-configuration"
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def masked(node: Any) -> Any:
-    """`node` with every value that is named like a secret replaced; names of Secret objects stay."""
+def masked(node: Any, sets_headers: bool = False) -> Any:
+    """`node` with every value that is named like a secret replaced, and that of every header that is not known to be
+    harmless; names of Secret objects stay. `sets_headers`: it is what is done to headers."""
     if isinstance(node, Mapping):
-        named = node.get("name")
-        pair = isinstance(named, str) and isinstance(node.get("value"), str) and _is_secret(named)
+        if _is_header_map(node, sets_headers):
+            return {key: value if not value or shows_its_value(key) else MASK for key, value in node.items()}
+        named, value = node.get("name"), node.get("value")
+        pair = isinstance(named, str) and isinstance(value, str) and _hides(named, value, sets_headers)
         return {
-            key: MASK if (pair and key == "value") or (isinstance(value, str) and _is_secret(key)) else masked(value)
+            key: MASK
+            if (pair and key == "value") or (isinstance(value, str) and _is_secret(key))
+            else masked(value, sets_headers or _SETS_HEADERS.search(key) is not None)
             for key, value in node.items()
         }
     if isinstance(node, list):
-        return [masked(item) for item in node]
+        return [masked(item, sets_headers) for item in node]
     return _USER_INFO.sub(rf"\1{MASK}@", node) if isinstance(node, str) else node
+
+
+def _is_header_map(node: Mapping[Any, Any], sets_headers: bool) -> bool:
+    """Header names and their values, as Traefik and plugins have them."""
+    texts = bool(node) and all(isinstance(value, str) for value in node.values())
+    return sets_headers and texts and not ("name" in node and "value" in node) and "type" not in node
+
+
+def _hides(name: str, value: str, sets_headers: bool) -> bool:
+    """Whether the value of a header, or of something else that has a name, is masked."""
+    if _is_secret(name):
+        return True
+    return (sets_headers and bool(value) and not shows_its_value(name)) or looks_secret(value)
 
 
 def _is_secret(key: str) -> bool:

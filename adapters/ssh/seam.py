@@ -310,8 +310,9 @@ class Codec(Protocol):
         """Files and runtime answers as they will be once `edit` is written: `read` on them gives what will be."""
         ...
 
-    def mask(self, path: str, data: bytes) -> str:
-        """The file as text for native views and diffs, secrets masked, lines cleaned (`clean_lines`)."""
+    def mask(self, path: str, data: bytes, comments: bool = True) -> str:
+        """The file as text for native views, secrets masked, lines cleaned (`clean_lines`); for differences, which are
+        kept in plans and journals, without what comments say (`comments` false)."""
         ...
 
 

@@ -197,8 +197,8 @@ class Site:
         where = f"{clean(self.host.host)}:"
         lines: list[str] = []
         for path, data in (((edit.path, edit.data),) if edit.data is not None else ()) + tuple(edit.also.items()):
-            before = self.driver.codec.mask(path, state.tree.files.get(path, b""))
-            after = self.driver.codec.mask(path, data)
+            before = self.driver.codec.mask(path, state.tree.files.get(path, b""), comments=False)
+            after = self.driver.codec.mask(path, data, comments=False)
             name = where + clean(path)
             lines += difflib.unified_diff(before.split("\n"), after.split("\n"), name, name, lineterm="")
         lines += [f"{where}{clean(state.facts.proxy.socket or '')} > {clean(command)}" for command in edit.commands]

@@ -77,8 +77,8 @@ class HAProxyCodec:
             return later, runtime
         return later, replace(runtime, answers=answers_after(Config(later, runtime), edit, runtime))
 
-    def mask(self, path: str, data: bytes) -> str:
-        return mask(path, data)
+    def mask(self, path: str, data: bytes, comments: bool = True) -> str:
+        return mask(path, data, comments)
 
 
 def _notes(runtime: Runtime | None, running: Running) -> tuple[str, ...]:

@@ -14,7 +14,16 @@ from adapters.ssh.codecs import (
     nginx_upstream,
 )
 from adapters.ssh.codecs.also_fed import also_fed
-from adapters.ssh.codecs.masking import MASK, is_value, mask_schemes, names_secret
+from adapters.ssh.codecs.masking import (
+    COMMENT,
+    MASK,
+    is_value,
+    mask_comment,
+    mask_schemes,
+    mask_unread,
+    names_secret,
+    sets_nginx_header,
+)
 from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, Token, TokenKind, tokenize
 from adapters.ssh.codecs.nginx_log import logs
 from adapters.ssh.codecs.nginx_tree import NginxTree, include_globs, tree_of
@@ -93,21 +102,21 @@ class NginxCodec:
             return tree, runtime
         return replace(tree, files={**tree.files, edit.path: edit.data}), runtime
 
-    def mask(self, path: str, data: bytes) -> str:
+    def mask(self, path: str, data: bytes, comments: bool = True) -> str:
         try:
             tokens = tokenize(data, path)
         except NginxSyntaxError:
-            return clean_lines(mask_schemes(text(data)))
+            return clean_lines(mask_unread(text(data), comments))
         out, position, secret, secret_map = list[str](), 0, False, False
         words: list[str] = []
         for token in tokens:
             out.append(text(data[position : token.start]))
-            out.append(_masked(token, secret or secret_map))
+            out.append(_masked(token, secret or secret_map, comments))
             position = token.end
             if token.kind is TokenKind.WORD:
                 words.append(token.value)
                 plain = not token.value.startswith("$") or words[0] == "set"
-                secret = secret or (plain and names_secret(token.value))
+                secret = secret or (plain and names_secret(token.value)) or sets_nginx_header(words)
             elif token.kind is not TokenKind.COMMENT:
                 if token.kind is TokenKind.OPEN:
                     secret_map = words[:1] == ["map"] and any(map(names_secret, words))
@@ -118,8 +127,10 @@ class NginxCodec:
         return clean_lines("".join(out).replace("\r\n", "\n"))
 
 
-def _masked(token: Token, secret: bool) -> str:
+def _masked(token: Token, secret: bool, comments: bool) -> str:
     raw = text(token.raw)
+    if token.kind is TokenKind.COMMENT:
+        return mask_comment(raw) if comments else COMMENT
     if token.kind is TokenKind.WORD and secret and is_value(raw):
         return MASK
     return mask_schemes(raw)
