@@ -63,7 +63,7 @@ def mend(method: str, profile: str | None) -> str:
         "iam-role": f"does the instance's role still exist? {_METADATA}",
         "container-role": "restart the container, or ask who runs the agent that gives it credentials",
         "assume-role": f"run: aws sts get-caller-identity{named}",
-        "assume-role-with-web-identity": "renew the token in the file that AWS_WEB_IDENTITY_TOKEN_FILE names",
+        "assume-role-with-web-identity": "renew the token in its file (web_identity_token_file)",
         "shared-credentials-file": f"run: aws configure{named}",
         "config-file": f"run: aws configure{named}",
     }.get(method, f"run: aws sso login{named}; or aws configure{named}, where it holds keys")
@@ -160,6 +160,8 @@ def _refused_credentials(response: dict[str, Any], operation: str, profile: str 
     if clock is not None:
         return clock
     told = f"{operation} for {profile_words(profile)} is refused: {code}: {message}"
+    if operation == "AssumeRoleWithWebIdentity" and (code in _EXPIRED or code == "InvalidIdentityToken"):
+        return AuthError(told, hint=mend("assume-role-with-web-identity", profile))
     if code in _EXPIRED or code in ("UnauthorizedException", "InvalidGrantException"):
         return AuthError(told, hint=mend(method if method == "sso" else "", profile))
     return AuthError(told, hint="may this identity take that role? correct the profile, or ask who owns the account")

@@ -333,3 +333,16 @@ async def test_who_gives_credentials_and_hangs_is_named_and_not_lambda(
         await cloud.call("lambda", "ListFunctions", {})
     proxy.released.set()
     await cloud.close()
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "InvalidIdentityToken"])
+async def test_a_web_identity_that_has_expired_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: Proxy, refused: Callable[[str], object], code: str
+) -> None:
+    (tmp_path / "token").write_text("hunter2")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", proxy.url)
+    proxy.mode, proxy.answer = "answer", (400, code, "Token expired")
+    config = WEB.replace("/nonexistent/token", str(tmp_path / "token")) + "region = eu-central-1\n"
+    error = await refused(config)  # type: ignore[misc]
+    assert "AssumeRoleWithWebIdentity for profile 'ml' is refused" in error.message
+    assert "renew the token" in error.hint
