@@ -174,7 +174,10 @@ def _refused(
     below = max((c for c in near if c.rate <= rate), key=lambda c: c.rate, default=None)
     above = min((c for c in near if c.rate >= rate), key=lambda c: c.rate, default=None)
     nearest = " and ".join(dict.fromkeys(_text(c.amount, c.seconds) for c in (below, above) if c is not None))
-    return _invalid(limit, f"{limit.kind} cannot hold {_text(amount, seconds)}", f"the nearest it can hold: {nearest}")
+    rounded = Fraction(round(amount * 100), 100)
+    readable = not 10**6 % amount.denominator or not rounded
+    asked = _text(amount, seconds) if readable else f"~{_text(rounded, seconds)}"
+    return _invalid(limit, f"{limit.kind} cannot hold {asked}", f"the nearest it can hold: {nearest}")
 
 
 def _text(amount: Fraction, seconds: Fraction | None) -> str:

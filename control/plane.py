@@ -28,7 +28,7 @@ from control.options import ApplyOptions, PlanOptions
 from control.permission import check_overrides, check_writable, confirmation_missing
 from control.places import journal_path
 from control.plan import HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
-from control.planning import ObjectRead, Situation, make_plan, resolve, row_of
+from control.planning import ObjectRead, Remembered, Situation, make_plan, resolve, row_of
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
 from control.ref import Ref
 from control.resolving import resolve_change
@@ -218,6 +218,11 @@ class ControlPlane:
         changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._log.remembered_weight)
         prepared = await self._prepare(changes)
         return await asyncio.to_thread(make_plan, prepared, situation, options)
+
+    @property
+    def remembered(self) -> Remembered:
+        """The weights that targets had before they were drained, as the journal has them."""
+        return self._log.remembered_weight
 
     async def replan(self, saved: Plan, overrides: Sequence[str] = ()) -> Plan:
         """What a saved plan comes to now: its wishes planned anew, effective limits and guards with them. Raises

@@ -261,10 +261,12 @@ async def test_the_columns_of_palette_and_help_never_touch_and_counts_agree(
         for _ in range(total):
             seen |= {line.rstrip() for line in screen_text(app).splitlines()[1:-1] if line.strip()}
             await pilot.press("down")
-        ids = {action.id for action in in_scope("deck")}
+        keys = {app.keymap.shown(action) for action in in_scope("deck")}
+        last = {action.id for action in in_scope("deck")} if size[0] >= 100 else {*keys, ""}
         for line in seen:
             words = re.split(r" {2,}", line.strip())
-            assert words[-1] in ids and 2 <= len(words) <= 4, line
+            assert words[-1] in last or ("" in last and len(words) <= 2), line
+            assert 1 <= len(words) <= 4, line
         assert len(seen) == total
         await type_text(pilot, "only problems")
         assert f"PALETTE  1 of {total} actions" in screen_text(app)

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from control.changelog import refused
 from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit, split_field
-from control.errors import ControlError, ErrorKind, NotFound, Stale, UsageError
+from control.errors import ControlError, ErrorKind, InvalidValue, NotFound, Stale, UsageError
 from control.expressions import parse_limit, parse_shares, parse_states
 from control.filters import parse_filter
 from control.model import TargetState
 from control.options import ApplyOptions, PlanOptions
 from control.plan import OnFailure, Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult, Verdict
 from control.plane import ControlPlane
+from control.planning import Remembered, resolve
 from control.planshapes import plan_to_json, result_to_json
 from control.ports import ProofState
 from control.ref import Ref
 from control.savedplans import StalePlan
+from control.views import Inventory
 from tui.cli import tables
 from tui.cli.arguments import Options
 from tui.cli.emit import REFUSED, emit, exit_code, say
@@ -130,7 +132,26 @@ async def _asked_for(plane: ControlPlane, options: Options) -> list[Edit]:
     if not refs:
         raise NotFound(f"'{options.all}' matches nothing", hint=f"see: trafficdeck get {options.what}")
     say(f"{len(refs)} match: " + ", ".join(map(str, refs)))
-    return [_edit(options, ref, options.items) for ref in refs]
+    edits = [_edit(options, ref, options.items) for ref in refs]
+    _check_all(edits, inventory, plane.remembered)
+    return edits
+
+
+def _check_all(edits: Sequence[Edit], inventory: Inventory, remembered: Remembered) -> None:
+    """Where some rows cannot have the edit, name every one of them with its reason, and not the first alone: nothing
+    is planned then, so that no script believes to have changed what it named. Raises `InvalidValue`."""
+    reasons: dict[str, list[str]] = {}
+    for edit in edits:
+        try:
+            resolve([edit], inventory, remembered)
+        except ControlError as error:
+            reasons.setdefault(str(error), []).append(str(edit.ref))
+    if not reasons:
+        return
+    refused = sum(map(len, reasons.values()))
+    told = "; ".join(f"{', '.join(refs)}: {reason}" for reason, refs in reasons.items())
+    message = f"{len(edits) - refused} of {len(edits)} can have it; {refused} not: {told}"
+    raise InvalidValue(message, hint="leave those out with filter words, for example !NAME or !env:NAME")
 
 
 def _edit(options: Options, ref: Ref, items: Sequence[str]) -> Edit:

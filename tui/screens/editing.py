@@ -216,9 +216,9 @@ class Editing(DeckParts):
         """What the text typed so far comes to on the first row, and how many of the others can have it."""
         if len(rows) > 1 and text:
             can = [row for row in rows if self._can(row, text)]
-            rest = "" if len(can) == len(rows) else f"   {len(can)} of {len(rows)} can"
+            some = "" if len(can) == len(rows) else f"{len(can)} of {len(rows)} can: "
             words, role = self._preview(can[:1] or rows[:1], text)
-            return words + rest, "warn" if rest and role != "bad" else role
+            return some + words, "warn" if some and role != "bad" else role
         first = rows[0]
         if not text:
             weights, amounts = "80  80%  +10  /2  *1.5  70/30", "50/s  /2  *1.5  +10  -10%  unlimited"

@@ -35,6 +35,10 @@ MARKS = (
 )
 
 
+NAMED = 100
+"""Cells from which on the palette says the id of an action too, for the user's own keys."""
+
+
 class HelpScreen(SheetScreen):
     """Every action of the screen below, with its keys, its command, and the reason where it does nothing now."""
 
@@ -122,7 +126,8 @@ class PaletteScreen(SheetScreen):
         keymap, known = self.deck.keymap, self._known()
         keys = max(cells(keymap.shown(action)) for action in known)
         ids = max(cells(action.id) for action in known)
-        room = max(width - keys - ids - 6, 20)
+        named = width >= NAMED  # where there is less room, the reasons have it
+        room = max(width - keys - 4 - (ids + 2 if named else 0), 20)
         drawn: list[Line] = []
         for action in self.actions:
             why = action.unavailable(self.now)
@@ -131,7 +136,7 @@ class PaletteScreen(SheetScreen):
                 (
                     (f" {title}  ", "faint" if why else "text"),
                     (fit(keymap.shown(action), keys) + "  ", "key"),
-                    (fit(action.id, ids), "faint"),
+                    (fit(action.id, ids) if named else "", "faint"),
                 )
             )
         return drawn

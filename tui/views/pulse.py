@@ -40,8 +40,9 @@ class PulseView(ListView):
         return len(self.store.services()) + len(self.store.environments())
 
     def mark(self, row: TableRow) -> Span:
-        bad = isinstance(row.data, EnvironmentView) and row.data.environment.reach.state is not ReachState.OK
-        return ("!", "bad") if bad else NO_MARK
+        if not isinstance(row.data, EnvironmentView) or row.data.is_awaited:
+            return NO_MARK
+        return NO_MARK if row.data.environment.reach.state is ReachState.OK else ("!", "bad")
 
     def version(self) -> Hashable:
         return super().version(), self.store.batch
@@ -87,6 +88,8 @@ class PulseView(ListView):
             ]
         if key == "trend":
             return [(self.fit(f"{view.routes} routes {view.limits} limits", width), "muted")]
+        if view.is_awaited:
+            return [(self.clip("being read", width), "info")]
         reach = environment.reach
         role = {"ok": "good", "degraded": "warn"}.get(reach.state.value, "bad")
         words = [reach.state.value, reach.why, environment.access.state.value.replace("_", " "), environment.identity]

@@ -99,6 +99,18 @@ def test_a_column_that_does_not_exist_is_an_error_with_those_that_do(cli: Cli, w
     ]
 
 
+def test_a_bulk_edit_that_some_cannot_have_names_every_one_with_its_reason(cli: Cli) -> None:
+    words = ("set", "limit", "--all", "kind:NginxLimitReq platform:ssh env:lab", "rate=7.77/s")
+    assert cli(*words) == 1
+    assert "0 of 1 can have it; 1 not: lab/NginxLimitReq/lab-1/llama-next_keys" in cli.err
+    assert "466/min and 467/min" in cli.err and "!NAME" in cli.err
+    mixed = ("set", "limit", "--all", "env:lab", "rate=6/s")
+    assert cli(*mixed) == 1
+    told = cli.err.split(" not: ")[1]
+    assert told.count("lab/HAProxyMaxconn/") >= 2, "not the first alone"
+    assert "llama-next_keys" not in told, "and not those that can"
+
+
 def test_a_group_is_one_row_with_its_members(cli: Cli) -> None:
     one = cli.json("route", "get", "route", PRODUCTION)
     assert len(one["members"]) == 3
