@@ -9,8 +9,9 @@ from fractions import Fraction
 import fake_plane
 import pytest
 
-from control.model import Status, StatusState, Traffic, Use
+from control.model import Mirror, Status, StatusState, Traffic, Use
 from control.views import Seen
+from tui.cli import tables
 from tui.look import Look
 from tui.risk import HOLD_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady
 from tui.staging import Staging
@@ -109,3 +110,9 @@ def test_a_limit_that_is_not_loaded_is_broken_as_a_route_is() -> None:
     assert is_broken(problems)
     assert "two types" in problems[0].text
     assert not any("two types" in problem.text for problem in limit_problems(limit, None))
+
+
+def test_a_row_of_the_command_line_tells_who_gets_copies() -> None:
+    route = next(iter(fake_plane.small().routes.values()))
+    copied = replace(route, mirrors=(Mirror("audit", Fraction(1, 10)), Mirror("next", Fraction(1))))
+    assert tables.shares(copied) == f"{tables.shares(route)} +audit 10% +next 100%"

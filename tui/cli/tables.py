@@ -76,11 +76,12 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def shares(route: Route) -> str:
-    """`A80 B20`: the shares as set, with letters in the order of the targets."""
+    """`A80 B20 +copy 10%`: the shares as set, with letters in the order of the targets, and what is copied to whom."""
     told = []
     for letter, target in zip(_LETTERS, route.targets, strict=False):
         share = UNKNOWN if target.share is None else percent(target.share).removesuffix("%")
         told.append(f"{letter}{share}" + ("" if target.state is TargetState.ACTIVE else f" {target.state.value}"))
+    told += [f"+{safe(mirror.name)} {percent(mirror.share)}" for mirror in route.mirrors]
     return " ".join(told)
 
 

@@ -121,7 +121,7 @@ def _mirrors(rule: HTTPRouteRule) -> tuple[Mirror, ...]:
     part = shares(weights(ref.weight for ref in refs))
     for share, name, ref in zip(part, target_names(refs), refs, strict=True):
         for mirror, copied in _copies(ref.filters or []):
-            told = clean(f"{mirror.name} (of what {name} gets)")
+            told = clean(f"{mirror.name} (from {name})")
             of_all.append(Mirror(told, copied if share is None else copied * share))
     return tuple(of_all)
 

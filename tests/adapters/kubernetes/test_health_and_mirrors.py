@@ -83,7 +83,7 @@ def test_a_rule_tells_of_copies_of_all_it_gets_and_of_what_one_backend_gets() ->
     assert route.mirrors == (
         Mirror("all", Fraction(1)),
         Mirror("tenth", Fraction(1, 10)),
-        Mirror("part (of what v2 gets)", Fraction(1, 12)),
+        Mirror("part (from v2)", Fraction(1, 12)),
     )
 
 
