@@ -17,6 +17,7 @@ _SECRET_KEY = re.compile(
     r"authorization|passw(or)?d|token|api[-_]?key|access[-_]?key|private[-_]?key|credential|(set-)?cookie|secret", re.I
 )
 _SETS_HEADERS = re.compile(r"(headers|headermodifier)$", re.I)
+_RULE_HEADER = re.compile(r"""(Headers?(?:Regexp)?\(\s*[`"]([^`"]+)[`"]\s*,\s*[`"])([^`"]*)([`"])""")
 _USER_INFO = re.compile(r"(://)[^/@\s]+@")
 _REFERENCES = frozenset({"secret", "secretName", "secretRef", "tokenFile"})
 _LEFT_OUT = "kubectl.kubernetes.io/last-applied-configuration"
@@ -39,7 +40,19 @@ def masked(node: Any, sets_headers: bool = False) -> Any:
         }
     if isinstance(node, list):
         return [masked(item, sets_headers) for item in node]
-    return _USER_INFO.sub(rf"\1{MASK}@", node) if isinstance(node, str) else node
+    return masked_rule(_USER_INFO.sub(rf"\1{MASK}@", node)) if isinstance(node, str) else node
+
+
+def masked_rule(rule: str) -> str:
+    """A rule of Traefik with the values of headers that are named like secrets, or look made by chance, masked."""
+    if "Header" not in rule:
+        return rule
+    return _RULE_HEADER.sub(lambda m: f"{m[1]}{MASK}{m[4]}" if hides(m[2], m[3]) else m[0], rule)
+
+
+def hides(name: str, value: str) -> bool:
+    """Whether the value that a header or parameter is compared with is masked."""
+    return _hides(name, value, sets_headers=False)
 
 
 def _is_header_map(node: Mapping[Any, Any], sets_headers: bool) -> bool:

@@ -26,6 +26,7 @@ from adapters.kubernetes.codecs.numbers import not_understood, shares, text, wei
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
 from adapters.kubernetes.route_status import status_of
+from adapters.kubernetes.shown import MASK, hides
 from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, RouteFilter, RouteMatch
 from control.edit import Change
 from control.model import Editable, Grid, Mirror, Platform, Route, Semantics, Status, Target
@@ -162,7 +163,8 @@ def _match(match: RouteMatch) -> str:
 
 
 def _named(what: str, match: NamedMatch) -> str:
-    return f"{what} {match.name}{'=' if match.type == 'Exact' else '~'}{match.value}"
+    value = MASK if hides(match.name, match.value) else match.value
+    return f"{what} {match.name}{'=' if match.type == 'Exact' else '~'}{value}"
 
 
 def edit(native: Native, changes: Sequence[Change]) -> list[Op]:

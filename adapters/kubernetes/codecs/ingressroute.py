@@ -26,6 +26,7 @@ from adapters.kubernetes.codecs.traefik_members import GRID, GROUP, VERSION, mem
 from adapters.kubernetes.codecs.traefikservice import NO_STATUS
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.resource import Resource
+from adapters.kubernetes.shown import masked_rule
 from adapters.kubernetes.wire import IngressRoute, IngressRule
 from control.edit import Change
 from control.errors import InvalidValue
@@ -56,7 +57,7 @@ def _route(rule: IngressRule, index: int, count: int, whole: Ref, the_base: str,
         object=str(whole),
         base=the_base,
         read_at=at,
-        matches=(clean(rule.match),),
+        matches=(clean(masked_rule(rule.match)),),
         status=NO_STATUS,
         editable=_editable(found, unclear(rule.services or [])),
         location=f"spec.routes[{index}].services",

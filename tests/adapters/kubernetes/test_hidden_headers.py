@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.kubernetes.shown import MASK, difference, masked
+from adapters.kubernetes.shown import MASK, difference, masked, masked_rule
 
 HIDDEN, KEPT = "word-of-a-gate", "shown"
 
@@ -38,3 +38,18 @@ def test_a_difference_masks_both_sides() -> None:
     after: dict[str, Any] = {"spec": {"headers": {"customRequestHeaders": {"X-Gate": HIDDEN}}, "weight": 2}}
     told = difference("x", before, after)
     assert HIDDEN not in told and "+  weight: 2" in told
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        ("Header(`X-Api-Key`, `word`) && Path(`/v1`)", f"Header(`X-Api-Key`, `{MASK}`) && Path(`/v1`)"),
+        ('HeaderRegexp("X-Gate", "k3yk3yk3yk3yk3yk3y")', f'HeaderRegexp("X-Gate", "{MASK}")'),
+        (
+            "Header(`X-Canary`, `always`) || Host(`Header.example`)",
+            "Header(`X-Canary`, `always`) || Host(`Header.example`)",
+        ),
+    ],
+)
+def test_rules_of_traefik(rule: str, shown: str) -> None:
+    assert masked_rule(rule) == shown and masked({"match": rule}) == {"match": shown}
