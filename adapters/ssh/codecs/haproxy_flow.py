@@ -1,9 +1,9 @@
 """The rules of HAProxy sections as steps, in the order in which HAProxy runs them for a request.
 
 A frontend runs its connection, session, content and http-request rules and then picks a backend, which runs its own
-content and http-request rules; a `listen` section runs them once. The rules for answers come last. Rules of the
-defaults come before those of the section. The requests of a counter that is tracked before the request is parsed are
-counted when it is (`COUNTED`).
+content and http-request rules; a `listen` section runs them once. Lines of `redirect` run behind all http-request
+rules, wherever they stand; the rules for answers come last. Rules of the defaults come before those of the section. The
+requests of a counter that is tracked before the request is parsed are counted when it is (`COUNTED`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from adapters.ssh.codecs.haproxy_lines import Line, Section
 from adapters.ssh.codecs.haproxy_mask import shown
 from adapters.ssh.codecs.haproxy_reach import led_to
 
-CONNECTION, SESSION, CONTENT, COUNTED, REQUEST, PICK, BACKEND_CONTENT, BACKEND_REQUEST, ANSWER = range(9)
+CONNECTION, SESSION, CONTENT, COUNTED, REQUEST, REDIRECT, PICK = range(7)
+BACKEND_CONTENT, BACKEND_REQUEST, BACKEND_REDIRECT, ANSWER = range(7, 11)
 Position = tuple[int, int]
 """(phase, number in it): grows in the order in which rules run for one request."""
 _PHASES = {"connection": CONNECTION, "session": SESSION, "content": CONTENT}
@@ -124,7 +125,7 @@ def _place(section: Section, values: Sequence[str]) -> tuple[int, int] | None:
     if values[:2] == ["tcp-response", "content"]:
         return ANSWER, 2
     if values[0] == "redirect":
-        return (BACKEND_REQUEST if backend else REQUEST), 0
+        return (BACKEND_REDIRECT if backend else REDIRECT), 0
     if values[0] == "use_backend" and not backend:
         return PICK, 0
     return None

@@ -206,6 +206,14 @@ async def test_all_requests_of_a_frontend_together(start: Start, driver: HAProxy
     assert limit.burst is not None and limit.burst.at_once == 5 and 5 <= passed <= 5 + left
 
 
+async def test_a_redirect_line_runs_behind_the_rules_that_stand_after_it(start: Start, driver: HAProxyDriver) -> None:
+    host = start(_edge("redirect location /elsewhere", TRACK, f"{DENY} {{ sc_http_req_rate(0) gt 5 }}") + APP)
+    [limit] = (await read(driver, host))[1].values()
+    answers = [(await get(host.port))[0] for _ in range(OFFERED)]
+    assert answers == [302] * 5 + [429] * (OFFERED - 5)
+    assert limit.mode is Mode.ENFORCED and limit.burst is not None and limit.burst.at_once == 5
+
+
 async def test_those_whom_an_earlier_rule_allows_are_told(start: Start, driver: HAProxyDriver) -> None:
     allow = "http-request allow if { path_beg /free }"
     host = start(_edge(allow, TRACK, f"{DENY} {{ sc_http_req_rate(0) gt 3 }}") + APP)
