@@ -12,11 +12,16 @@ from driver import ready, screen_text, until
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.plan import OnFailure, Plan, Step, Verdict
 from control.ref import Ref
 from tui.cells import width
 from tui.deck_app import DeckApp
+from tui.look import Look
 from tui.naming import shortened, told_apart
 from tui.screens.deck import DeckScreen
+from tui.themes import load_theme
+from tui.views.plan_lines import object_names
+from tui.views.routes import whole_shares
 from tui.widgets.line_table import Column, layout
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
@@ -127,3 +132,18 @@ async def test_no_two_rows_of_a_list_look_the_same(make_app: Make, size: tuple[i
             assert len(drawn) > 2 and len(set(drawn)) == len(drawn), sorted(drawn)
         await until(pilot, app, "LIMIT")
         assert len(screen_text(app).splitlines()) == size[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "expected"),
+    [("71/29", 8, "71/29"), ("55/26/14/5", 8, "55/26 +2"), ("55/26/14/5 !", 8, "55 +3 !"), ("100", 8, "100")],
+)
+def test_half_a_share_is_never_shown(text: str, cells: int, expected: str) -> None:
+    assert whole_shares(text, cells) == expected
+
+
+def test_objects_of_a_plan_are_told_apart() -> None:
+    objects = [f"lab/file/a-very-long-host-name-{n}-in-the-rack/%2Fetc%2Fnginx%2Fconf.d%2Fllama.conf" for n in (1, 2)]
+    steps = tuple(Step(name, "lab", (), "", "") for name in objects)
+    names = object_names(Plan("p", steps, OnFailure.UNDO, Verdict.OK), 40, Look(load_theme("dusk")))
+    assert len(set(names.values())) == 2 and all(width(name) <= 40 for name in names.values())

@@ -6,11 +6,11 @@ from control.edit import Change, split_field
 from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import ProofPart
 from tui import figures
-from tui.cells import clip, fit, object_words, wrap
+from tui.cells import clip, object_words, wrap
 from tui.look import Line, Look
 from tui.proofs import PROOF
 from tui.store import Store
-from tui.views.plan_lines import value_words
+from tui.views.plan_lines import object_names, value_words
 
 STAGES = ("journaled", "written", "read_back", "loaded", "observed")
 STAGE_WORDS = {"read_back": "read back"}
@@ -33,9 +33,9 @@ def progress_lines(
     """The steps with how far each has come; with a result, which came `since` seconds ago, its proofs."""
     lines: list[Line] = []
     results = {step.object: step for step in result.steps} if result else {}
+    names = object_names(plan, max(width - 6, 10), look)
     for number, step in enumerate(plan.steps):
-        name = fit(object_words(step.object), max(width - 6, 10), ellipsis=look.glyphs.ellipsis).rstrip()
-        lines += [(), ((f" {number + 1}  ", "key"), (name, "title"))]
+        lines += [(), ((f" {number + 1}  ", "key"), (names[step.object], "title"))]
         words = ", ".join(_change_words(change, look) for change in step.changes[:4])
         lines.append((("    ", "text"), (clip(words, width - 5).rstrip(), "text")))
         done = results.get(step.object)

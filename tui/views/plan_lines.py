@@ -14,6 +14,7 @@ from tui import figures
 from tui.cells import clip, fit, object_words, safe, wrap
 from tui.danger import Assessment, Danger
 from tui.look import Line, Look, Span
+from tui.naming import shortened
 from tui.store import AT, Store
 from tui.views.detail import owner_forecast
 from tui.views.limits import exact, interval_text
@@ -58,8 +59,9 @@ def plan_body(plan: Plan, danger: Assessment, store: Store, look: Look, width: i
         if words
     ]
     lines += [((" ! ", "bad"), (clip(why, width - 4), "bad")) for why in danger.why]
+    names = object_names(plan, max(width - 8, 10), look)
     for number, step in enumerate(plan.steps, 1):
-        lines += _step(number, step, store, look, width, whole_diff)
+        lines += _step(number, step, names[step.object], store, look, width, whole_diff)
     for text in plan.headroom:
         parts = wrap(text, width - 12)
         lines += [((" headroom  " if i == 0 else " " * 11, "muted"), (part, "info")) for i, part in enumerate(parts)]
@@ -68,11 +70,17 @@ def plan_body(plan: Plan, danger: Assessment, store: Store, look: Look, width: i
     return lines
 
 
-def _step(number: int, step: Step, store: Store, look: Look, width: int, whole_diff: bool) -> list[Line]:
+def object_names(plan: Plan, cells: int, look: Look) -> dict[str, str]:
+    """What each object of a plan is called in so many cells; no two are the same."""
+    words = {step.object: object_words(step.object) for step in plan.steps}
+    short = shortened(words.values(), cells, look.glyphs.ellipsis)
+    return {name: short[text].rstrip() for name, text in words.items()}
+
+
+def _step(number: int, step: Step, name: str, store: Store, look: Look, width: int, whole_diff: bool) -> list[Line]:
     view = store.environment(step.environment)
     at = AT[view.environment.platform] if view else ""
     lines: list[Line] = [()]
-    name = fit(object_words(step.object), max(width - 8, 10), ellipsis=look.glyphs.ellipsis).rstrip()
     lines.append(((f" {number} ", "key"), (f"{at:4}", "muted"), (name, "title")))
     for ref in dict.fromkeys(change.ref for change in step.changes):
         if str(ref) != step.object:

@@ -40,6 +40,19 @@ def set_and_seen(row: RouteRow) -> tuple[str, str]:
     return "/".join(texts) + (" !" if off else ""), "bad" if off else "text"
 
 
+def whole_shares(text: str, cells: int) -> str:
+    """`55/26/14/5` in so many cells: what has no room is counted (`55 +3`), as half a number is another number."""
+    if len(text) <= cells:
+        return text
+    shares, _, mark = text.partition(" ")
+    parts, tail = shares.split("/"), f" {mark}" if mark else ""
+    for kept in range(len(parts) - 1, 0, -1):
+        short = f"{'/'.join(parts[:kept])} +{len(parts) - kept}{tail}"
+        if len(short) <= cells:
+            return short
+    return text
+
+
 class RoutesView(RowList[RouteRow]):
     name = "routes"
     title = "Routes"
@@ -141,7 +154,7 @@ class RoutesView(RowList[RouteRow]):
             return weight_letters(before, self.staging.after(row.route), width, self.look.glyphs)
         if key == "seen":
             text, role = set_and_seen(row)
-            return [(self.fit(text, width, True), role)]
+            return [(self.fit(whole_shares(text, width), width, True), role)]
         if key == "age":
             return self.age_cell(row.route.environment, row.route.read_at, width)
         if key in _EXTRA:
