@@ -8,14 +8,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import fake_plane
+import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 from textual import events
+from textual.pilot import Pilot
 
 from control.edit import LimitEdit, SharesEdit
 from control.model import Grid
 from control.plan import GuardResult, Verdict
 from control.planshapes import seal
 from control.ref import Ref
+from tui.app import _tell_ended
 from tui.deck_app import DeckApp
 from tui.planfiles import write_plan
 
@@ -265,3 +268,30 @@ async def test_quitting_with_staged_edits_asks_and_ctrl_c_never_quits(make_app: 
         await until(pilot, app, "kept as a draft")
         await pilot.press("j", "q")
         assert app.is_running
+
+
+async def test_a_screen_that_is_closed_waits_for_the_change_and_tells_what_came_of_it(
+    make_app: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, plane = make_app()
+    plane.stage_seconds = 0.3
+
+    async def drive(pilot: Pilot[int]) -> None:
+        await ready(pilot, app)
+        await pick(pilot, app, "chat-v2")
+        await pilot.press("enter", "j", "+", "q", "a")
+        await until(pilot, app, "y applies")
+        await guard_time()
+        await pilot.press("y")
+        await until(pilot, app, "APPLYING")
+        app.exit(1)
+
+    await app.run_async(headless=True, size=(80, 24), auto_pilot=drive)
+    assert app.in_flight == 0
+    [(plan, result)] = app.under_way.ended
+    assert plan.steps and result.change is not None
+    assert plane.inventory.routes[CHAT].targets[0].weight == 40
+    capsys.readouterr()
+    _tell_ended(app)
+    told = capsys.readouterr().out
+    assert f"trafficdeck change {result.change}" in told

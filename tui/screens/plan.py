@@ -273,10 +273,11 @@ class PlanScreen(SheetScreen):
             options = ApplyOptions(reason=self.reason, confirmed=codes, overrides=self.overrides)
             self.result = await plane.apply(plan, options, self._progress, self.stop)
             self.done_at = time.monotonic()
-            if not deck.is_running:
-                deck.under_way.ended.append((plan, self.result))
             self._settle(plan, self.result)
-            deck.observe_on(plan, self.result)
+            if deck.is_running:
+                deck.observe_on(plan, self.result)
+            else:
+                deck.under_way.ended.append((plan, self.result))
         except ControlError as error:
             self.applying = None
             self.say(str(error), "bad")
