@@ -210,7 +210,7 @@ def test_plan_files_that_were_tampered_with(demo: Command) -> None:
 def test_a_stale_base(demo: Command) -> None:
     path, _ = saved(demo)
     assert demo.run("set", "shares", ROUTE, "vision-v2=55", "--apply").code == 0
-    demo.refused_plan("apply", str(path), code=3, kind="stale", says="changed")
+    demo.refused_plan("apply", str(path), code=3, kind="stale", says="plan anew")
     weights = {t["name"]: t["weight"] for t in demo.run("get", "route", ROUTE, "-o", "json").json["targets"]}
     assert weights == {"vision-v2": 55, "vision-v3": 1}
 

@@ -64,8 +64,8 @@ class ServerEdit:
 
     def put_back(self, again: str) -> bool:
         """Put `disabled` back where `again` says that it stood; false where it cannot stand there."""
-        tokens, first = tokenize(self.data, self.server.line.path), self.server.line.first
-        back = standing.put_back(self.data, tokens, first, again, _DISABLED)
+        tokens, line = tokenize(self.data, self.server.line.path), self.server.line
+        back = standing.put_back(self.data, tokens, (line.first, line.first + len(line.words) - 1), again, _DISABLED)
         if back is None or any(edit.index == back.index for edit in self.tokens):
             return False
         self.tokens.append(back)

@@ -9,6 +9,7 @@ white space to nginx: it belongs to the first word.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -56,6 +57,14 @@ class Token:
 
 def _unescape(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[1], match[0])
+
+
+def span_of(tokens: Sequence[Token], positions: Sequence[int]) -> tuple[int, int]:
+    """The first and the last token of a directive whose words stand at `positions`, with comments before its end."""
+    last = positions[-1]
+    while last + 1 < len(tokens) and tokens[last + 1].kind is TokenKind.COMMENT:
+        last += 1
+    return positions[0], last
 
 
 def tokenize(data: bytes, name: str = "the file") -> list[Token]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from adapters.ssh.codecs import nginx_limits, standing
 from adapters.ssh.codecs.file_owners import owners
-from adapters.ssh.codecs.nginx_lexer import tokenize
+from adapters.ssh.codecs.nginx_lexer import span_of, tokenize
 from adapters.ssh.codecs.nginx_limits import Bound, Hold, Zone, whole
 from adapters.ssh.codecs.nginx_places import Place
 from adapters.ssh.codecs.nginx_tree import Directive, NginxTree
@@ -295,7 +295,7 @@ def _burst_edit(tree: NginxTree, held: Sequence[Hold], change: Change) -> list[F
         return []
     if not there:
         done = (replace(change, was=standing.ABSENT),)
-        back = standing.put_back(data, tokens, positions[0], change.again, _BURST)
+        back = standing.put_back(data, tokens, span_of(tokens, positions), change.again, _BURST)
         if back is not None and standing.restored(text(back.after[0].strip()), _BURST, burst) is not None:
             return [FileEdit(path, back, done)]
         zone = next(i for i, word in enumerate(words) if word.value.startswith("zone="))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from adapters.ssh.codecs import standing
-from adapters.ssh.codecs.nginx_lexer import tokenize
+from adapters.ssh.codecs.nginx_lexer import span_of, tokenize
 from adapters.ssh.codecs.nginx_routes import section_of
 from adapters.ssh.codecs.nginx_tree import NginxTree
 from adapters.ssh.codecs.nginx_upstream import GRID, Server, Upstream, editable_of, upstreams
@@ -81,7 +81,8 @@ def _server_edits(tree: NginxTree, server: Server, fields: Mapping[str, Change])
         edited |= {positions[i]: TokenEdit(positions[i], None) for i in going}
         if _state(state) is TargetState.MAINTENANCE:
             out = [position for position, edit in edited.items() if edit.raw is None]
-            back = standing.put_back(data, tokens, positions[0], state.again, _STATE, out)
+            span = span_of(tokens, positions)
+            back = standing.put_back(data, tokens, span, state.again, _STATE, out, len(behind))
             if back is None or back.after[0].strip() != b"down" or (behind and back.index == positions[1]):
                 behind.append(b"down")
             else:

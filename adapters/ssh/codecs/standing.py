@@ -43,18 +43,27 @@ def taken_out(data: bytes, tokens: Sequence[Spanned], first: int, index: int) ->
 
 
 def put_back(
-    data: bytes, tokens: Sequence[Spanned], first: int, again: str, form: re.Pattern[str], going: Collection[int] = ()
+    data: bytes,
+    tokens: Sequence[Spanned],
+    words: tuple[int, int],
+    again: str,
+    form: re.Pattern[str],
+    going: Collection[int] = (),
+    coming: int = 0,
 ) -> TokenEdit | None:
     """The edit that puts a word of this form back where `again` says that it stood.
 
-    `going` are tokens that the same edit takes out. None where it cannot stand there, or is no such word.
+    `words` are the first and the last token of its directive, comments in it included: it stands behind one of these,
+    or nowhere. `going` are tokens that the same edit takes out, `coming` is how many words it puts behind the second.
+    None where it cannot stand there, or is no such word.
     """
+    first, last = words
     match = _TAKEN_OUT.match(again)
     if match is None or not form.fullmatch(match[4].strip("\"'")):
         return None
-    behind = min(first + int(match[1]) + len(going), len(tokens))
-    staying = [index for index in range(first, behind) if index not in going][: int(match[1])]
-    if len(staying) != int(match[1]) or not staying or staying[-1] + 1 >= len(tokens):
+    before_it = max(int(match[1]) - coming, min(int(match[1]), 2))
+    staying = [index for index in range(first, last + 1) if index not in going][:before_it]
+    if len(staying) != before_it or not staying or staying[-1] + 1 >= len(tokens):
         return None
     before, kept = staying[-1], int(match[2])
     gap = data[tokens[before].end : tokens[before + 1].start]
