@@ -27,7 +27,7 @@ ANSWER_SECONDS = 0.7
 """How long a terminal whose owner has lost its own has to give a sign of life."""
 LEAVE_SECONDS = 0.9
 """What the program has to end by itself."""
-STEP_SECONDS = 20.0
+STEP_SECONDS = 60.0
 """The same while a change is being applied."""
 SIGNALS = (signal.SIGHUP, signal.SIGTERM)
 RESTORE = b"\x1b[<u\x1b[?2004l\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?7h\x1b[?1049l\x1b[?25h"
