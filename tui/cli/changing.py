@@ -88,7 +88,7 @@ async def _not_begun(plane: ControlPlane, options: Options, saved: Plan, error: 
     else:
         done = await _refusal(plane, saved, error)
     _tell(done, stopped=False)
-    emit(result_to_json(done), options.output, lambda: tables.result(done))
+    _print(done, options.output)
     return exit_code(error.kind)
 
 
@@ -258,13 +258,18 @@ async def _applied(plane: ControlPlane, options: Options, made: Plan) -> int:
                 say(str(error))
         _tell(done, stop.is_set())
         code = _code(done, options.require, stop.is_set()) if code is None else code
-        try:
-            emit(result_to_json(done), options.output, lambda: tables.result(done))
-        except OSError as error:
-            # The exit code stays that of what was done: it is all that some callers get.
-            why = error.strerror or str(error)
-            say(f"the result could not be printed ({why}): change {done.change or '-'} is {done.outcome.value}")
+        _print(done, options.output)
     return code
+
+
+def _print(done: Result, output: str) -> None:
+    """The result on stdout. Where that takes nothing, stderr says so and what it is, and the exit code stays that of
+    what was done: it is all that some callers get."""
+    try:
+        emit(result_to_json(done), output, lambda: tables.result(done))
+    except OSError as error:
+        why = error.strerror or str(error)
+        say(f"the result could not be printed ({why}): change {done.change or '-'} is {done.outcome.value}")
 
 
 async def _refusal(plane: ControlPlane, made: Plan, error: ControlError) -> Result:

@@ -87,7 +87,8 @@ def fail(error: ControlError, output: str) -> int:
     if output != "table":
         from control.shapes import error_to_json
 
-        emit(error_to_json(error), output, lambda: "")
+        with contextlib.suppress(OSError):  # it is told on stderr, and by the exit code
+            emit(error_to_json(error), output, lambda: "")
     return exit_code(error.kind)
 
 
