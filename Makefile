@@ -8,7 +8,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 
 # The tests that need no server but their own: they share the cores. The others follow, one after the other, since some
 # of them count requests against the clock.
-ALONE := tests/tui tests/control tests/adapters/ssh/codecs tests/adapters/demo
+ALONE := tests/tui tests/control tests/adapters/ssh/codecs tests/adapters/demo tests/badinput tests/e2e/test_truth_demo.py
 
 .PHONY: demo test check fuzz bed bed-down bench bench-rivals lock format clean
 
