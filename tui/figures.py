@@ -57,11 +57,11 @@ def seconds(value: Fraction | float | None) -> str:
     return f"{number * 1000:.0f}ms" if number < 1 else f"{number:.1f}s"
 
 
-def clock(at: float) -> str:
-    """The local time of today as `14:02`, of another day as `11-24 14:02`."""
+def clock(at: float, seconds: bool = False) -> str:
+    """The local time of today as `14:02`, with `seconds` as `14:02:31`, of another day as `11-24 14:02`."""
     then = time.localtime(at)
     today = time.localtime()
-    form = "%H:%M" if then[:3] == today[:3] else "%m-%d %H:%M"
+    form = ("%H:%M:%S" if seconds else "%H:%M") if then[:3] == today[:3] else "%m-%d %H:%M"
     return time.strftime(form, then)
 
 

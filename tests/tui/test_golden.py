@@ -31,7 +31,7 @@ NOW = 1_800_000_000.0
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time stands still, so that ages and clocks are the same in every run."""
     monkeypatch.setattr(time, "time", lambda: NOW)
-    monkeypatch.setattr(figures, "clock", lambda _at: "14:02")
+    monkeypatch.setattr(figures, "clock", lambda _at, seconds=False: "14:02:31" if seconds else "14:02")
 
 
 def styles_of(app: DeckApp) -> str:

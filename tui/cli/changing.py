@@ -133,25 +133,34 @@ async def _asked_for(plane: ControlPlane, options: Options) -> list[Edit]:
         raise NotFound(f"'{options.all}' matches nothing", hint=f"see: trafficdeck get {options.what}")
     say(f"{len(refs)} match: " + ", ".join(map(str, refs)))
     edits = [_edit(options, ref, options.items) for ref in refs]
-    _check_all(edits, inventory, plane.remembered)
-    return edits
+    return _those_that_can(edits, inventory, plane.remembered, options.apply)
 
 
-def _check_all(edits: Sequence[Edit], inventory: Inventory, remembered: Remembered) -> None:
-    """Where some rows cannot have the edit, name every one of them with its reason, and not the first alone: nothing
-    is planned then, so that no script believes to have changed what it named. Raises `InvalidValue`."""
+def _those_that_can(edits: Sequence[Edit], inventory: Inventory, remembered: Remembered, applies: bool) -> list[Edit]:
+    """The edits that their rows can have. Every other one is named with its reason, and not the first alone.
+
+    Raises `InvalidValue` where there is none, and where they would be applied at once: no script shall believe to have
+    changed all that it named.
+    """
+    can: list[Edit] = []
     reasons: dict[str, list[str]] = {}
     for edit in edits:
         try:
             resolve([edit], inventory, remembered)
         except ControlError as error:
             reasons.setdefault(str(error), []).append(str(edit.ref))
+        else:
+            can.append(edit)
     if not reasons:
-        return
+        return can
     refused = sum(map(len, reasons.values()))
     told = "; ".join(f"{', '.join(refs)}: {reason}" for reason, refs in reasons.items())
-    message = f"{len(edits) - refused} of {len(edits)} can have it; {refused} not: {told}"
-    raise InvalidValue(message, hint="leave those out with filter words, for example !NAME or !env:NAME")
+    message = f"{len(can)} of {len(edits)} can have it; {refused} not: {told}"
+    if applies or not can:
+        hint = "leave those out with filter words, for example !NAME or !env:NAME"
+        raise InvalidValue(message, hint=f"{hint}; without --apply the plan of the others is shown" if can else hint)
+    say(message)
+    return can
 
 
 def _edit(options: Options, ref: Ref, items: Sequence[str]) -> Edit:

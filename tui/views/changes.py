@@ -99,7 +99,7 @@ class ChangesView(ListView):
     def cells(self, row: TableRow, key: str, width: int) -> list[Span]:
         data: ChangeRow = row.data
         if key == "when":
-            return [(self.fit(figures.clock(data.at), width), "muted")]
+            return [(self.fit(figures.clock(data.at, seconds=True), width), "muted")]
         if key == "who":
             return [(self.fit(data.who, width), "accent" if data.item else "info")]
         if key == "what":

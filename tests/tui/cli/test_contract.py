@@ -105,10 +105,15 @@ def test_a_bulk_edit_that_some_cannot_have_names_every_one_with_its_reason(cli: 
     assert "0 of 1 can have it; 1 not: lab/NginxLimitReq/lab-1/llama-next_keys" in cli.err
     assert "466/min and 467/min" in cli.err and "!NAME" in cli.err
     mixed = ("set", "limit", "--all", "env:lab", "rate=6/s")
-    assert cli(*mixed) == 1
+    assert cli(*mixed, "--apply", "--reason", "a test") == 1 and not cli.out
     told = cli.err.split(" not: ")[1]
     assert told.count("lab/HAProxyMaxconn/") >= 2, "not the first alone"
     assert "llama-next_keys" not in told, "and not those that can"
+    plan = cli.json("plan", *mixed, code=2)
+    assert [change["ref"] for step in plan["steps"] for change in step["changes"]] == [
+        "lab/NginxLimitReq/lab-1/llama-next_keys"
+    ], "nothing is left out because of a neighbour"
+    assert cli.err.split(" not: ")[1].count("lab/HAProxyMaxconn/") >= 2
 
 
 def test_a_group_is_one_row_with_its_members(cli: Cli) -> None:
