@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.serverless import boto
 from adapters.serverless.adapter import ADAPTER as AWS
 from control import ownsecrets
 from control.deckfile import AwsConfig, EnvironmentConfig, KubernetesConfig
@@ -120,6 +121,7 @@ async def test_an_aws_that_echoes(echo: str, monkeypatch: pytest.MonkeyPatch, re
         ("SESSION_TOKEN", TOKEN),
     ):
         monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr(boto, "_sessions", {})  # those of the process were logged in by other tests
     config = AwsConfig("eu-central-1", None, ("chat",), {"lambda": echo})
     reader = AWS.open_reader(EnvironmentConfig("fn", aws=config, section="aws"), Secrets(lambda _what, _key: None))
     try:
