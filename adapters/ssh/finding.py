@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
-_LINE = re.compile(r"([A-Za-z]+)[ \t]*[ \t=][ \t]*(.*)")
+from adapters.ssh.ssh_config import has_open_quote, statements, words_of
+
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 _FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "ssh.dev.azure.com", "codeberg.org"})
 """Hosts that serve Git and no traffic."""
@@ -22,12 +22,14 @@ def find_hosts(home: Path) -> list[str]:
 
 def _read(file: Path, home: Path, names: dict[str, None], depth: int) -> None:
     try:
-        lines = file.read_text("utf-8", "replace").splitlines()
+        text = file.read_text("utf-8", "replace")
     except OSError:
         return
     holds_for_all = True
-    for line in lines:
-        keyword, words = words_of(line)
+    for keyword, rest in statements(text):
+        if has_open_quote(rest):
+            continue
+        words = words_of(rest)
         if keyword == "host":
             holds_for_all = "*" in words
             names |= dict.fromkeys(w for w in words if _HOST.fullmatch(w) and w.lower() not in _FORGES)
@@ -38,24 +40,3 @@ def _read(file: Path, home: Path, names: dict[str, None], depth: int) -> None:
                 path = home / ".ssh" / (word.replace("~", str(home), 1) if word.startswith("~") else word)
                 for found in sorted(path.parent.glob(path.name)):
                     _read(found, home, names, depth + 1)
-
-
-def words_of(line: str) -> tuple[str, list[str]]:
-    """The keyword, in small letters, and the arguments of a line as ssh_config(5) splits it: at blanks, tabs and one
-    `=`; quotes hold blanks, and a word that begins with `#` ends the line. Both empty for a comment, and for a line
-    that OpenSSH refuses for its quotes."""
-    match = _LINE.match(line.strip())
-    if match is None:
-        return "", []
-    lexer = shlex.shlex(match[2], posix=True, punctuation_chars=False)
-    lexer.whitespace_split, lexer.commenters, lexer.whitespace = True, "", " \t\r\f"
-    lexer.escape = ""
-    words: list[str] = []
-    try:
-        for word in lexer:
-            if word.startswith("#"):
-                break
-            words.append(word)
-    except ValueError:
-        return "", []
-    return match[1].lower(), words

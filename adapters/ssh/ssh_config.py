@@ -115,8 +115,8 @@ class _Reading:
         except OSError as error:
             raise DeckError(f"ssh config '{path}' cannot be read: {error.strerror}") from error
         applies = active
-        for number, (keyword, rest) in enumerate(_lines(text), 1):
-            words = _words(rest)
+        for number, (keyword, rest) in enumerate(statements(text), 1):
+            words = words_of(rest)
             if keyword == "host":
                 applies = active and matches_any(words, self.host, exact_case=True)
             elif keyword == "match":
@@ -187,14 +187,15 @@ class _Reading:
         return done.returncode == 0
 
 
-def _lines(text: str) -> Iterator[tuple[str, str]]:
+def statements(text: str) -> Iterator[tuple[str, str]]:
+    """(keyword in small letters, the rest of its line) of every line that says something."""
     for line in text.splitlines():
         found = re.match(r"\s*([^\s=#\"][^\s=]*)(?:\s*=\s*|\s+)?(.*?)\s*$", line)
         if found:
             yield found[1].lower(), found[2]
 
 
-def _words(rest: str) -> list[str]:
+def words_of(rest: str) -> list[str]:
     """The arguments of a line: quotes and backslashes as OpenSSH reads them, up to a comment."""
     words: list[str] = []
     for found in _WORD.finditer(rest):
@@ -203,6 +204,11 @@ def _words(rest: str) -> list[str]:
             break
         words.append(re.sub(r"""\\([\\"' ])|["']""", lambda part: part[1] or "", word))
     return words
+
+
+def has_open_quote(rest: str) -> bool:
+    """Whether OpenSSH refuses a line for its quotes."""
+    return bool({'"', "'"} & set(_WORD.sub("", rest.partition("#")[0])))
 
 
 def _included(patterns: Sequence[str], folder: Path) -> Iterator[Path]:

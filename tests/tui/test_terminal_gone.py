@@ -25,11 +25,32 @@ ENDS_SECONDS = 15.0
 """Two are promised; a busy machine may need more, and a program that is stuck needs for ever."""
 
 
+def programs_with(mark: bytes) -> list[int]:
+    """The processes of the deck itself that carry a mark, not those of what stands between."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            ours = mark in (entry / "environ").read_bytes().split(b"\0")
+            alive = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            continue
+        if ours and alive and b"tui" in words and words[0].endswith((b"python", b"python3", b"trafficdeck")):
+            found.append(int(entry.name))
+    return found
+
+
+def mark_of(folder: Path) -> bytes:
+    return f"TRAFFICDECK_STATE_DIR={folder / 'state'}".encode()
+
+
 class Road:
     """A program on a pty of its own, started through whatever stands between; everything of it carries a mark."""
 
     def __init__(self, folder: Path, argv: list[str]) -> None:
-        self.mark = f"TRAFFICDECK_STATE_DIR={folder / 'state'}".encode()
+        self.mark = mark_of(folder)
         pid, self.master = pty.fork()
         if pid == 0:
             name, value = self.mark.decode().split("=", 1)
@@ -48,20 +69,7 @@ class Road:
                 self.seen += os.read(self.master, 65536)
 
     def programs(self) -> list[int]:
-        """The processes of the deck itself, not of what stands between."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                ours = self.mark in (entry / "environ").read_bytes().split(b"\0")
-                alive = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-            except OSError:
-                continue
-            if ours and alive and b"tui" in words and words[0].endswith((b"python", b"python3", b"trafficdeck")):
-                found.append(int(entry.name))
-        return found
+        return programs_with(self.mark)
 
     def hang_up(self) -> None:
         os.close(self.master)
@@ -136,7 +144,7 @@ def test_the_whole_screen_is_painted_after_a_stop(stop: str, tmp_path: Path) -> 
         if stop == "ctrl+z":
             tmux._tmux("send-keys", "C-z")
         else:
-            (program,) = _programs_of(tmp_path)
+            (program,) = programs_with(mark_of(tmp_path))
             os.kill(program, signal.SIGSTOP)
         tmux.until("Stopped")
         tmux._tmux("send-keys", "clear; seq 100; fg", "Enter")
@@ -149,15 +157,9 @@ def test_the_whole_screen_is_painted_after_a_stop(stop: str, tmp_path: Path) -> 
         tmux.type("2")
         tmux.until("CALLER GETS")
     finally:
-        for program in _programs_of(tmp_path):
+        for program in programs_with(mark_of(tmp_path)):
             os.kill(program, signal.SIGKILL)
         tmux.close()
-
-
-def _programs_of(folder: Path) -> list[int]:
-    road = Road.__new__(Road)
-    road.mark = f"TRAFFICDECK_STATE_DIR={folder / 'state'}".encode()
-    return road.programs()
 
 
 def _is_whole(screen: list[str]) -> bool:
