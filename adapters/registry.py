@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from control.deckfile import DeckConfig, EnvironmentConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 from control.text import clean
 
@@ -20,7 +20,7 @@ GROUP = "trafficdeck.adapters"
 OWN: Mapping[str, str] = {
     "kubernetes": "adapters.kubernetes.adapter",
     "ssh": "adapters.ssh.adapter",
-    "aws": "adapters.serverless.adapter",
+    "aws": "adapters.serverless.aws.adapter",
 }
 """Section of the deck file -> the module whose `ADAPTER` serves it."""
 
@@ -64,7 +64,7 @@ def writer_factory(secrets: Secrets) -> WriterFactory:
 def find(home: Path) -> dict[str, list[dict[str, str]]]:
     """What the user's own files name, by section of the deck file; nothing is asked over the network."""
     from adapters.kubernetes.finding import find_contexts
-    from adapters.serverless.finding import find_profiles
+    from adapters.serverless.aws.finding import find_profiles
     from adapters.ssh.finding import find_hosts
 
     hosts = [{"host": host} for host in find_hosts(home)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from control.ownsecrets import strike
+from control.own_secrets import strike
 
 
 class ErrorKind(StrEnum):

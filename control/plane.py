@@ -13,30 +13,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hash
 from dataclasses import replace
 from functools import partial
 
-from control.aftermath import observe_on
-from control.applying import Applying
-from control.asking import READ_SECONDS, ask, finish, logged_in
-from control.changelog import PAGE, ChangeLog, Kept, Recorded, refused
-from control.deckfile import DeckConfig, EnvironmentConfig, ServiceConfig
-from control.edit import Change, Edit
+from control.applying.aftermath import observe_on
+from control.applying.apply import Applying
+from control.applying.resolving import resolve_change
+from control.calls import READ_SECONDS, ask, finish, logged_in
+from control.deck.config import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.errors import ControlError, NotFound, ReadOnly
-from control.fields import FieldKey, UndoField, flattened, three_ways
-from control.inventory import find_row
-from control.journal import Journal
-from control.keeping import Keeper
-from control.options import ApplyOptions, PlanOptions
-from control.permission import check_overrides, check_writable, confirmation_missing
-from control.places import journal_path
-from control.plan import HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
-from control.planning import ObjectRead, Remembered, Situation, make_plan, resolve, row_of
+from control.fleet.following import watch
+from control.fleet.inventory import find_row
+from control.fleet.store import FleetStore
+from control.fleet.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
+from control.folders import journal_path
+from control.journal.changes import PAGE, ChangeLog, Kept, Recorded, refused
+from control.journal.journal import Journal
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
+from control.planning.fields import FieldKey, UndoField, flattened, three_ways
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.permission import check_overrides, check_writable, confirmation_missing
+from control.planning.plan import HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
+from control.planning.planner import ObjectRead, Remembered, Situation, make_plan, resolve, row_of
+from control.planning.saved_plans import check_same, check_start, check_undo, wishes
+from control.planning.silence import blocked, from_environment, kept
+from control.planning.undo import changes_back, check_undoable, identities, steps_to_undo
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
-from control.ref import Ref
-from control.resolving import resolve_change
-from control.savedplans import check_same, check_start, check_undo, wishes
-from control.silence import blocked, from_environment, kept
-from control.undo import changes_back, check_undoable, identities, steps_to_undo
-from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
-from control.watching import watch
 
 __all__ = [
     "ApplyOptions",
@@ -84,18 +84,18 @@ class ControlPlane:
         self._log = ChangeLog(self.journal)
         self._readers = dict(readers)
         self._writers = writers
-        self._keeper = Keeper(deck, self._readers)
+        self._store = FleetStore(deck, self._readers)
 
     def with_writers(self, writers: WriterFactory) -> ControlPlane:
         """A control plane that can write, over the same readers and the same inventory."""
         armed = ControlPlane(self.deck, self._readers, writers, self.actor)
-        armed._keeper = self._keeper
+        armed._store = self._store
         return armed
 
     @property
     def inventory(self) -> Inventory:
         """What is known now. A new value after every change of it."""
-        return self._keeper.inventory
+        return self._store.inventory
 
     @property
     def read_only(self) -> bool:
@@ -109,17 +109,17 @@ class ControlPlane:
     ) -> Inventory:
         """Read these environments (all by default) side by side; one that fails costs only its own rows."""
         names = list(self._readers) if environments is None else [self._known(name) for name in environments]
-        await asyncio.gather(*(self._keeper.read(name, deadline_seconds) for name in names))
-        return await self._keeper.rebuild()
+        await asyncio.gather(*(self._store.read(name, deadline_seconds) for name in names))
+        return await self._store.rebuild()
 
     async def measure(self) -> Inventory:
         """Take one sample of the counters of every environment that was reached and refresh `inventory.seen`."""
-        await asyncio.gather(*(self._keeper.count(name) for name in self._readers))
-        return await self._keeper.rebuild()
+        await asyncio.gather(*(self._store.count(name) for name in self._readers))
+        return await self._store.rebuild()
 
     def watch(self) -> AsyncIterator[Inventory]:
         """Keep reading and measuring until closed; yields after every change of the inventory."""
-        return watch(self._keeper)
+        return watch(self._store)
 
     async def native(self, ref: Ref) -> NativeText:
         """The native text that holds a route or limit; of a group, that on its first host."""
@@ -146,10 +146,10 @@ class ControlPlane:
 
     async def _ensure_read(self, names: Sequence[str]) -> None:
         """Read what was never read. Raises where one of these cannot be."""
-        missing = [name for name in names if not self._keeper.state(self._known(name)).was_read]
-        errors = await asyncio.gather(*(self._keeper.read(name, READ_DEADLINE) for name in missing))
+        missing = [name for name in names if not self._store.state(self._known(name)).was_read]
+        errors = await asyncio.gather(*(self._store.read(name, READ_DEADLINE) for name in missing))
         if missing:
-            await self._keeper.rebuild()
+            await self._store.rebuild()
         for name, error in zip(missing, errors, strict=True):
             if error is not None:
                 error.environment = error.environment or name
@@ -159,10 +159,10 @@ class ControlPlane:
         """Read, as far as they answer, the other environments of the services that these belong to."""
         involved = [_environments_of(service) for service in self.deck.services]
         beside = {name for one in involved if one & set(names) for name in one}
-        missing = [name for name in beside if name in self._readers and not self._keeper.state(name).was_read]
+        missing = [name for name in beside if name in self._readers and not self._store.state(name).was_read]
         if missing:
-            await asyncio.gather(*(self._keeper.read(name, BESIDE_DEADLINE, patient=False) for name in missing))
-            await self._keeper.rebuild()
+            await asyncio.gather(*(self._store.read(name, BESIDE_DEADLINE, patient=False) for name in missing))
+            await self._store.rebuild()
 
     async def _read_objects(self, objects: Sequence[tuple[str, str]]) -> list[ObjectRead]:
         """(environment, object)s read anew, side by side. Raises for the first that cannot be read."""
@@ -180,8 +180,8 @@ class ControlPlane:
     async def _situation(self, read: Sequence[ObjectRead], undone: Recorded | None = None) -> Situation:
         """Merge fresh reads in and say what plans are made on; `undone` is the change that a plan takes back."""
         for one in read:
-            await asyncio.to_thread(self._keeper.merge, one.environment, one.snapshot, one.object)
-        inventory = await self._keeper.rebuild()
+            await asyncio.to_thread(self._store.merge, one.environment, one.snapshot, one.object)
+        inventory = await self._store.rebuild()
         longest = max((config.guards.cool_down_seconds for config in self.deck.environments), default=0)
         unknown = ""
         last: Mapping[Ref, float] = {}
@@ -209,7 +209,7 @@ class ControlPlane:
 
     async def _plan(self, edits: Sequence[Edit], options: PlanOptions) -> Plan:
         names = list(dict.fromkeys(edit.ref.environment for edit in edits))
-        unread = {name for name in names if not self._keeper.state(self._known(name)).was_read}
+        unread = {name for name in names if not self._store.state(self._known(name)).was_read}
         await self._ensure_read(names)
         await self._read_beside(names)
         rows = [row_of(self.inventory, edit.ref) for edit in edits if edit.ref.environment not in unread]
@@ -328,7 +328,7 @@ class ControlPlane:
             return await finish(applying.run(), applying.stop)
 
     def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
-        """Count on for a step that was applied, until the traffic says yes or no; see `control.aftermath`."""
+        """Count on for a step that was applied, until the traffic says yes or no; see `control.applying.aftermath`."""
         reader = self._readers[self._known(step.environment)]
         return observe_on(reader, step.object, step.changes, self.inventory.limits)
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from control.deckfile import EnvironmentConfig
-from control.edit import Change, Edit
+from control.deck.config import EnvironmentConfig
 from control.model import Access, Counted, Limit, Route, Snapshot
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
 
 
 @dataclass(frozen=True, slots=True)

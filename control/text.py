@@ -1,6 +1,6 @@
 """Cleaning of strings that came from a platform: every one of them is hostile.
 
-Adapters call `clean` once, at ingress; our own credentials are struck there (`control.ownsecrets`). Raw values stay
+Adapters call `clean` once, at ingress; our own credentials are struck there (`control.own_secrets`). Raw values stay
 inside codecs and are used only for writing back.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-from control.ownsecrets import strike
+from control.own_secrets import strike
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ZERO_WIDTH = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")

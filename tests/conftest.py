@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from control import ownsecrets
+from control import own_secrets as ownsecrets
 from tests.bed.fixtures import bed, quiet_bed
 
 __all__ = ["bed", "quiet_bed"]

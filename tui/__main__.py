@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from control.deckfile import DeckConfig
+    from control.deck.config import DeckConfig
     from control.plane import ControlPlane, WriterFactory
     from control.ports import Reader, Secrets
     from tui.cli.arguments import Options
@@ -146,7 +146,7 @@ def _without_terminal(options: Options) -> int:
 
 def _reset() -> int:
     from adapters import registry
-    from control.places import state_folder
+    from control.folders import state_folder
 
     registry.reset_demo(state_folder())
     sys.stdout.write("the demo fleet starts anew\n")
@@ -157,9 +157,9 @@ def _session(options: Options) -> Session:
     """Everything the screen works with. Runs in a thread, after the first frame."""
     import platformdirs
 
-    from control.places import state_folder
+    from control.folders import state_folder
+    from control.journal.actor import actor
     from control.plane import ControlPlane
-    from control.whoami import actor
     from tui.arm import SessionArm
     from tui.session import Session
 
@@ -180,7 +180,7 @@ def _session(options: Options) -> Session:
 def _demo_verbs() -> dict[str, Callable[[str], Awaitable[str]]]:
     """`:incident NAME` lets trouble loose in the demo fleet, `:calm NAME` ends it."""
     from adapters import registry
-    from control.places import state_folder
+    from control.folders import state_folder
 
     def verb(begins: bool) -> Callable[[str], Awaitable[str]]:
         async def change(name: str) -> str:
@@ -216,8 +216,8 @@ def _deck_path(options: Options) -> Path | None:
 def _compose(options: Options, writing: bool) -> tuple[DeckConfig, dict[str, Reader], WriterFactory | None]:
     """Deck, readers and, only where something may write, the way to make writers."""
     from adapters import registry
-    from control.deckread import read_deck
-    from control.places import state_folder
+    from control.deck.reading import read_deck
+    from control.folders import state_folder
     from tui.arm import only_in
 
     path = _deck_path(options)
@@ -233,8 +233,8 @@ def _compose(options: Options, writing: bool) -> tuple[DeckConfig, dict[str, Rea
 
 
 def _open_plane(options: Options) -> ControlPlane:
+    from control.journal.actor import actor
     from control.plane import ControlPlane
-    from control.whoami import actor
     from tui.cli.main import writes
 
     deck, readers, writers = _compose(options, writing=writes(options))
@@ -243,7 +243,7 @@ def _open_plane(options: Options) -> ControlPlane:
 
 def _secrets() -> Secrets:
     """The keyring first; where it has nothing, one question, and only where somebody can answer it."""
-    from control.ownsecrets import keep
+    from control.own_secrets import keep
     from control.ports import Secrets
 
     def ask(what: str, key: str) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from control.deckfile import EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import ControlError, Forbidden, ReadOnly
 from control.model import AccessState
 from control.plane import ControlPlane, WriterFactory

@@ -7,9 +7,9 @@ import time
 from collections.abc import Hashable
 from dataclasses import replace
 
-from control.changelog import PAGE
-from control.plan import HistoryPage
+from control.journal.changes import PAGE
 from control.plane import ControlPlane
+from control.planning.plan import HistoryPage
 
 HOUR = 3600.0
 """The changes of the last hour are always read: the on-call view counts them."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 
-from control.edit import Change, split_field
 from control.model import Health, Limit, Route, Special, TargetState
-from control.plan import Plan, Step, Verdict
+from control.model.ref import Ref
 from control.plane import EnvironmentView
-from control.ref import Ref
+from control.planning.edit import Change, split_field
+from control.planning.plan import Plan, Step, Verdict
 from tui.cells import safe
 
 MANY_STEPS = 5

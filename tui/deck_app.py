@@ -15,8 +15,8 @@ from textual.app import App
 from textual.theme import Theme
 
 from control.errors import ControlError
-from control.plan import HistoryPage, Plan, Result
 from control.plane import ControlPlane
+from control.planning.plan import HistoryPage, Plan, Result
 from control.ports import ProofPart
 from tui import staging as drafts
 from tui.actions import Keymap, Situation

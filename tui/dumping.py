@@ -11,9 +11,9 @@ from typing import Any
 
 from textual.app import App
 
-from control.fields import AnyRow
+from control.contract.rows import environment_to_json, limit_to_json, list_to_json, route_to_json, service_to_json
 from control.plane import EnvironmentView, Inventory, ServiceView
-from control.shapes import environment_to_json, limit_to_json, list_to_json, route_to_json, service_to_json
+from control.planning.fields import AnyRow
 from tui.store import ChangeRow, LimitRow, RouteRow
 
 

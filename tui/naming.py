@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import takewhile
 
-from control.ref import Ref
+from control.model.ref import Ref
 from tui.cells import fit, safe, width
 
 LEAST = 4

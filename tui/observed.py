@@ -7,8 +7,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from control.aftermath import OPEN
-from control.plan import Plan, Result, Step, StepOutcome
+from control.applying.aftermath import OPEN
+from control.planning.plan import Plan, Result, Step, StepOutcome
 from control.ports import ProofPart
 
 MOST_STEPS = 16

@@ -8,9 +8,9 @@ import secrets
 import stat
 from pathlib import Path
 
+from control.contract.plans import plan_to_json, read_plan
 from control.errors import UsageError
-from control.plan import Plan
-from control.planshapes import plan_to_json, read_plan
+from control.planning.plan import Plan
 
 MOST_BYTES = 64 * 1024 * 1024
 """No plan is larger."""

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from control.deckfile import DeckConfig
+    from control.deck.config import DeckConfig
     from control.plane import ControlPlane
 
 

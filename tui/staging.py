@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from control.edit import Edit, LimitEdit, Share, SharesEdit, StateEdit
-from control.edits import resolve_shares
 from control.errors import InvalidValue
 from control.model import Route, Special, TargetState, Weight
-from control.ref import Ref
-from control.shares import shares_of
+from control.model.ref import Ref
+from control.model.shares import shares_of
+from control.planning.edit import Edit, LimitEdit, Share, SharesEdit, StateEdit
+from control.planning.edits import resolve_shares
 
 HUNDRED = Fraction(100)
 

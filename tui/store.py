@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 
-from control.deckfile import EnvironmentConfig
-from control.edit import Change, split_field
-from control.filtercolumns import SearchMemory
+from control.deck.config import EnvironmentConfig
+from control.fleet.filter_columns import SearchMemory
+from control.fleet.views import Part
+from control.journal.actor import who
 from control.model import Limit, Outside, Platform, Route
-from control.plan import HistoryItem, HistoryPage
+from control.model.ref import Ref
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
-from control.ref import Ref
-from control.views import Part
-from control.whoami import who
+from control.planning.edit import Change, split_field
+from control.planning.plan import HistoryItem, HistoryPage
 from tui.cells import safe
 from tui.naming import told_apart
 from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady, used_ratio

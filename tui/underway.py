@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from control.changelog import Kept
-    from control.plan import Plan, Result
+    from control.journal.changes import Kept
+    from control.planning.plan import Plan, Result
 
 
 class UnderWay:

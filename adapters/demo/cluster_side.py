@@ -14,10 +14,10 @@ from adapters.demo.deck import replicas
 from adapters.demo.simulation import Simulator
 from adapters.demo.store import Stored
 from adapters.demo.traefik import TraefikFleet, TraefikPages
+from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.transport import Connection
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deckfile import EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.ports import Reader, Writer
 
 EDITED_BY_HAND = ("prod-us", "httproutes", "llama", 1500.0)

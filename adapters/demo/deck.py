@@ -8,7 +8,7 @@ from pathlib import Path
 from adapters.demo.cluster_data import CLUSTERS
 from adapters.demo.function_data import REGIONS
 from adapters.demo.hosts import GROUPS, HAPROXY_MAIN, HAPROXY_SOCKET, NGINX_LOG, NGINX_MAIN
-from control.deckfile import (
+from control.deck.config import (
     AwsConfig,
     DeckConfig,
     EnvironmentConfig,

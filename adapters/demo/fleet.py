@@ -11,7 +11,7 @@ from adapters.demo.incidents import Active
 from adapters.demo.lazy import LazyReader, LazyWriter, Part
 from adapters.demo.simulation import Simulator
 from adapters.demo.stale import StaleReader
-from control.deckfile import DeckConfig, EnvironmentConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.ports import Reader, Writer
 
 STALE = "prod-ap"

@@ -9,11 +9,11 @@ from typing import Any
 from adapters.demo.function_data import BITING, REGIONS, STACK
 from adapters.demo.simulation import Flow, Simulator, scattered
 from adapters.demo.store import Stored
-from adapters.serverless.memory import Dimensions, MemoryAws, MemoryCloud
-from adapters.serverless.operations import READS, WRITES, Operation
-from adapters.serverless.reader import LambdaReader
-from adapters.serverless.writer import LambdaWriter
-from control.deckfile import EnvironmentConfig
+from adapters.serverless.aws.memory import Dimensions, MemoryAws, MemoryCloud
+from adapters.serverless.aws.operations import READS, WRITES, Operation
+from adapters.serverless.aws.reader import LambdaReader
+from adapters.serverless.aws.writer import LambdaWriter
+from control.deck.config import EnvironmentConfig
 from control.ports import Reader, Writer
 
 

@@ -11,10 +11,10 @@ from adapters.demo.hosts import GROUPS, NGINX_LOG, Group, files
 from adapters.demo.simulation import Flow, Simulator
 from adapters.demo.store import Stored
 from adapters.ssh.memory import MemoryHost, MemoryHosts, MemoryReader, MemoryWriter, MemoryWriters, refusal
+from adapters.ssh.ports import FileReplacement, HostWriter
 from adapters.ssh.reader import SshReader
-from adapters.ssh.seam import FileReplacement, HostWriter
 from adapters.ssh.writer import SshWriter
-from control.deckfile import EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import Unreachable
 from control.ports import Reader, Writer
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from control.edit import Change, Edit
 from control.model import Access, Counted, Snapshot
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
-from control.ref import Ref
 
 Part = tuple[Reader, Callable[[Reader], Writer]]
 """A reader, and how to make a writer beside it."""

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from control.edit import Change, Edit
 from control.errors import Unreachable
 from control.model import Access, Counted, Reach, ReachState, Snapshot
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader
-from control.ref import Ref
 
 AGE_SECONDS = 400.0
 

@@ -1,7 +1,7 @@
 """The demo fleet's Traefik replicas: what they run, a moment after Kubernetes says so, and what they counted.
 
 Answers the pages that a real Traefik has: `/api/http/services`, `/api/http/routers`, `/api/http/middlewares/NAME` and
-`/metrics`. Names are made by the same rules (`adapters.kubernetes.traefik_names`).
+`/metrics`. Names are made by the same rules (`adapters.kubernetes.planes.traefik.names`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import httpx
 from adapters.demo.cluster_data import CLUSTERS, GATEWAY, GATEWAY_NAMESPACE, NAMESPACE, Model, inflight_name
 from adapters.demo.simulation import Flow, Simulator
 from adapters.demo.store import Stored
-from adapters.kubernetes.traefik_names import (
+from adapters.kubernetes.planes.traefik.names import (
     GATEWAY as GATEWAY_PROVIDER,
 )
-from adapters.kubernetes.traefik_names import (
+from adapters.kubernetes.planes.traefik.names import (
     child_service,
     crd_names,
     gateway_prefix,

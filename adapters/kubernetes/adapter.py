@@ -5,7 +5,7 @@ Importing this module is cheap: HTTP client, codecs and YAML come with the first
 
 from __future__ import annotations
 
-from control.deckfile import EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 
 KINDS = {

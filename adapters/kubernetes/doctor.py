@@ -6,11 +6,11 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from adapters.common.traefik import TraefikApi
-from adapters.kubernetes.codecs import middleware
-from adapters.kubernetes.resource import Resource
-from adapters.kubernetes.sources import read_sources
-from adapters.kubernetes.surroundings import GRPC_ROUTES, INGRESSES, SERVICES
+from adapters.kubernetes.client.resource import Resource
+from adapters.kubernetes.kinds import middleware
+from adapters.kubernetes.owners.sources import read_sources
+from adapters.kubernetes.planes.traefik.api import TraefikApi
+from adapters.kubernetes.planes.traefik.surroundings import GRPC_ROUTES, INGRESSES, SERVICES
 from control.errors import ControlError
 from control.model import Missing
 from control.ports import Check

@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import yaml
 
-from adapters.kubernetes.codecs.common import Codec
 from adapters.kubernetes.jsonpatch import apply
+from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.preparing import edited
 from adapters.kubernetes.shown import as_yaml, tidy
-from control.edit import Edit
 from control.errors import InvalidValue
-from control.fields import Row
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Edit
+from control.planning.fields import Row
+from control.planning.text_edits import changes_of, edits_between, refuse_others
 from control.text import clean
-from control.textedit import changes_of, edits_between, refuse_others
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

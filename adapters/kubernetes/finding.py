@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from adapters.kubernetes.kubefiles import Entry, Merged, files, merge
+from adapters.kubernetes.client.kubefiles import Entry, Merged, files, merge
 from control.errors import DeckError
 from control.text import clean
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from adapters.kubernetes.codecs.common import Codec, Read
 from adapters.kubernetes.jsonpatch import Op, apply
-from adapters.kubernetes.loaded import Payload
+from adapters.kubernetes.kinds.common import Codec, Read
+from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.shown import difference
-from control.edit import Change, split_field
 from control.errors import PlatformError
 from control.model import Limit, Route, StatusState
+from control.model.ref import Ref
+from control.planning.edit import Change, split_field
 from control.ports import Prepared
-from control.ref import Ref
 from control.text import clean
 
 LOADED_DEADLINE_SECONDS = 30.0

@@ -13,25 +13,24 @@ import msgspec
 
 from adapters.common.http import Pages
 from adapters.kubernetes import doctor
-from adapters.kubernetes.access import asked, namespace_hint
-from adapters.kubernetes.api import Api
-from adapters.kubernetes.bindings import Instances
-from adapters.kubernetes.codecs.common import Codec
-from adapters.kubernetes.collect import Collected, Collector, Part, decode
-from adapters.kubernetes.count import Counters
+from adapters.kubernetes.client.access import asked, namespace_hint
+from adapters.kubernetes.client.api import Api
+from adapters.kubernetes.client.collect import Collected, Collector, Part, decode
+from adapters.kubernetes.client.kubeconfig import load, load_again
+from adapters.kubernetes.client.rights import Rights
+from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, connect
+from adapters.kubernetes.client.watching import Watcher
 from adapters.kubernetes.edited_text import edits_of
-from adapters.kubernetes.held import Dress, Held, snapshot_parts
-from adapters.kubernetes.kinds import codec_of
-from adapters.kubernetes.kubeconfig import load, load_again
-from adapters.kubernetes.loaded import Payload, loaded
+from adapters.kubernetes.kinds.common import Codec
+from adapters.kubernetes.kinds.table import codec_of
+from adapters.kubernetes.object_store import ObjectStore, RowDecorator, snapshot_parts
+from adapters.kubernetes.planes.traefik.bindings import Instances
+from adapters.kubernetes.planes.traefik.count import Counters
+from adapters.kubernetes.planes.traefik.loaded import Payload, loaded
+from adapters.kubernetes.planes.traefik.surroundings import Lookout
 from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
-from adapters.kubernetes.rights import Rights
 from adapters.kubernetes.shown import as_yaml, tidy
-from adapters.kubernetes.surroundings import Lookout
-from adapters.kubernetes.transport import Connection, ReadOnlyTransport, connect
-from adapters.kubernetes.watching import Watcher
-from control.deckfile import EnvironmentConfig, KubernetesConfig
-from control.edit import Change, Edit
+from control.deck.config import EnvironmentConfig, KubernetesConfig
 from control.errors import AuthError, ControlError, Forbidden, NotFound, Unreachable, UsageError
 from control.model import (
     Access,
@@ -44,8 +43,9 @@ from control.model import (
     Route,
     Snapshot,
 )
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
 from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
-from control.ref import Ref
 from control.text import clean
 
 CONFIRM_SECONDS = 5.0
@@ -79,7 +79,7 @@ class KubernetesReader:
         self._rights: Rights | None = None
         self._watcher: Watcher | None = None
         self._counters: Counters | None = None
-        self._held: Held | None = None
+        self._held: ObjectStore | None = None
         self._collected = Collected()
         """What the held objects were listed in; the objects themselves are in `_held`."""
         self._hint = ""
@@ -165,12 +165,12 @@ class KubernetesReader:
             held.surround(around)
         if surroundings is not None:
             held.surroundings = surroundings
-        dress = Dress(held, held.uses(self.name), self.instances(), at, held.unloaded())
+        dress = RowDecorator(held, held.uses(self.name), self.instances(), at, held.unloaded())
         routes, limits, outside = await snapshot_parts(held, dress, self.name)
         environment, missing = self._environment(identity, access), self._collected.missing(self._hint)
         return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside), missing)
 
-    async def _watched(self) -> Held | None:
+    async def _watched(self) -> ObjectStore | None:
         """The store, where it is followed and the server still answers. What cannot be watched is listed."""
         watcher = self._watcher
         if watcher is None or not watcher.usable or self._held is None:
@@ -211,7 +211,7 @@ class KubernetesReader:
         """What to do in the deck file where not all namespaces may be read."""
         return await namespace_hint(self.collector, self.rights, self.connection().namespace)
 
-    async def _listed(self) -> Held:
+    async def _listed(self) -> ObjectStore:
         try:
             collected = await self.collector.everything()
         except Forbidden as error:
@@ -220,7 +220,7 @@ class KubernetesReader:
         if any(isinstance(error, Forbidden) for error in collected.failed.values()):
             self._hint = await self.namespace_hint()
         before = self._held
-        held = Held()
+        held = ObjectStore()
         for key, part in collected.parts.items():
             held.replace(key, part.objects)
             collected.parts[key] = part.without_objects()
@@ -237,7 +237,7 @@ class KubernetesReader:
             self._watcher.restart(collected.versions, held)
         return held
 
-    async def _settled(self) -> Held:
+    async def _settled(self) -> ObjectStore:
         """What is held, read first where nothing is."""
         if self._held is None:
             await self.read()
@@ -252,10 +252,10 @@ class KubernetesReader:
         environment = Environment(self.name, Platform.KUBERNETES, reach=Reach())
         return Snapshot(environment, tuple(routes), tuple(limits), time.time())
 
-    def _dressed(self, codec: Codec, wire: Any, held: Held, at: float) -> tuple[list[Route], list[Limit]]:
+    def _dressed(self, codec: Codec, wire: Any, held: ObjectStore, at: float) -> tuple[list[Route], list[Limit]]:
         read = codec.read(wire, self.name, at)
         used = held.uses(self.name) if read.limits else {}
-        dress = Dress(held, used, self.instances(), at, held.unloaded())
+        dress = RowDecorator(held, used, self.instances(), at, held.unloaded())
         return dress.routes(codec, wire, read.routes), dress.limits(codec, wire, read.limits)
 
     async def _fetch(self, ref: Ref) -> _Fetched:
@@ -304,7 +304,7 @@ class KubernetesReader:
             by_object.setdefault(change.ref.whole, []).append(change)
         return [await self._step(ref, grouped, held) for ref, grouped in by_object.items()]
 
-    async def _step(self, ref: Ref, changes: list[Change], held: Held) -> Prepared:
+    async def _step(self, ref: Ref, changes: list[Change], held: ObjectStore) -> Prepared:
         fetched = await self._fetch(ref)
         codec = fetched.codec
         if await self.rights.may("patch", codec.resource, ref.scope, ref.name) is False:
@@ -330,7 +330,7 @@ class KubernetesReader:
     # --- proof, traffic, change ---------------------------------------------------------------------------------------
 
     async def loaded(self, step: Prepared) -> ProofPart:
-        """What the data plane itself says; see `adapters.kubernetes.loaded`."""
+        """What the data plane itself says; see `adapters.kubernetes.planes.traefik.loaded`."""
         return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
 
     async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
@@ -345,7 +345,7 @@ class KubernetesReader:
         return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
-        """Counters from Traefik's metrics or Prometheus; see `adapters.kubernetes.count`."""
+        """Counters from Traefik's metrics or Prometheus; see `adapters.kubernetes.planes.traefik.count`."""
         held = await self._settled()
         return await self.counters.count(held, self.name, refs)
 

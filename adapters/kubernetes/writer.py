@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import msgspec
 
-from adapters.kubernetes.api import FIELD_MANAGER, Api
-from adapters.kubernetes.kinds import CODECS
-from adapters.kubernetes.loaded import Payload
+from adapters.kubernetes.client.api import FIELD_MANAGER, Api
+from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.wire import Bare
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError

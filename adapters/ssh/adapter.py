@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.deckfile import EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 
 KINDS = {

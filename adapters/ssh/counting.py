@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from control.model import Counted, TargetCount
-from control.ref import GROUP_SCOPE, Ref
+from control.model.ref import GROUP_SCOPE, Ref
 
 
 def fold(counted: Sequence[Counted]) -> list[Counted]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.ssh.site import Site, held
+from adapters.ssh.instance import ProxyInstance, held
 from control.errors import ControlError
 from control.ports import Check
 from control.text import clean
@@ -43,7 +43,7 @@ async def _check_host(reader: SshReader, name: str) -> list[Check]:
     return checks
 
 
-async def _check_site(site: Site) -> list[Check]:
+async def _check_site(site: ProxyInstance) -> list[Check]:
     what = f"{site.kind} on {clean(site.host.host)}"
     try:
         state = await site.read()

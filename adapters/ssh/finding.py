@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from adapters.ssh.ssh_config import has_open_quote, statements, words_of
+from adapters.ssh.client.ssh_config import has_open_quote, statements, words_of
 
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 _FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "ssh.dev.azure.com", "codeberg.org"})

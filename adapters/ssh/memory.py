@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adapters.ssh.memory_haproxy import MemoryHAProxy
-from adapters.ssh.paths import checked_command, checked_show
-from adapters.ssh.seam import (
+from adapters.ssh.client.paths import checked_command, checked_show
+from adapters.ssh.ports import (
     ConfigTree,
     FileFacts,
     FileReplacement,
@@ -27,7 +26,8 @@ from adapters.ssh.seam import (
     Worker,
     Workers,
 )
-from control.deckfile import ProxyConfig
+from adapters.ssh.proxies.haproxy.memory import MemoryHAProxy
+from control.deck.config import ProxyConfig
 from control.errors import Forbidden, InvalidValue, NotFound, PlatformError, Stale, Unreachable
 from control.text import clean
 
@@ -309,7 +309,7 @@ class MemoryWriters:
 
 def refusal(proxy: ProxyConfig, files: Mapping[str, bytes]) -> str:
     """What stands for the proxy's own check: does our codec read the main file?"""
-    from adapters.ssh.proxies import driver_for
+    from adapters.ssh.proxies.table import driver_for
 
     main = proxy.config or (NGINX_CONFIG if proxy.kind == "nginx" else HAPROXY_CONFIG)
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from adapters.ssh.seam import object_name
-from adapters.ssh.site import State, held
+from adapters.ssh.instance import State, held
+from adapters.ssh.ports import object_name
 from control.model import Outside
 from control.text import clean
 

@@ -10,17 +10,14 @@ from typing import Any, TypeVar
 
 from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
+from adapters.ssh.instance import ProxyInstance, State, held
 from adapters.ssh.outside import changed_files
-from adapters.ssh.proxies import driver_for
-from adapters.ssh.seam import Step, object_name
-from adapters.ssh.site import Site, State, held
+from adapters.ssh.ports import Step, object_name
+from adapters.ssh.proxies.table import driver_for
 from adapters.ssh.sources import Hosts
 from adapters.ssh.watching import watch
-from control.deckfile import EnvironmentConfig, ProxyConfig
-from control.edit import Change, Edit
+from control.deck.config import EnvironmentConfig, ProxyConfig
 from control.errors import AuthError, ControlError, NotFound, Unreachable
-from control.fields import classify, flattened
-from control.grouping import with_group_rows
 from control.model import (
     Access,
     AccessState,
@@ -35,8 +32,11 @@ from control.model import (
     Route,
     Snapshot,
 )
+from control.model.grouping import with_group_rows
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
+from control.planning.fields import classify, flattened
 from control.ports import Check, Found, NativeText, Prepared, ProofPart, ProofState
-from control.ref import Ref
 from control.text import clean
 
 HOST_DEADLINE = 25.0
@@ -63,7 +63,7 @@ class SshReader:
         self.config = config
         self.hosts = hosts
         self._sudo = sudo
-        self._sites: dict[str, list[Site]] = {}
+        self._instances: dict[str, list[ProxyInstance]] = {}
         self._confirmed: float | None = None
 
     # --- reading
@@ -107,19 +107,19 @@ class SshReader:
             known = site.known
         return states, outside, errors
 
-    async def sites(self, name: str) -> list[Site]:
+    async def sites(self, name: str) -> list[ProxyInstance]:
         """The proxies of a host: those of the deck file, else those that run there."""
-        if name not in self._sites:
+        if name not in self._instances:
             reader = await self.hosts.reader(name)
             proxies = [p for p in self.config.proxies if p.kind in _KINDS and (p.hosts is None or name in p.hosts)]
             if not self.config.proxies:
                 running = {process.kind for process in (await reader.probe()).processes}
                 proxies = [ProxyConfig(kind) for kind in _KINDS if kind in running]
-            self._sites[name] = [
-                Site(self.name, reader, proxy, driver_for(proxy.kind), self._siblings(proxy), self._sudo)
+            self._instances[name] = [
+                ProxyInstance(self.name, reader, proxy, driver_for(proxy.kind), self._siblings(proxy), self._sudo)
                 for proxy in proxies
             ]
-        return self._sites[name]
+        return self._instances[name]
 
     def _siblings(self, proxy: ProxyConfig) -> int:
         return len([name for name in self.hosts.names if proxy.hosts is None or name in proxy.hosts])
@@ -157,7 +157,7 @@ class SshReader:
             read_at=state.facts.read_at,
         )
 
-    async def _object(self, object: str) -> tuple[Site, State, str]:
+    async def _object(self, object: str) -> tuple[ProxyInstance, State, str]:
         """The site that holds a native object, read anew, and the object's path."""
         ref = Ref.parse(object)
         for site in await self._known_sites(ref.scope):
@@ -166,7 +166,7 @@ class SshReader:
                 return site, state, ref.name
         raise NotFound(f"there is no {object}", ref=object)
 
-    async def _known_sites(self, host: str) -> list[Site]:
+    async def _known_sites(self, host: str) -> list[ProxyInstance]:
         if host not in self.hosts.names:
             raise NotFound(f"environment {clean(self.name)} has no host '{clean(host)}'")
         return await self.sites(host)
@@ -174,7 +174,7 @@ class SshReader:
     # --- planning and proof
 
     async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        by_site: dict[int, tuple[Site, list[Change]]] = {}
+        by_site: dict[int, tuple[ProxyInstance, list[Change]]] = {}
         for change in changes:
             site = await self._site_of(change.ref)
             by_site.setdefault(id(site), (site, []))[1].append(change)
@@ -184,7 +184,7 @@ class SshReader:
             prepared += site.prepare(state, of_site)
         return prepared
 
-    async def _site_of(self, ref: Ref) -> Site:
+    async def _site_of(self, ref: Ref) -> ProxyInstance:
         if ref.is_group and len(self.hosts.names) == 1:
             ref = ref.on(self.hosts.names[0])
         candidates = [site for site in await self._known_sites(ref.scope) if site.holds(ref.kind)]
@@ -210,7 +210,7 @@ class SshReader:
             return ProofPart(ProofState.NO, f"{object} holds other values")
         return await _bounded(site.driver.running(site.host, state.tree, state.runtime, path, changes, recorded))
 
-    async def site_of_step(self, step: Step) -> Site:
+    async def site_of_step(self, step: Step) -> ProxyInstance:
         """The site that a step is for."""
         for site in await self._known_sites(step.facts.host):
             if site.kind == step.facts.proxy.kind and site.proxy.config in (None, step.facts.proxy.config):
@@ -225,7 +225,7 @@ class SshReader:
         site, state, name = await self._file_of(ref)
         return site.edits_of(state, Ref.parse(name).name, original, text)
 
-    async def _file_of(self, ref: Ref) -> tuple[Site, State, str]:
+    async def _file_of(self, ref: Ref) -> tuple[ProxyInstance, State, str]:
         """The site of a row, read anew, and the object that the row stands in."""
         if ref.is_group:
             ref = await self._first_member(ref)
@@ -238,7 +238,7 @@ class SshReader:
 
     async def _first_member(self, ref: Ref) -> Ref:
         for name in self.hosts.names:
-            for site in self._sites.get(name, ()):
+            for site in self._instances.get(name, ()):
                 if site.state is not None and any(row.ref == ref.on(name) for row in _rows(site.state)):
                     return ref.on(name)
         return ref.on(self.hosts.names[0])
@@ -248,23 +248,23 @@ class SshReader:
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
         wanted = None if refs is None else set(refs)
         calls = [
-            self._count(site, site.state, wanted or set()) for site in self._read_sites() if site.state is not None
+            self._count(site, site.state, wanted or set()) for site in self._read_instances() if site.state is not None
         ]
         counted = [one for outcome in await _settle(calls) if isinstance(outcome, list) for one in outcome]
         counted = fold(counted) if len(self.hosts.names) > 1 else counted
         return [one for one in counted if wanted is None or one.ref in wanted]
 
-    async def _count(self, site: Site, state: State, wanted: set[Ref]) -> list[Counted]:
+    async def _count(self, site: ProxyInstance, state: State, wanted: set[Ref]) -> list[Counted]:
         limits = [limit for limit in state.limits if limit.ref in wanted]
         return await site.driver.count(site.host, state.facts, state.tree, state.routes, limits)
 
-    def _read_sites(self) -> list[Site]:
-        return [site for name in self.hosts.names for site in self._sites.get(name, ())]
+    def _read_instances(self) -> list[ProxyInstance]:
+        return [site for name in self.hosts.names for site in self._instances.get(name, ())]
 
     async def access(self) -> Access:
-        if not any(site.state for site in self._read_sites()):
+        if not any(site.state for site in self._read_instances()):
             await self.read()
-        calls = [site.host.may_write(s.facts.proxy, held(s)) for site in self._read_sites() if (s := site.state)]
+        calls = [site.host.may_write(s.facts.proxy, held(s)) for site in self._read_instances() if (s := site.state)]
         outcomes = await _settle(calls)
         missing = [outcome.message if isinstance(outcome, ControlError) else outcome for outcome in outcomes if outcome]
         if missing:
@@ -275,7 +275,7 @@ class SshReader:
         return await check_hosts(self)
 
     def watch(self) -> AsyncIterator[None]:
-        return watch(self._read_sites, len(self.hosts.names), self._confirm)
+        return watch(self._read_instances, len(self.hosts.names), self._confirm)
 
     def confirmed_at(self) -> float | None:
         return self._confirmed

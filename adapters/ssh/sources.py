@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from adapters.ssh.keys import KeyRing
-from adapters.ssh.seam import HostReader, HostWriter
-from control.deckfile import EnvironmentConfig, SshConfig
+from adapters.ssh.client.keys import KeyRing
+from adapters.ssh.ports import HostReader, HostWriter
+from control.deck.config import EnvironmentConfig, SshConfig
 from control.ports import Secrets
 
 if TYPE_CHECKING:
-    from adapters.ssh.connection import Connection
-    from adapters.ssh.hosts import HostConfig
-    from adapters.ssh.known_hosts import KnownKey
-    from adapters.ssh.remote_reader import RemoteReader
+    from adapters.ssh.client.connection import Connection
+    from adapters.ssh.client.hosts import HostConfig
+    from adapters.ssh.client.known_hosts import KnownKey
+    from adapters.ssh.client.remote_reader import RemoteReader
 
 
 class Hosts(Protocol):
@@ -54,7 +54,7 @@ class RemoteHosts:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def reader(self, name: str) -> RemoteReader:
-        from adapters.ssh.remote_reader import RemoteReader
+        from adapters.ssh.client.remote_reader import RemoteReader
 
         found = self._readers.get(name)
         if found is None:
@@ -64,8 +64,8 @@ class RemoteHosts:
 
     async def host_config(self, name: str) -> HostConfig:
         """What ssh config says of a host, asked once."""
-        from adapters.ssh import pool
-        from adapters.ssh.hosts import resolve
+        from adapters.ssh.client import pool
+        from adapters.ssh.client.hosts import resolve
 
         async with self._locks.setdefault(name, asyncio.Lock()):
             if name not in self._configs:
@@ -74,7 +74,7 @@ class RemoteHosts:
 
     def connection(self, config: HostConfig) -> Connection:
         """The connection to a host, through its bastions, each of which is one connection for all behind it."""
-        from adapters.ssh.connection import Connection
+        from adapters.ssh.client.connection import Connection
 
         through: Connection | None = None
         path: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class RemoteHosts:
         return f"{config.user}@{name}"
 
     async def close(self) -> None:
-        from adapters.ssh import pool
+        from adapters.ssh.client import pool
 
         for depth in sorted({len(path) for path in self._connections}, reverse=True):  # bastions last
             ending = [one for path, one in self._connections.items() if len(path) == depth]
@@ -106,7 +106,7 @@ class RemoteWriters:
         self._sudo = sudo
 
     async def writer(self, name: str) -> HostWriter:
-        from adapters.ssh.remote_writer import RemoteWriter
+        from adapters.ssh.client.remote_writer import RemoteWriter
 
         reader = await self._hosts.reader(name)
         connection = self._hosts.connection(await self._hosts.host_config(name))
@@ -117,7 +117,7 @@ def _known_of(config: HostConfig) -> Callable[[], list[KnownKey]]:
     """Reads the known_hosts files of a host each time a connection is made: pinning a key needs no restart."""
 
     def known() -> list[KnownKey]:
-        from adapters.ssh.known_hosts import load, pinned_file
+        from adapters.ssh.client.known_hosts import load, pinned_file
 
         return load((*config.known_hosts, str(pinned_file())))
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import PurePosixPath
 
-from adapters.ssh.site import Site
+from adapters.ssh.instance import ProxyInstance
 from control.errors import ControlError
 
 INTERVAL = 1.0
@@ -23,7 +23,7 @@ _FIELDS = ("be_name", "srv_name", "srv_admin_state", "srv_uweight", "srv_op_stat
 
 
 async def watch(
-    sites: Callable[[], Sequence[Site]], hosts: int, unchanged: Callable[[], None] = lambda: None
+    sites: Callable[[], Sequence[ProxyInstance]], hosts: int, unchanged: Callable[[], None] = lambda: None
 ) -> AsyncIterator[None]:
     """Yield each time a host that was read has changed, was lost or came back. The first look is what it starts from:
     it is taken at once, so that little can happen between a read and it. `unchanged` is called after each look that
@@ -51,7 +51,7 @@ async def watch(
         del _WATCHED[token]
 
 
-async def _look(site: Site) -> bytes:
+async def _look(site: ProxyInstance) -> bytes:
     """What the site looks like; the same for every way of not being reachable."""
     state = site.state
     assert state is not None
@@ -65,7 +65,7 @@ async def _look(site: Site) -> bytes:
         return UNREACHABLE
 
 
-async def _running(site: Site, socket: str | None) -> bytes:
+async def _running(site: ProxyInstance, socket: str | None) -> bytes:
     """HAProxy's own values; what it counts and when is left out."""
     if site.kind != "haproxy" or not socket:
         return b""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from adapters.ssh.ports import HostWriter, Step
 from adapters.ssh.reader import SshReader
-from adapters.ssh.seam import HostWriter, Step
 from adapters.ssh.sources import WritableHosts
 from control.errors import PlatformError, Stale
 from control.ports import Prepared

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.serverless import boto
-from adapters.serverless.adapter import ADAPTER as AWS
-from control import ownsecrets
-from control.deckfile import AwsConfig, EnvironmentConfig, KubernetesConfig
+from adapters.serverless.aws import boto
+from adapters.serverless.aws.adapter import ADAPTER as AWS
+from control import own_secrets as ownsecrets
+from control.deck.config import AwsConfig, EnvironmentConfig, KubernetesConfig
 from control.errors import ControlError
 from control.ports import Secrets
 

@@ -26,7 +26,7 @@ def test_importing_the_registry_imports_no_platform() -> None:
 def test_asking_for_platforms_imports_nothing_heavy() -> None:
     code = f"""
 import sys, adapters.registry as registry
-from control.deckfile import AwsConfig, EnvironmentConfig
+from control.deck.config import AwsConfig, EnvironmentConfig
 from control.ports import Secrets
 registry.open_reader(EnvironmentConfig("fn", aws=AwsConfig("eu-central-1"), section="aws"), Secrets(lambda a, b: None))
 print(*[m for m in {HEAVY} if m in sys.modules])
@@ -63,7 +63,7 @@ def test_a_third_party_adds_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("no_such_module_anywhere:ADAPTER", "ModuleNotFoundError"),
         (f"{__name__}:NOT_ONE", "not a PlatformAdapter"),
-        ("adapters.serverless.adapter:ADAPTER", "taken"),
+        ("adapters.serverless.aws.adapter:ADAPTER", "taken"),
     ],
 )
 def test_a_broken_third_party_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch, value: str, says: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from command import LIMIT, ROUTE, Command
 
-from control.planshapes import canonical
+from control.contract.plans import canonical
 
 ONE = "environments:\n  - name: a\n    kubernetes: {kubeconfig: KUBECONFIG, context: x}\n"
 KUBECONFIG = """\

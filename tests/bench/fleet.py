@@ -82,7 +82,7 @@ class Fleet:
     """The deck, its readers, and the clusters that somebody changes."""
 
     def __init__(self) -> None:
-        from adapters.kubernetes.memory import MemoryApi
+        from adapters.kubernetes.client.memory import MemoryApi
 
         self.apis: list[Any] = [MemoryApi(deepcopy(objects())) for _ in range(CLUSTERS)]
         self.readers: dict[str, Any] = {}
@@ -99,10 +99,10 @@ class Fleet:
         self.readers[config.name] = reader
 
     def _cluster(self, name: str, api: Any) -> None:
-        from adapters.kubernetes.memory import MemoryTransport
+        from adapters.kubernetes.client.memory import MemoryTransport
+        from adapters.kubernetes.client.transport import Connection
         from adapters.kubernetes.reader import KubernetesReader
-        from adapters.kubernetes.transport import Connection
-        from control.deckfile import EnvironmentConfig, KubernetesConfig
+        from control.deck.config import EnvironmentConfig, KubernetesConfig
 
         async def transport() -> httpx.AsyncBaseTransport:
             return MemoryTransport(api)
@@ -118,7 +118,7 @@ class Fleet:
     def _hosts(self, name: str) -> None:
         from adapters.ssh.memory import NGINX_CONFIG, MemoryHost, MemoryHosts
         from adapters.ssh.reader import SshReader
-        from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
+        from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
 
         text = nginx()
         hosts = [MemoryHost(f"{name}-{number:02}", {NGINX_CONFIG: text}) for number in range(HOSTS)]
@@ -127,10 +127,10 @@ class Fleet:
         self._add(config, SshReader(config, MemoryHosts(hosts)))
 
     def _functions(self, name: str) -> None:
-        from adapters.serverless.memory import MemoryAws, MemoryCloud
-        from adapters.serverless.operations import READS
-        from adapters.serverless.reader import LambdaReader
-        from control.deckfile import AwsConfig, EnvironmentConfig
+        from adapters.serverless.aws.memory import MemoryAws, MemoryCloud
+        from adapters.serverless.aws.operations import READS
+        from adapters.serverless.aws.reader import LambdaReader
+        from control.deck.config import AwsConfig, EnvironmentConfig
 
         aws = MemoryAws("eu-central-1", concurrency=10_000)
         for number in range(FUNCTIONS):
@@ -157,7 +157,7 @@ def main(moving: bool, oncall: bool) -> int:
     kept: list[asyncio.Task[None]] = []
 
     async def make_session() -> Any:
-        from control.deckfile import DeckConfig
+        from control.deck.config import DeckConfig
         from control.plane import ControlPlane
         from tui.session import Session
 

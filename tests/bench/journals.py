@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from control.edit import Change, target_field
-from control.journal import GENESIS, Journal
-from control.plan import (
+from control.contract.plans import plan_to_json, result_to_json
+from control.journal.journal import GENESIS, Journal
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
+from control.planning.plan import (
     OnFailure,
     Plan,
     Proof,
@@ -23,9 +25,7 @@ from control.plan import (
     StepResult,
     Verdict,
 )
-from control.planshapes import plan_to_json, result_to_json
 from control.ports import ProofPart, ProofState
-from control.ref import Ref
 
 EVERY_SECONDS = 300.0
 """One change every five minutes: 200,000 of them are about two years."""

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 
 from adapters.registry import open_reader, writer_factory
-from control.deckfile import DeckConfig, EnvironmentConfig, KubernetesConfig, ProxyConfig
-from control.edit import SharesEdit
-from control.options import ApplyOptions
+from control.deck.config import DeckConfig, EnvironmentConfig, KubernetesConfig, ProxyConfig
+from control.model.ref import Ref
 from control.plane import ControlPlane
+from control.planning.edit import SharesEdit
+from control.planning.options import ApplyOptions
 from control.ports import ProofState, Secrets
-from control.ref import Ref
 from tests.bed.processes import children_of, name_of
 from tests.bench import cluster
 from tests.bench.context import Context, top_lines

@@ -12,7 +12,7 @@ import sys
 import time
 
 from adapters.registry import open_reader
-from control.deckfile import AwsConfig, EnvironmentConfig, KubernetesConfig, ProxyConfig, SshConfig
+from control.deck.config import AwsConfig, EnvironmentConfig, KubernetesConfig, ProxyConfig, SshConfig
 from control.ports import Secrets
 
 _SECTIONS = {"kubernetes": KubernetesConfig, "ssh": SshConfig, "aws": AwsConfig}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from control.deckfile import EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from tests.bed.description import Bed
 from tests.conformance.relay import Relay
 

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from control.ref import Ref
+from control.model.ref import Ref
 from tests.bed.description import Bed
 
 TEXT = "x\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u200b[/]y"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, target_field
-from control.edits import resolve_limit, resolve_shares
 from control.model import Limit, Route, Snapshot
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit, LimitEdit, Share, SharesEdit, target_field
+from control.planning.edits import resolve_limit, resolve_shares
 
 Value = int | Fraction | Share
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from adapters import registry
-from control.deckfile import DeckConfig, EnvironmentConfig
-from control.deckread import read_deck
-from control.edit import Change
-from control.edits import resolve_limit, resolve_shares
+from control.deck.config import DeckConfig, EnvironmentConfig
+from control.deck.reading import read_deck
 from control.errors import ControlError, InvalidValue, Locked, ReadOnly, Stale
 from control.model import Limit, Route
-from control.plan import Plan
+from control.model.ref import Ref
 from control.plane import ControlPlane
+from control.planning.edit import Change
+from control.planning.edits import resolve_limit, resolve_shares
+from control.planning.plan import Plan
 from control.ports import Prepared, Reader, Secrets, Writer
-from control.ref import Ref
 from tests.bed.description import Bed
 from tests.conformance.detour import detour
 from tests.conformance.hostile import is_clean, planted, texts

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from worlds import file_world
 
-from control.plan import Plan, Progress
-from control.planshapes import read_plan, result_to_json
+from control.contract.plans import read_plan, result_to_json
+from control.planning.plan import Plan, Progress
 
 
 async def main(folder: Path, plan: Plan, gated: bool) -> None:

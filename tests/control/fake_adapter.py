@@ -13,10 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from control.deckfile import EnvironmentConfig
-from control.edit import Change, Edit, split_field
+from control.deck.config import EnvironmentConfig
 from control.errors import InvalidValue, Locked, NotFound, PlatformError, Stale, Unreachable
-from control.fields import classify, rows_of
 from control.model import (
     Access,
     AccessState,
@@ -41,10 +39,12 @@ from control.model import (
     Window,
     WindowKind,
 )
+from control.model.ref import Ref
+from control.model.shares import shares_of
+from control.planning.edit import Change, Edit, split_field
+from control.planning.fields import classify, rows_of
+from control.planning.text_edits import edits_between
 from control.ports import Check, Found, NativeText, Prepared, ProofPart, ProofState
-from control.ref import Ref
-from control.shares import shares_of
-from control.textedit import edits_between
 
 Native = dict[str, Any]
 """{object: {"version": n, "routes": {ref: {target: {weight, state, health}}}, "limits": {ref: {...}}}}"""

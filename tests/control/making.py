@@ -24,8 +24,8 @@ from control.model import (
     Window,
     WindowKind,
 )
-from control.ref import Ref
-from control.shares import shares_of
+from control.model.ref import Ref
+from control.model.shares import shares_of
 
 ANY_WEIGHT = Grid()
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from making import make_route
 
-from control import aftermath
-from control.aftermath import go_on, observe_on
+from control.applying import aftermath
+from control.applying.aftermath import go_on, observe_on
+from control.applying.observing import Split
 from control.errors import Unreachable
 from control.model import Counted, Route, Snapshot, TargetCount
-from control.observing import Split
 from control.ports import ProofPart, ProofState
 
 ROUTE: Route = make_route({"a": 70, "b": 30})

@@ -10,10 +10,10 @@ import pytest
 from fake_adapter import Native
 from worlds import RATE, VM, A, native, shares, world
 
-from control.edit import LimitEdit
 from control.model import Counted, TargetCount
-from control.options import ApplyOptions
-from control.plan import ResultOutcome, StepOutcome, Verdict
+from control.planning.edit import LimitEdit
+from control.planning.options import ApplyOptions
+from control.planning.plan import ResultOutcome, StepOutcome, Verdict
 from control.ports import ProofState
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import bound, make_binding, make_limit
 
-from control import capacity
-from control.capacity import UNKNOWN, cap_of, effective, headroom, in_series, little, with_effective
+from control.capacity import effective as capacity
+from control.capacity.effective import UNKNOWN, cap_of, effective, headroom, in_series, little, with_effective
 from control.model import (
     Burst,
     Charge,

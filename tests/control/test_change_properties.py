@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import World, world
 
-from control.edit import Edit, LimitEdit, SharesEdit, StateEdit
-from control.fields import flattened
-from control.graph import Graph
 from control.model import Limit, Special, TargetState
-from control.options import ApplyOptions
-from control.ordering import Turn, ordered, rate, route_turn, turn_of
-from control.plan import ResultOutcome
-from control.planning import outlook, resolve
-from control.ref import Ref
+from control.model.graph import Graph
+from control.model.ref import Ref
+from control.planning.edit import Edit, LimitEdit, SharesEdit, StateEdit
+from control.planning.fields import flattened
+from control.planning.options import ApplyOptions
+from control.planning.ordering import Turn, ordered, rate, route_turn, turn_of
+from control.planning.plan import ResultOutcome
+from control.planning.planner import outlook, resolve
 
 ROUTES = [Ref.parse(f"k8s/HTTPRoute/inference/r{n}") for n in range(4)]
 LIMITS = [Ref.parse(f"k8s/Middleware/inference/l{n}") for n in range(3)]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from control.applying.proving import running, wait_loaded
 from control.ports import ProofPart, ProofState
-from control.proving import running, wait_loaded
 
 
 class Saying:

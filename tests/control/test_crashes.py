@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from worlds import VM, A, file_world, shares
 
+from control.contract.plans import plan_to_json
 from control.errors import GuardRefused
-from control.plan import Plan, ResultOutcome
-from control.planshapes import plan_to_json
+from control.model.ref import Ref
+from control.planning.plan import Plan, ResultOutcome
 from control.ports import Found
-from control.ref import Ref
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("journaled", "written", "read_back", "loaded", "observed")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from control.deckread import parse_deck, read_deck
-from control.deckschema import deck_schema
+from control.deck.reading import parse_deck, read_deck
+from control.deck.schema import deck_schema
 from control.errors import DeckError, ErrorKind
 from control.text import clean
 

@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.edit import LimitEdit, Share, SharesEdit, StateEdit
-from control.editfile import parse_edits
 from control.errors import ControlError, InvalidValue, UsageError
-from control.expressions import format_amount, format_number, parse_limit, parse_shares, parse_states, parse_weight
 from control.model import Special, TargetState, Window, WindowKind
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import LimitEdit, Share, SharesEdit, StateEdit
+from control.planning.edit_file import parse_edits
+from control.planning.expressions import (
+    format_amount,
+    format_number,
+    parse_limit,
+    parse_shares,
+    parse_states,
+    parse_weight,
+)
 
 REF = Ref("east", "HTTPRoute", "inference", "llama", "rule=0")
 

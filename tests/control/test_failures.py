@@ -11,11 +11,11 @@ from fake_adapter import FakeWriter
 from worlds import RATE, VM, A, B, World, amount, shares, world
 
 from control.errors import ErrorKind, GuardRefused, Locked, NotFound, ReadOnly, Stale
-from control.options import ApplyOptions, PlanOptions
-from control.plan import OnFailure, Progress, ResultOutcome, StepOutcome
+from control.model.ref import Ref
 from control.plane import ControlPlane
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import OnFailure, Progress, ResultOutcome, StepOutcome
 from control.ports import Found, ProofState
-from control.ref import Ref
 
 BOTH = [shares(A, a=70, b=30), shares(B, x=60, y=40)]
 
@@ -76,13 +76,13 @@ async def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
     w = world(tmp_path)
     w.faults().write = ["ok", "down_after"]
     w.readers["k8s"].deadline_seconds = 0.2
-    import control.proving
+    import control.applying.proving
 
-    control.proving.READ_BACK_SECONDS, kept = 0.3, control.proving.READ_BACK_SECONDS
+    control.applying.proving.READ_BACK_SECONDS, kept = 0.3, control.applying.proving.READ_BACK_SECONDS
     try:
         result = await applied(w, BOTH)
     finally:
-        control.proving.READ_BACK_SECONDS = kept
+        control.applying.proving.READ_BACK_SECONDS = kept
     assert result.outcome is ResultOutcome.PARTLY_APPLIED
     assert [s.outcome for s in result.steps] == [StepOutcome.UNDO_FAILED, StepOutcome.UNKNOWN]
     assert all("could not be taken back" in s.reason.message for s in result.steps)
@@ -140,7 +140,7 @@ async def test_a_race_lost_at_the_write_is_refused(tmp_path: Path, kind: str) ->
 
 
 async def test_a_hanging_write_ends_and_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control.writing.WRITE_SECONDS", 0.2)
+    monkeypatch.setattr("control.applying.writing.WRITE_SECONDS", 0.2)
     w = world(tmp_path)
     w.faults().write = ["hang"]
     result = await applied(w, [shares(A, a=70, b=30)])

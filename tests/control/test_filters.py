@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from making import make_limit, make_route
 
 from control.errors import UsageError
-from control.filtercolumns import NUMBERS, SearchMemory, columns_of
-from control.filters import Row, parse_filter
+from control.fleet.filter_columns import NUMBERS, SearchMemory, columns_of
+from control.fleet.filters import Row, parse_filter
+from control.fleet.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView
 from control.model import (
     Environment,
     Health,
@@ -25,9 +26,8 @@ from control.model import (
     Traffic,
     Use,
 )
-from control.ref import Ref
+from control.model.ref import Ref
 from control.text import clean
-from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView
 
 _PLAIN = make_route({"v1": 70, "v2-canary": 30}, states={"v2-canary": TargetState.DRAINING})
 ROUTE = replace(

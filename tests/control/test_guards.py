@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from worlds import RATE, A, World, amount, environments, native, shares, world
 
-from control.deckfile import DeckConfig, FrontConfig, GuardConfig, ServiceConfig
-from control.edit import LimitEdit, StateEdit
+from control.deck.config import DeckConfig, FrontConfig, GuardConfig, ServiceConfig
 from control.errors import ErrorKind, UsageError
 from control.model import Owner, OwnerRole, Snapshot, Special, TargetState
-from control.options import ApplyOptions, PlanOptions
-from control.plan import Plan, ResultOutcome, Verdict
+from control.planning.edit import LimitEdit, StateEdit
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import Plan, ResultOutcome, Verdict
 
 
 def guarded(folder: Path, guards: GuardConfig, state: dict[str, Any] | None = None, **of: Any) -> World:

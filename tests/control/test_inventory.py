@@ -12,11 +12,11 @@ import pytest
 from fake_adapter import limit, route
 from worlds import RATE, VM, A, World, amount, environments, native, shares, world
 
-from control.deckfile import DeckConfig, FrontConfig, ServiceConfig
+from control.deck.config import DeckConfig, FrontConfig, ServiceConfig
 from control.errors import InvalidValue, NotFound, Unreachable, UsageError
-from control.inventory import find_row
+from control.fleet.inventory import find_row
 from control.model import Interval
-from control.ref import Ref
+from control.model.ref import Ref
 
 VM_RATE = "vm/NginxLimitReq/{}/edge"
 

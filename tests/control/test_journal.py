@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from control.errors import JournalError, Locked
-from control.journal import Journal
-from control.oslocks import FileLock, is_held
+from control.journal.journal import Journal
+from control.journal.os_locks import FileLock, is_held
 
 
 def filled(path: Path, count: int = 4) -> tuple[Journal, list[str]]:
@@ -110,7 +110,7 @@ def test_locked_ends_in_time(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     journal, heads = filled(tmp_path / "j.db")
     script = (
-        "import resource, signal, sys; from pathlib import Path; from control.journal import Journal\n"
+        "import resource, signal, sys; from pathlib import Path; from control.journal.journal import Journal\n"
         "from control.errors import JournalError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try: Journal(Path(sys.argv[1])).append('note', 'c', {'x': 'y' * 100000})\n"
@@ -134,7 +134,7 @@ def test_group_writable_folders_share_the_file(tmp_path: Path) -> None:
 def test_locks_end_with_their_process(tmp_path: Path) -> None:
     path = tmp_path / "one.lock"
     script = (
-        "import sys, time; from pathlib import Path; from control.oslocks import FileLock\n"
+        "import sys, time; from pathlib import Path; from control.journal.os_locks import FileLock\n"
         "FileLock(Path(sys.argv[1])).take(1, 'it'); print('held', flush=True); time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)

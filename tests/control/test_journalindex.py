@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from worlds import A, world
 
-from control import journal as journals
-from control import journalindex
-from control.changelog import ChangeLog
-from control.deckfile import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig
-from control.edit import SharesEdit
+from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig
 from control.errors import JournalError, Locked, NotFound
-from control.journal import Journal
-from control.options import ApplyOptions, PlanOptions
-from control.plan import ResultOutcome
-from control.ref import Ref
+from control.journal import index as journalindex
+from control.journal import journal as journals
+from control.journal.changes import ChangeLog
+from control.journal.journal import Journal
+from control.model.ref import Ref
+from control.planning.edit import SharesEdit
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import ResultOutcome
 from tests.bench.journals import fill
 
 DRAINED = Ref.parse("cluster-0/HTTPRoute/inference/model-0000")

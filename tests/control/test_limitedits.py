@@ -5,10 +5,10 @@ from fractions import Fraction
 import pytest
 from making import make_binding, make_limit
 
-from control.edits import resolve_limit
 from control.errors import InvalidValue
-from control.expressions import limit_expression, parse_limit
 from control.model import Burst, Grid, Limit, Measure, Special, Window, WindowKind
+from control.planning.edits import resolve_limit
+from control.planning.expressions import limit_expression, parse_limit
 
 WHOLE = Grid(minimum=1, maximum=10**9)
 NGINX = {"amounts": WHOLE, "windows": (Fraction(1), Fraction(60))}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control.capacity import ALL_CALLERS
-from control.limitproof import limit_seen
+from control.applying.limit_proof import limit_seen
+from control.capacity.effective import ALL_CALLERS
 from control.model import Counted, Effective, Interval, TargetCount
+from control.model.ref import Ref
 from control.ports import ProofState
-from control.ref import Ref
 
 REF = Ref.parse("prod/HTTPRoute/web/llama")
 NOTHING = Interval(None, None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import make_route
 
-from control.measuring import ENOUGH_REQUESTS, Meter, delta, is_significant, observed
+from control.fleet.measuring import ENOUGH_REQUESTS, Meter, delta, is_significant, observed
 from control.model import Counted, TargetCount
 from control.ports import ProofState
 

@@ -10,18 +10,18 @@ import pytest
 from jsonschema import Draft202012Validator
 from making import bound, make_binding, make_limit, make_route
 
-from control import capacity
-from control.capacity import cap_of, in_series
-from control.deckfile import DeckConfig, EnvironmentConfig
-from control.edit import LimitEdit
+from control.capacity import effective as capacity
+from control.capacity.effective import cap_of, in_series
+from control.contract.rows import limit_to_json, list_to_json, route_to_json
+from control.contract.schemas import schema
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import ControlError, InvalidValue
-from control.expressions import format_amount, limit_expression
-from control.inventory import EnvironmentState, build_inventory
-from control.limitedits import resolve_limit
+from control.fleet.inventory import EnvironmentState, build_inventory
+from control.fleet.views import Inventory, Unreached
 from control.model import Editable, Environment, Limit, Missing, Mode, Platform, ReachState, Snapshot
-from control.schemas import schema
-from control.shapes import limit_to_json, list_to_json, route_to_json
-from control.views import Inventory, Unreached
+from control.planning.edit import LimitEdit
+from control.planning.expressions import format_amount, limit_expression
+from control.planning.limit_edits import resolve_limit
 
 
 def not_understood() -> Limit:

@@ -16,10 +16,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from worlds import A, shares, world
 
-from control import ownsecrets
+from control import own_secrets as ownsecrets
 from control.errors import PlatformError
-from control.options import ApplyOptions, PlanOptions
-from control.ownsecrets import STRUCK, keep, strike
+from control.own_secrets import STRUCK, keep, strike
+from control.planning.options import ApplyOptions, PlanOptions
 from control.text import clean, clean_lines
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.c3lzdGVtOnNlcnZpY2VhY2NvdW50-_Zm9vOmJhcg.Q2k5dGVzdC1vbmx5LW5vdC1hLXJlYWwta2V5"

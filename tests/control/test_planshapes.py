@@ -12,10 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.edit import Change, target_field
+from control.contract.plans import (
+    change_from_json,
+    change_to_json,
+    history_to_json,
+    plan_from_json,
+    plan_to_json,
+    progress_to_json,
+    read_plan,
+    result_from_json,
+    result_to_json,
+    seal,
+)
+from control.contract.schemas import schema
 from control.errors import ErrorKind, UsageError
 from control.model import Effective, Interval, Owner, OwnerRole, Special, TargetState
-from control.plan import (
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
+from control.planning.plan import (
     EffectiveChange,
     GuardResult,
     HistoryItem,
@@ -33,21 +47,7 @@ from control.plan import (
     StepResult,
     Verdict,
 )
-from control.planshapes import (
-    change_from_json,
-    change_to_json,
-    history_to_json,
-    plan_from_json,
-    plan_to_json,
-    progress_to_json,
-    read_plan,
-    result_from_json,
-    result_to_json,
-    seal,
-)
 from control.ports import Found, ProofPart, ProofState
-from control.ref import Ref
-from control.schemas import schema
 
 REF = Ref("east", "HTTPRoute", "inference", "llama", "rule=0")
 names = st.text(min_size=1, max_size=12)

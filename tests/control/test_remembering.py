@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.remembering import Remembering
+from control.memo import Memo
 
 
 class Thing:
@@ -16,7 +16,7 @@ def test_only_new_objects_are_made_anew_and_what_is_gone_is_forgotten() -> None:
         made.append(thing)
         return [thing]
 
-    remembering = Remembering(make)
+    remembering = Memo(make)
     one, two, three = Thing(), Thing(), Thing()
     first = remembering([one, two])
     again = remembering([two, three, two])

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from worlds import RATE, A, B, World, amount, shares, world
 
-from control.edit import Change
+from control.contract.plans import plan_from_json, plan_to_json, seal
 from control.model import Effective, Interval, Owner, OwnerRole
-from control.options import ApplyOptions, PlanOptions
-from control.plan import EffectiveChange, GuardResult, OnFailure, Plan, ResultOutcome, Step, Verdict
-from control.planshapes import plan_from_json, plan_to_json, seal
-from control.ref import Ref
-from control.savedplans import StalePlan
+from control.model.ref import Ref
+from control.planning.edit import Change
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import EffectiveChange, GuardResult, OnFailure, Plan, ResultOutcome, Step, Verdict
+from control.planning.saved_plans import StalePlan
 
 C = Ref.parse("k8s/HTTPRoute/inference/gone")
 
@@ -142,7 +142,7 @@ async def test_an_older_file_without_overrides_is_read(tmp_path: Path) -> None:
     assert (await w.plane.replan(plan)).on_failure is OnFailure.STOP
     import hashlib
 
-    from control.planshapes import canonical
+    from control.contract.plans import canonical
 
     old = {key: value for key, value in plan_to_json(plan).items() if key not in ("overrides", "sha256")}
     read = plan_from_json(old | {"sha256": hashlib.sha256(canonical(old)).hexdigest()})

@@ -15,17 +15,8 @@ import pytest_asyncio
 from jsonschema import Draft202012Validator, ValidationError
 
 from adapters import registry
-from control.edit import Share, SharesEdit, StateEdit
-from control.errors import NotFound, UsageError
-from control.expressions import parse_limit
-from control.model import TargetState
-from control.options import ApplyOptions, PlanOptions
-from control.plan import Progress, ResultOutcome
-from control.plane import ControlPlane
-from control.planshapes import history_to_json, plan_to_json, progress_to_json, result_to_json
-from control.ref import Ref
-from control.schemas import SCHEMAS, schema
-from control.shapes import (
+from control.contract.plans import history_to_json, plan_to_json, progress_to_json, result_to_json
+from control.contract.rows import (
     doctor_to_json,
     environment_to_json,
     error_to_json,
@@ -36,7 +27,16 @@ from control.shapes import (
     traffic_to_json,
     verify_to_json,
 )
-from control.views import Unreached
+from control.contract.schemas import SCHEMAS, schema
+from control.errors import NotFound, UsageError
+from control.fleet.views import Unreached
+from control.model import TargetState
+from control.model.ref import Ref
+from control.plane import ControlPlane
+from control.planning.edit import Share, SharesEdit, StateEdit
+from control.planning.expressions import parse_limit
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import Progress, ResultOutcome
 
 
 def check(name: str, document: Any) -> None:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import make_route
 
-from control.edit import Share, SharesEdit
-from control.edits import resolve_shares
 from control.errors import InvalidValue, NotFound
-from control.expressions import parse_shares
 from control.model import Grid, Route, Semantics, TargetState
-from control.shares import shares_of
+from control.model.shares import shares_of
+from control.planning.edit import Share, SharesEdit
+from control.planning.edits import resolve_shares
+from control.planning.expressions import parse_shares
 
 PERCENT = Grid(minimum=1, maximum=100, only_percent=True)
 ALIAS = Grid(live_targets=2, only_percent=True, open_targets=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from control.errors import InvalidValue
 from control.model import Grid, Semantics, TargetState
-from control.shares import apportion, exact_weights, nearest_shares, percent, shares_of
+from control.model.shares import apportion, exact_weights, nearest_shares, percent, shares_of
 
 ACTIVE, DRAINING = TargetState.ACTIVE, TargetState.DRAINING
 PERCENT = Grid(minimum=1, maximum=100, only_percent=True)

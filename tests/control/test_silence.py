@@ -8,7 +8,7 @@ import pytest
 from worlds import VM, A, B, shares, world
 
 from control.errors import NotFound, Silent, Unreachable, UsageError
-from control.options import PlanOptions
+from control.planning.options import PlanOptions
 
 
 async def test_the_silent_environment_is_named_with_the_way_round(tmp_path: Path) -> None:

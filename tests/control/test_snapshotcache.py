@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from making import make_limit, make_route
 from worlds import world
 
-from control.deckfile import DeckConfig, EnvironmentConfig, KubernetesConfig
-from control.inventory import EnvironmentState, build_inventory
+from control.deck.config import DeckConfig, EnvironmentConfig, KubernetesConfig
+from control.fleet.inventory import EnvironmentState, build_inventory
+from control.fleet.snapshot_cache import cache_file, decode, encode, load, save
+from control.fleet.views import REMEMBERED
 from control.model import Environment, Outside, Platform, Reach, Snapshot
-from control.snapshotcache import cache_file, decode, encode, load, save
-from control.views import REMEMBERED
 
 NAMES = st.text(min_size=1, max_size=12)
 WEIGHTS = st.one_of(st.none(), st.integers(0, 10**9), st.fractions(0, 1))

@@ -6,10 +6,10 @@ from fractions import Fraction
 import pytest
 from making import make_route
 
-from control.edits import resolve_states
 from control.errors import InvalidValue, NotFound
-from control.expressions import parse_states
 from control.model import Grid, Route, Semantics, TargetState, Weight
+from control.planning.edits import resolve_states
+from control.planning.expressions import parse_states
 
 ACTIVE, DRAINING, MAINTENANCE = TargetState.ACTIVE, TargetState.DRAINING, TargetState.MAINTENANCE
 

@@ -16,9 +16,9 @@ from fake_adapter import FakeWriter
 from worlds import A, B, World, shares, world
 
 from control.errors import ControlError, ErrorKind
-from control.journal import Journal
-from control.options import PlanOptions
-from control.plan import OnFailure, Progress, Result, ResultOutcome, StepOutcome
+from control.journal.journal import Journal
+from control.planning.options import PlanOptions
+from control.planning.plan import OnFailure, Progress, Result, ResultOutcome, StepOutcome
 from control.ports import Prepared
 
 BOTH = [shares(A, a=70, b=30), shares(B, x=60, y=40)]
@@ -226,7 +226,7 @@ METHODS = ["prepare", "read_object", "loaded", "count", "running"]
 async def test_an_adapter_raises_something_else(
     tmp_path: Path, gate: tuple[str, int], method: str, on_failure: OnFailure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("control.proving.READ_BACK_SECONDS", 0.2)
+    monkeypatch.setattr("control.applying.proving.READ_BACK_SECONDS", 0.2)
     w = small(tmp_path)
     plan = await w.plane.plan(BOTH, PlanOptions(on_failure=on_failure))  # type: ignore[arg-type]
 
@@ -280,7 +280,7 @@ async def test_a_failure_of_our_own(tmp_path: Path, name: str, monkeypatch: pyte
 
     async def listen(p: Progress) -> None:
         if (p.stage, p.step) == ("written", 0):
-            monkeypatch.setattr(f"control.applying.{name}", fails)
+            monkeypatch.setattr(f"control.applying.apply.{name}", fails)
 
     result = await w.plane.apply(plan, progress=listen)
     monkeypatch.undo()

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from control.whoami import actor, who
+from control.journal.actor import actor, who
 
 ME = f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
 

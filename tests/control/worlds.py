@@ -8,10 +8,10 @@ from typing import Any
 
 from fake_adapter import FakeReader, FakeWriter, Faults, Native, Store, limit, route
 
-from control.deckfile import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig, SshConfig
-from control.edit import LimitEdit, Share, SharesEdit
+from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig, SshConfig
+from control.model.ref import Ref
 from control.plane import ControlPlane
-from control.ref import Ref
+from control.planning.edit import LimitEdit, Share, SharesEdit
 
 A = Ref.parse("k8s/HTTPRoute/inference/llama")
 B = Ref.parse("k8s/HTTPRoute/inference/mistral")

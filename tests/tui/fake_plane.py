@@ -12,11 +12,10 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from control.changelog import Kept
-from control.deckfile import DeckConfig, EnvironmentConfig
-from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import InvalidValue, NotFound, ReadOnly, Stale
-from control.fields import FieldKey, UndoField, value_of
+from control.fleet.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
+from control.journal.changes import Kept
 from control.model import (
     Access,
     AccessState,
@@ -47,8 +46,11 @@ from control.model import (
     Window,
     WindowKind,
 )  # fmt: skip
-from control.options import ApplyOptions, PlanOptions
-from control.plan import (
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit
+from control.planning.fields import FieldKey, UndoField, value_of
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import (
     EffectiveChange,
     GuardResult,
     HistoryItem,
@@ -65,10 +67,8 @@ from control.plan import (
     StepResult,
     Verdict,
 )  # fmt: skip
+from control.planning.saved_plans import check_same
 from control.ports import NativeText, ProofPart, ProofState
-from control.ref import Ref
-from control.savedplans import check_same
-from control.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from tui.session import Session
 
 KINDS = {Platform.KUBERNETES: "HTTPRoute", Platform.SSH: "HAProxyBackend", Platform.SERVERLESS: "LambdaAlias"}

@@ -11,13 +11,13 @@ import fake_plane
 import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 
-from control.edit import Edit
 from control.errors import Unreachable
 from control.model import Editable, Grid
-from control.options import PlanOptions
-from control.plan import Plan
+from control.planning.edit import Edit
+from control.planning.options import PlanOptions
+from control.planning.plan import Plan
+from control.planning.silence import blocked, kept
 from control.ports import ProofPart, ProofState
-from control.silence import blocked, kept
 from tui.actions import in_scope
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen

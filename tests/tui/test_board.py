@@ -11,8 +11,8 @@ import pytest
 from driver import pick, ready, screen_text, until
 
 from control.errors import DeckError
+from control.fleet.views import Unreached
 from control.model import Reach, ReachState
-from control.views import Unreached
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 

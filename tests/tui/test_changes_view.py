@@ -10,9 +10,9 @@ import fake_plane
 import pytest
 from driver import ready, screen_text, until
 
-from control.changelog import PAGE
 from control.errors import JournalError
-from control.plan import HistoryItem, HistoryPage, ResultOutcome
+from control.journal.changes import PAGE
+from control.planning.plan import HistoryItem, HistoryPage, ResultOutcome
 from tui.deck_app import DeckApp
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]

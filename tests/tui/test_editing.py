@@ -13,11 +13,11 @@ from driver import guard_time, pick, ready, screen_text, type_text, until
 from textual import events
 from textual.pilot import Pilot
 
-from control.edit import LimitEdit, SharesEdit
+from control.contract.plans import seal
 from control.model import Grid
-from control.plan import GuardResult, Verdict
-from control.planshapes import seal
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import LimitEdit, SharesEdit
+from control.planning.plan import GuardResult, Verdict
 from tui.app import _tell_ended
 from tui.deck_app import DeckApp
 from tui.planfiles import write_plan

@@ -13,7 +13,7 @@ import pytest
 from driver import pick, ready, screen_text, type_text, until
 from textual.pilot import Pilot
 
-from control.edit import Change
+from control.planning.edit import Change
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 from tui.themes import our_themes

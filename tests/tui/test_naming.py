@@ -12,8 +12,8 @@ from driver import ready, screen_text, until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.plan import OnFailure, Plan, Step, Verdict
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.plan import OnFailure, Plan, Step, Verdict
 from tui.cells import width
 from tui.deck_app import DeckApp
 from tui.look import Look

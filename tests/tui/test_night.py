@@ -13,7 +13,7 @@ from fractions import Fraction
 import fake_plane
 import pytest
 
-from control.ref import Ref
+from control.model.ref import Ref
 from tui.look import UNICODE, Look
 from tui.store import Store
 from tui.themes import load_theme

@@ -9,8 +9,8 @@ import fake_plane
 import pytest
 from driver import pick, ready, screen_text, type_text, until
 
+from control.fleet.views import Unreached
 from control.model import Editable, Mode
-from control.views import Unreached
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 

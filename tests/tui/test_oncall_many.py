@@ -9,8 +9,8 @@ from dataclasses import replace
 import fake_plane
 from driver import until
 
+from control.fleet.views import REMEMBERED, EnvironmentView
 from control.model import Environment, Outside, Platform, Reach, ReachState
-from control.views import REMEMBERED, EnvironmentView
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.store import Store

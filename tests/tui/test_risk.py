@@ -9,8 +9,8 @@ from fractions import Fraction
 import fake_plane
 import pytest
 
+from control.fleet.views import Seen
 from control.model import Mirror, Status, StatusState, Traffic, Use
-from control.views import Seen
 from tui.cli import tables
 from tui.look import Look
 from tui.risk import HOLD_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady

@@ -13,6 +13,7 @@ import pytest
 from driver import pick, ready, screen_text, type_text, until
 
 from control.errors import DeckError
+from control.fleet.views import NOT_READ, EnvironmentView
 from control.model import (
     Environment,
     Outside,
@@ -24,8 +25,7 @@ from control.model import (
     Status,
     StatusState,
 )
-from control.ref import Ref
-from control.views import NOT_READ, EnvironmentView
+from control.model.ref import Ref
 from tui.actions import ACTIONS, BY_ID, COMMANDS, RESERVED, WHAT_IF, Keymap, Situation, in_scope, method_name
 from tui.deck_app import DeckApp
 from tui.planfiles import read_plan_file

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
+from control.fleet.views import Part
 from control.plane import Inventory
-from control.views import Part
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.staging import Staging

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from control.edit import SharesEdit, split_field
-from control.edits import resolve_shares
 from control.errors import InvalidValue
-from control.expressions import parse_shares
 from control.model import Route
+from control.planning.edit import SharesEdit, split_field
+from control.planning.edits import resolve_shares
+from control.planning.expressions import parse_shares
 from tui.staging import Staging, shares_now
 from tui.weight_expression import weigh
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import fake_plane
 from driver import guard_time, pick, ready, screen_text, until
 
-from control.edit import Change
 from control.model import Outside
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change
 from tui.deck_app import DeckApp
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]

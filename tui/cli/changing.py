@@ -7,21 +7,21 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from control.changelog import refused
-from control.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit, split_field
+from control.contract.plans import plan_to_json, result_to_json
 from control.errors import ControlError, ErrorKind, InvalidValue, NotFound, Stale, UsageError
-from control.expressions import parse_limit, parse_shares, parse_states
-from control.filters import parse_filter
+from control.fleet.filters import parse_filter
+from control.fleet.views import Inventory
+from control.journal.changes import refused
 from control.model import TargetState
-from control.options import ApplyOptions, PlanOptions
-from control.plan import OnFailure, Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult, Verdict
+from control.model.ref import Ref
 from control.plane import ControlPlane
-from control.planning import Remembered, resolve
-from control.planshapes import plan_to_json, result_to_json
+from control.planning.edit import Change, Edit, LimitEdit, Share, SharesEdit, StateEdit, split_field
+from control.planning.expressions import parse_limit, parse_shares, parse_states
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import OnFailure, Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult, Verdict
+from control.planning.planner import Remembered, resolve
+from control.planning.saved_plans import StalePlan
 from control.ports import ProofState
-from control.ref import Ref
-from control.savedplans import StalePlan
-from control.views import Inventory
 from tui.cli import tables
 from tui.cli.arguments import Options
 from tui.cli.emit import REFUSED, emit, exit_code, say
@@ -52,7 +52,7 @@ async def set_(plane: ControlPlane, options: Options) -> int:
 
 async def plan(plane: ControlPlane, options: Options) -> int:
     """`plan EDITS.yaml`."""
-    from control.editfile import parse_edits
+    from control.planning.edit_file import parse_edits
 
     path = Path(options.file or "")
     edits = parse_edits(_text(path), str(path))

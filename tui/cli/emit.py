@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from control.errors import ControlError, ErrorKind
-from control.plan import HistoryItem, HistoryPage
+from control.planning.plan import HistoryItem, HistoryPage
 from control.text import clean_lines
 
 if TYPE_CHECKING:
-    from control.changelog import Kept
+    from control.journal.changes import Kept
 
 REFUSED = 3
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -85,7 +85,7 @@ def fail(error: ControlError, output: str) -> int:
     where = f" [{error.ref}]" if error.ref and error.ref not in error.message else ""
     say(f"{error.message}{where}" + (f"\n  {error.hint}" if error.hint else ""))
     if output != "table":
-        from control.shapes import error_to_json
+        from control.contract.rows import error_to_json
 
         with contextlib.suppress(OSError):  # it is told on stderr, and by the exit code
             emit(error_to_json(error), output, lambda: "")

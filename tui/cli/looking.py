@@ -9,15 +9,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from control.changelog import PAGE
-from control.errors import ControlError, NotFound, Unreachable, UsageError
-from control.fields import flattened
-from control.filters import Filter, parse_filter
-from control.model import Limit, ReachState, Route
-from control.plane import ControlPlane
-from control.planshapes import history_to_json, result_to_json
-from control.ref import Ref
-from control.shapes import (
+from control.contract.plans import history_to_json, result_to_json
+from control.contract.rows import (
     doctor_to_json,
     environment_to_json,
     limit_to_json,
@@ -26,7 +19,14 @@ from control.shapes import (
     service_to_json,
     verify_to_json,
 )
-from control.views import Inventory
+from control.errors import ControlError, NotFound, Unreachable, UsageError
+from control.fleet.filters import Filter, parse_filter
+from control.fleet.views import Inventory
+from control.journal.changes import PAGE
+from control.model import Limit, ReachState, Route
+from control.model.ref import Ref
+from control.plane import ControlPlane
+from control.planning.fields import flattened
 from tui.cli import tables
 from tui.cli.arguments import LISTS, Options
 from tui.cli.emit import emit, say, tell_interrupted, tell_not_understood
@@ -198,7 +198,7 @@ async def resolve(plane: ControlPlane, options: Options) -> int:
 
 
 async def doctor(plane: ControlPlane, options: Options) -> int:
-    from control.places import state_folder
+    from control.folders import state_folder
     from tui.cli import here
 
     checks = [("here", check) for check in here.checks(os.environ, state_folder())]
@@ -209,8 +209,8 @@ async def doctor(plane: ControlPlane, options: Options) -> int:
 
 def schema(options: Options) -> int:
     """`schema NAME`; without a name, the names."""
-    from control.schemas import SCHEMAS
-    from control.schemas import schema as of
+    from control.contract.schemas import SCHEMAS
+    from control.contract.schemas import schema as of
 
     if options.name is None:
         names = sorted(SCHEMAS)

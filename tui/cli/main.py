@@ -7,8 +7,8 @@ import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from control.changelog import Kept
 from control.errors import ControlError
+from control.journal.changes import Kept
 from control.plane import ControlPlane
 from tui.cli import changing, looking
 from tui.cli.arguments import Options

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from control.errors import ControlError
+from control.fleet.views import Inventory
 from control.plane import ControlPlane
-from control.views import Inventory
 from tui.cli.arguments import Options
 from tui.cli.emit import emit
 from tui.risk import used_ratio

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from control.expressions import format_amount, format_burst, format_number
-from control.fields import decimal
+from control.fleet.views import EnvironmentView, Inventory, ServiceView
 from control.model import Limit, Route, TargetState
-from control.plan import HistoryItem, Plan, Proof, Result, Verdict
+from control.model.shares import percent
+from control.planning.expressions import format_amount, format_burst, format_number
+from control.planning.fields import decimal
+from control.planning.plan import HistoryItem, Plan, Proof, Result, Verdict
 from control.ports import Check, ProofState
-from control.shares import percent
-from control.views import EnvironmentView, Inventory, ServiceView
 from tui import figures
 from tui.cells import clip, fit, safe, width
 from tui.cli.emit import colours

@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 
-from control.plan import Progress
-from control.planshapes import progress_to_json
+from control.contract.plans import progress_to_json
+from control.planning.plan import Progress
 
 
 def progress(mode: str | None) -> Callable[[Progress], Awaitable[None]] | None:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from control.edit import Edit
 from control.errors import ControlError, InvalidValue, UsageError
-from control.expressions import parse_limit, parse_shares, parse_states
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Edit
+from control.planning.expressions import parse_limit, parse_shares, parse_states
 from tui.actions import BY_ID, COMMANDS, WHAT_IF
 from tui.cells import safe
 from tui.screens.parts import DeckParts

@@ -9,8 +9,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from control.model.ref import Ref
 from control.plane import EnvironmentView, ServiceView
-from control.ref import Ref
 from tui import figures
 from tui.actions import BY_ID, Action, Situation
 from tui.cells import safe

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from control.edit import Edit, LimitEdit
-from control.edits import resolve_limit
 from control.errors import ControlError, InvalidValue
-from control.expressions import limit_expression
 from control.model import Limit, Outside, Route, TargetState
-from control.textedit import edits_between
+from control.planning.edit import Edit, LimitEdit
+from control.planning.edits import resolve_limit
+from control.planning.expressions import limit_expression
+from control.planning.text_edits import edits_between
 from tui.cells import safe
 from tui.figures import plural
 from tui.screens.parts import DeckParts

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from textual.app import SuspendNotSupported
 
-from control.edit import Edit
 from control.errors import ControlError
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Edit
 from tui.native_editor import MARK, forget, put_words, read_text, run_editor, write_text
 from tui.screens.parts import DeckParts
 from tui.store import LimitRow, RouteRow

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from control.model.ref import Ref
 from control.plane import EnvironmentView, ServiceView
-from control.ref import Ref
 from tui.screens.base import BaseScreen
 from tui.store import ChangeRow, LimitRow, RouteRow
 from tui.views.base import ListView

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from control.errors import ControlError, ErrorKind, GuardRefused, InvalidValue, Silent, UsageError
-from control.options import ApplyOptions, PlanOptions
-from control.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
-from control.undo import CHANGED_SINCE
+from control.planning.options import ApplyOptions, PlanOptions
+from control.planning.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
+from control.planning.undo import CHANGED_SINCE
 from tui.actions import BY_ID, Action, Situation
 from tui.cells import wrap
 from tui.danger import Assessment, Danger, assess

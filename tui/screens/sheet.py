@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from control.errors import ControlError
-from control.ref import Ref
+from control.model.ref import Ref
 from tui import figures
 from tui.cells import clip, safe
 from tui.look import Line

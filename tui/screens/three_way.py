@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from control.edit import Value
-from control.fields import FieldKey, UndoField
+from control.planning.edit import Value
+from control.planning.fields import FieldKey, UndoField
 from tui.cells import fit, safe
 from tui.look import Line
 from tui.screens.sheet import SheetScreen

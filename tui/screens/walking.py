@@ -8,8 +8,8 @@ from textual import events
 
 from control.errors import UsageError
 from control.model import Owner
+from control.model.ref import Ref
 from control.plane import ServiceView
-from control.ref import Ref
 from tui.cells import safe
 from tui.screens.parts import DeckParts
 from tui.store import LimitRow, RouteRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from control.ref import Ref
+from control.model.ref import Ref
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
 from tui.views.xray import Branch, Xray

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from control.edit import Change, split_field
-from control.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
+from control.planning.edit import Change, split_field
+from control.planning.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import ProofPart
 from tui import figures
 from tui.cells import clip, object_words, wrap
@@ -90,7 +90,7 @@ def _proof(label: str, part: ProofPart, width: int) -> list[Line]:
 
 def _seen(ref: object, store: Store, since: float) -> list[Line]:
     """The measured split, and whether what was measured before the change is still among it."""
-    from control.ref import Ref
+    from control.model.ref import Ref
     from tui.views.routes import set_and_seen
 
     row = store.routes.get(ref) if isinstance(ref, Ref) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from control.errors import UsageError
-from control.filters import parse_filter
+from control.fleet.filters import parse_filter
 from control.model import Owner
 from tui import figures
 from tui.cells import clip, fit

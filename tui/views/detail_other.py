@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from control.capacity import ALL_CALLERS
-from control.edit import split_field
-from control.fields import show
+from control.capacity.effective import ALL_CALLERS
 from control.model import Binding, Limit, Measure
-from control.plan import HistoryItem
 from control.plane import EnvironmentView, ServiceView
+from control.planning.edit import split_field
+from control.planning.fields import show
+from control.planning.plan import HistoryItem
 from tui import figures
 from tui.cells import object_words
 from tui.look import Look

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from control.edit import LimitEdit
-from control.expressions import NOT_UNDERSTOOD
-from control.fields import burst_of, decimal
 from control.model import Effective, Interval, Limit, Measure, Special
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import LimitEdit
+from control.planning.expressions import NOT_UNDERSTOOD
+from control.planning.fields import burst_of, decimal
 from tui import figures
 from tui.cells import width as cells_of
 from tui.look import Span

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
+from control.fleet.views import EnvironmentView, ServiceView
 from control.model import ReachState, Special
-from control.ref import Ref
-from control.views import EnvironmentView, ServiceView
+from control.model.ref import Ref
 from tui import figures
 from tui.cells import clip, fit, safe, wrap
 from tui.cells import width as cell_len

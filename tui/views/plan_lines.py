@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-from control.edit import Change, split_field
 from control.model import Effective, Special
-from control.plan import EffectiveChange, Plan, Step, Verdict
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change, split_field
+from control.planning.plan import EffectiveChange, Plan, Step, Verdict
 from tui import figures
 from tui.cells import clip, fit, object_words, safe, wrap
 from tui.danger import Assessment, Danger

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from control.edit import Edit, LimitEdit, Share, SharesEdit
 from control.errors import InvalidValue
 from control.model import Route, Weight
-from control.shares import shares_of
+from control.model.shares import shares_of
+from control.planning.edit import Edit, LimitEdit, Share, SharesEdit
 from tui.cells import safe
 from tui.staging import Staging, shares_now
 from tui.store import Store

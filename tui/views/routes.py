@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from control.model.ref import Ref
 from control.plane import ServiceView
-from control.ref import Ref
 from tui import figures
 from tui.look import Span
 from tui.store import AT, RouteRow

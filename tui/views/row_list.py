@@ -7,8 +7,8 @@ from collections.abc import Hashable, Mapping
 from operator import itemgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
-from control.ref import Ref
-from control.remembering import Remembering
+from control.memo import Memo
+from control.model.ref import Ref
 from tui import figures
 from tui.cells import width
 from tui.look import Look, Span
@@ -35,7 +35,7 @@ class RowList(ListView, Generic[RowT]):
         self._beside = True
         """Whether the environment is shown beside the name."""
         self._needed: tuple[Hashable, Mapping[str, int]] = (None, {})
-        self._placed: tuple[str, Remembering[RowT, _Placed]] = ("", Remembering(self._place))
+        self._placed: tuple[str, Memo[RowT, _Placed]] = ("", Memo(self._place))
 
     @abstractmethod
     def source(self) -> Mapping[Ref, RowT]:
@@ -62,7 +62,7 @@ class RowList(ListView, Generic[RowT]):
         version = (self.store.revision, moment, sort, reverse)
         if self._ordered[0] != version:
             if self._placed[0] != sort or sort == "age":
-                self._placed = sort, Remembering(self._place)
+                self._placed = sort, Memo(self._place)
             placed = self._placed[1](list(self.source().values()))
             placed.sort(key=itemgetter(0), reverse=reverse ^ (sort in self.downward))
             self._ordered = version, [row for _, row in placed]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from control.errors import ControlError
+from control.fleet.views import Unreached
 from control.model import ReachState
-from control.views import Unreached
 from tui import figures
 from tui.cells import fit, safe, wrap
 from tui.look import Line, Look

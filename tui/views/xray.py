@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from control.deckfile import ServiceConfig
-from control.graph import Graph
+from control.deck.config import ServiceConfig
 from control.model import Health, Route, Target, TargetState
-from control.ref import Ref
+from control.model.graph import Graph
+from control.model.ref import Ref
 from tui import figures
 from tui.cells import fit, safe, width
 from tui.look import Glyphs, Line, Span

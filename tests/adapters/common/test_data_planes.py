@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.common.http import Pages, place
 from adapters.common.metrics_text import number, parse
 from adapters.common.prometheus import Prometheus
-from adapters.common.traefik import TraefikApi
+from adapters.kubernetes.planes.traefik.api import TraefikApi
 from control.errors import AuthError, NotFound, PlatformError, Unreachable
 
 

@@ -12,13 +12,13 @@ import pytest
 from adapters import registry
 from adapters.demo.fleet import open_fleet
 from adapters.demo.simulation import Simulator
-from control.deckfile import DeckConfig
-from control.edit import Change, Value
+from control.deck.config import DeckConfig
 from control.errors import Stale, Unreachable, UsageError
 from control.model import Counted, Health, ReachState, Snapshot, TargetState
+from control.model.ref import Ref
 from control.plane import WriterFactory
+from control.planning.edit import Change, Value
 from control.ports import Prepared, ProofState, Reader
-from control.ref import Ref
 
 HTTPROUTE = "prod-eu/HTTPRoute/inference/llama#rule=chat"
 SPLIT = "prod-eu/TraefikService/inference/whisper-split"

@@ -10,11 +10,11 @@ from adapters.demo.deck import deck
 from adapters.demo.functions import open_functions
 from adapters.demo.simulation import Simulator
 from adapters.demo.store import reset
-from control.deckfile import EnvironmentConfig
-from control.edit import Change
+from control.deck.config import EnvironmentConfig
 from control.model import OwnerRole, Special
+from control.model.ref import Ref
+from control.planning.edit import Change
 from control.ports import ProofState, Reader
-from control.ref import Ref
 
 LLAMA = Ref("fn-eu", "LambdaAlias", "eu-central-1", "llama-chat:live")
 

@@ -9,7 +9,7 @@ import pytest
 from kube_servers import Servers
 
 from adapters.kubernetes.reader import KubernetesReader
-from control.deckfile import EnvironmentConfig, KubernetesConfig, ProxyConfig
+from control.deck.config import EnvironmentConfig, KubernetesConfig, ProxyConfig
 
 NAMESPACE = "inference"
 

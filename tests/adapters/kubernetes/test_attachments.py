@@ -15,9 +15,9 @@ from kube_servers import Servers, wait_for
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, limited, service, traefik
 from test_owners_bindings_counts import held_of
 
+from adapters.kubernetes.planes.traefik.names import CONTROLLER
+from adapters.kubernetes.planes.traefik.surroundings import Surroundings
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.surroundings import Surroundings
-from adapters.kubernetes.traefik_names import CONTROLLER
 from adapters.kubernetes.wire import GRPCRoute
 from control.model import Limit
 

@@ -12,15 +12,15 @@ import msgspec
 import pytest
 import yaml
 
-from adapters.kubernetes.codecs.common import Read
 from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.jsonpatch import apply
-from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.kinds.common import Read
+from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.shown import as_yaml, tidy
-from control.edit import Change, target_field
 from control.errors import InvalidValue
 from control.model import Limit, Mode, Route, Special
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
 
 SHAPES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "fixtures/shapes.yaml").read_text())
 MODULES = (kube_servers.GATEWAY_MODULE, kube_servers.TRAEFIK_MODULE)

@@ -11,7 +11,7 @@ import pytest
 from natives import httproute, service, traefik
 
 from adapters.kubernetes.health import endpoints_of, with_health
-from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.wire import EndpointSlice
 from control.model import Health, Mirror, Route, Target
 

@@ -16,12 +16,12 @@ import httpx
 import pytest
 import yaml
 
-from adapters.kubernetes import credentials as credentials_module
-from adapters.kubernetes.credentials import Credentials
-from adapters.kubernetes.kubeconfig import Cluster, User, contexts, load
+from adapters.kubernetes.client import credentials as credentials_module
+from adapters.kubernetes.client.credentials import Credentials
+from adapters.kubernetes.client.kubeconfig import Cluster, User, contexts, load
+from adapters.kubernetes.client.transport import connect
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.transport import connect
-from control.deckfile import EnvironmentConfig, KubernetesConfig
+from control.deck.config import EnvironmentConfig, KubernetesConfig
 from control.errors import AuthError, ControlError, DeckError, ErrorKind, Unreachable
 
 CLUSTER = Cluster("c", "https://127.0.0.1:1")
@@ -309,8 +309,8 @@ async def test_a_renewed_credential_is_used_once_after_a_401() -> None:
             tokens.append(request.headers["Authorization"])
             return httpx.Response(200 if tokens[-1].endswith("new") else 401, json={})
 
-    from adapters.kubernetes.api import Api
-    from adapters.kubernetes.transport import Connection, ReadOnlyTransport
+    from adapters.kubernetes.client.api import Api
+    from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport
 
     current = ["old"]
 

@@ -14,10 +14,10 @@ import kube_servers
 import pytest
 import yaml
 
-from adapters.kubernetes import kubeconfig
+from adapters.kubernetes.client import kubeconfig
+from adapters.kubernetes.client.kubeconfig import load
+from adapters.kubernetes.client.proxying import bypassed, environment_proxy
 from adapters.kubernetes.finding import find_contexts
-from adapters.kubernetes.kubeconfig import load
-from adapters.kubernetes.proxying import bypassed, environment_proxy
 from control.errors import DeckError
 
 EXEC = "client.authentication.k8s.io"

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from natives import httproute, service, traefik
 
-from adapters.kubernetes.codecs import period
-from adapters.kubernetes.codecs.common import Codec, Read, rule_parts, unique
 from adapters.kubernetes.jsonpatch import TestFailed as PatchRefused
 from adapters.kubernetes.jsonpatch import apply
-from adapters.kubernetes.kinds import CODECS
+from adapters.kubernetes.kinds import period
+from adapters.kubernetes.kinds.common import Codec, Read, rule_parts, unique
+from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.shown import difference
-from control.edit import Change, target_field
 from control.errors import InvalidValue, NotFound
 from control.model import Limit, Route, Semantics, Special, StatusState
+from control.planning.edit import Change, target_field
 
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 WEIGHTS = st.integers(0, 1_000_000)

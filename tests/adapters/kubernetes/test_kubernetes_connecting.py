@@ -21,12 +21,12 @@ import pytest
 import yaml
 from test_kubeconfig import certificate, config, plugin, tls_reader
 
-from adapters.kubernetes import api as api_module
-from adapters.kubernetes import credentials as credentials_module
-from adapters.kubernetes.credentials import Credentials
-from adapters.kubernetes.kubeconfig import load
+from adapters.kubernetes.client import api as api_module
+from adapters.kubernetes.client import credentials as credentials_module
+from adapters.kubernetes.client.credentials import Credentials
+from adapters.kubernetes.client.kubeconfig import load
 from adapters.kubernetes.reader import KubernetesReader
-from control.asking import logged_in
+from control.calls import logged_in
 from control.errors import AuthError, Unreachable
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Any]

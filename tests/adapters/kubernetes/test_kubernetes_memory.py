@@ -8,17 +8,17 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.kubernetes.held import BREATHE_EVERY, Dress, snapshot_parts
-from adapters.kubernetes.memory import MemoryApi, MemoryTransport
+from adapters.kubernetes.client.memory import MemoryApi, MemoryTransport
+from adapters.kubernetes.client.transport import Connection
+from adapters.kubernetes.object_store import BREATHE_EVERY, RowDecorator, snapshot_parts
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.transport import Connection
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deckfile import EnvironmentConfig, KubernetesConfig
-from control.edit import Change
+from control.deck.config import EnvironmentConfig, KubernetesConfig
 from control.errors import Forbidden, Stale, Unreachable
 from control.model import AccessState
+from control.model.ref import Ref
+from control.planning.edit import Change
 from control.ports import ProofState
-from control.ref import Ref
 
 REF = Ref("c", "HTTPRoute", "ml", "llama", "rule=chat")
 
@@ -169,7 +169,7 @@ async def test_a_read_that_gives_way_to_a_watch_does_not_fail() -> None:
     reader, _ = opened(api)
     await reader.read()
     held = await reader._settled()
-    dress = Dress(held, {}, reader.instances(), 0.0, held.unloaded())
+    dress = RowDecorator(held, {}, reader.instances(), 0.0, held.unloaded())
     reading = asyncio.ensure_future(snapshot_parts(held, dress, "c"))
     await asyncio.sleep(0)  # it has begun, and gives way after the first of them
     routes = held.objects["HTTPRoute"]

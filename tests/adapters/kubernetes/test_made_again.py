@@ -11,12 +11,12 @@ from kube_servers import Servers
 
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deckfile import DeckConfig, GuardConfig
-from control.edit import SharesEdit
-from control.options import ApplyOptions
-from control.plan import ResultOutcome, Verdict
+from control.deck.config import DeckConfig, GuardConfig
+from control.model.ref import Ref
 from control.plane import ControlPlane
-from control.ref import Ref
+from control.planning.edit import SharesEdit
+from control.planning.options import ApplyOptions
+from control.planning.plan import ResultOutcome, Verdict
 
 API = "gateway.networking.k8s.io/v1"
 PATH = f"/apis/{API}/namespaces/inference/httproutes/again"

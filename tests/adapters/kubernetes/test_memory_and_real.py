@@ -13,13 +13,13 @@ import pytest
 from kube_servers import DECK, Servers
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, httproute, service, traefik
 
-from adapters.kubernetes.memory import PLURALS, MemoryApi, MemoryTransport, key_of
+from adapters.kubernetes.client.memory import PLURALS, MemoryApi, MemoryTransport, key_of
+from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.transport import Connection
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deckfile import EnvironmentConfig
-from control.edit import Change, target_field
-from control.ref import Ref
+from control.deck.config import EnvironmentConfig
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
 
 PATCH = "application/json-patch+json"
 MATCH = "Host(`a.example`) && PathPrefix(`/v1`)"
@@ -248,7 +248,7 @@ def _of_memory(held: dict[str, Any]) -> KubernetesReader:
 
 
 def _of_server(kube: Servers) -> KubernetesReader:
-    from control.deckfile import KubernetesConfig
+    from control.deck.config import KubernetesConfig
 
     section = KubernetesConfig(context="bed", kubeconfig=str(kube.kubeconfig(DECK)))
     return KubernetesReader(EnvironmentConfig(name="bed", kubernetes=section))

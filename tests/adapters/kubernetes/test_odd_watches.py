@@ -16,7 +16,7 @@ import pytest
 from test_kubeconfig import config, tls_reader
 from test_kubernetes_connecting import serving
 
-from adapters.kubernetes import watching
+from adapters.kubernetes.client import watching
 from adapters.kubernetes.reader import KubernetesReader
 from control.model import ReachState
 

@@ -12,24 +12,24 @@ import pytest
 from natives import httproute, limited, service, traefik
 
 from adapters.common.http import Pages
-from adapters.kubernetes.bindings import Instances, bound
-from adapters.kubernetes.count import Counters
-from adapters.kubernetes.counted_names import CountedNames
-from adapters.kubernetes.held import Held
-from adapters.kubernetes.kinds import CODECS
-from adapters.kubernetes.memory import MemoryApi, MemoryTransport
-from adapters.kubernetes.owners import NO_SOURCES, Reconciler, Sources, owners_of
+from adapters.kubernetes.client.memory import MemoryApi, MemoryTransport
+from adapters.kubernetes.client.transport import Connection
+from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.object_store import ObjectStore
+from adapters.kubernetes.owners.owners import NO_SOURCES, Reconciler, Sources, owners_of
+from adapters.kubernetes.owners.rollouts import Driven, Driver
+from adapters.kubernetes.planes.traefik.bindings import Instances, bound
+from adapters.kubernetes.planes.traefik.count import Counters
+from adapters.kubernetes.planes.traefik.counted_names import CountedNames
+from adapters.kubernetes.planes.traefik.names import child_service, gateway_prefix, ingress_router
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.rollouts import Driven, Driver
-from adapters.kubernetes.traefik_names import child_service, gateway_prefix, ingress_router
-from adapters.kubernetes.transport import Connection
 from adapters.kubernetes.wire import Gateway, Metadata, ParentRef
-from control.deckfile import EnvironmentConfig, ProxyConfig
-from control.edit import Change, target_field
+from control.deck.config import EnvironmentConfig, ProxyConfig
 from control.errors import Unreachable
 from control.model import OwnerRole
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
 from control.ports import ProofState
-from control.ref import Ref
 
 ROUTE = CODECS["HTTPRoute"].resource
 TRACKING = "argocd.argoproj.io/tracking-id"
@@ -109,8 +109,8 @@ def test_a_rollout_that_names_the_route_drives_it() -> None:
 # --- bindings -------------------------------------------------------------------------------------------------------
 
 
-def held_of(*natives: dict[str, Any], gateways: tuple[dict[str, Any], ...] = ()) -> Held:
-    held = Held()
+def held_of(*natives: dict[str, Any], gateways: tuple[dict[str, Any], ...] = ()) -> ObjectStore:
+    held = ObjectStore()
     for native in natives:
         native["metadata"].setdefault("uid", native["metadata"]["name"])
         decoded = msgspec.convert(native, CODECS[native["kind"]].wire)
@@ -127,7 +127,7 @@ def gateway(*protocols: str) -> dict[str, Any]:
     return {"metadata": {"name": "main", "namespace": "inference"}, "spec": {"listeners": listeners}}
 
 
-def counts(held: Held, instances: int | None, name: str = "slow", shared: bool = False) -> list[Any]:
+def counts(held: ObjectStore, instances: int | None, name: str = "slow", shared: bool = False) -> list[Any]:
     middleware = held.objects["Middleware"][("inference", name)]
     (limit,) = CODECS["Middleware"].read(middleware, "env", 1.0).limits
     used = held.uses("env").get(("inference", name), [])
@@ -283,7 +283,7 @@ def counters(planes: Planes, *hosts: str) -> Counters:
     return Counters(Pages(planes), EnvironmentConfig("env", proxies=proxies))
 
 
-async def requests(made: Counters, held: Held) -> dict[str, Fraction]:
+async def requests(made: Counters, held: ObjectStore) -> dict[str, Fraction]:
     (counted,) = await made.count(held, "env", None)
     return {name: count.requests for name, count in counted.targets}
 

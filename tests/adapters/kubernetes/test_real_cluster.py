@@ -15,11 +15,11 @@ from natives import GATEWAY_API, TRAEFIK_API, httproute, limited, service, traef
 
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
-from control.edit import Change, target_field
 from control.errors import AuthError, Forbidden, InvalidValue, NotFound, ReadOnly, Stale
 from control.model import AccessState, Editable, Limit, ReachState, Route, Special, StatusState
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
 from control.ports import Prepared, ProofState
-from control.ref import Ref
 
 Make = Callable[..., KubernetesReader]
 

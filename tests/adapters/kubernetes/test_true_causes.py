@@ -22,10 +22,10 @@ from kube_servers import ADMIN, Servers
 from adapters.kubernetes import reader as reader_module
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deckfile import EnvironmentConfig, KubernetesConfig
-from control.edit import Change
+from control.deck.config import EnvironmentConfig, KubernetesConfig
 from control.errors import ControlError, DeckError, ErrorKind, Forbidden
 from control.model import AccessState, ReachState
+from control.planning.edit import Change
 
 GATEWAY, TRAEFIK = "gateway.networking.k8s.io/v1", "traefik.io/v1alpha1"
 RBAC = "rbac.authorization.k8s.io/v1"

@@ -14,10 +14,10 @@ from kube_servers import VIEWER, Servers, make_roles, wait_for
 from natives import GATEWAY_API, NAMESPACE, service, traefik
 
 from adapters.kubernetes.reader import KubernetesReader
-from control.edit import Change, target_field
 from control.model import Limit, Mode, Route, Snapshot, StatusState
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
 from control.ports import ProofState
-from control.ref import Ref
 
 Make = Callable[..., KubernetesReader]
 Spec = dict[str, Any]

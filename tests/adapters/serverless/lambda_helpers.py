@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from adapters.serverless.adapter import ADAPTER
-from adapters.serverless.reader import LambdaReader
-from adapters.serverless.writer import LambdaWriter
-from control.deckfile import AwsConfig, EnvironmentConfig
+from adapters.serverless.aws.adapter import ADAPTER
+from adapters.serverless.aws.reader import LambdaReader
+from adapters.serverless.aws.writer import LambdaWriter
+from control.deck.config import AwsConfig, EnvironmentConfig
 from control.ports import Secrets
 
 REGION = "eu-central-1"

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.serverless import alias as alias_codec
-from adapters.serverless import concurrency, edited_text, native
-from adapters.serverless.prepare import prepare
-from adapters.serverless.records import Account, Alias, Function, Place, Version, alias_from, exact
-from control.edit import Change, Share
+from adapters.serverless.aws import alias as alias_codec
+from adapters.serverless.aws import concurrency, edited_text, native
+from adapters.serverless.aws.prepare import prepare
+from adapters.serverless.aws.records import Account, Alias, Function, Place, Version, alias_from, exact
 from control.errors import InvalidValue
 from control.model import Special, Strength
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change, Share
 
 PLACE = Place("fn", "eu-central-1", Account(1000, 700))
 REF = Ref("fn", "LambdaAlias", "eu-central-1", "chat:live")

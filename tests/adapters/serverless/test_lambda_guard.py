@@ -8,10 +8,10 @@ import boto3
 import pytest
 from lambda_helpers import REGION, Proxy, environment, opened
 
-from adapters.serverless import guard
-from adapters.serverless.boto import BotoCloud
-from adapters.serverless.operations import CREDENTIALS, READS, WRITES, Operation
-from control.deckfile import AwsConfig
+from adapters.serverless.aws import guard
+from adapters.serverless.aws.boto import BotoCloud
+from adapters.serverless.aws.operations import CREDENTIALS, READS, WRITES, Operation
+from control.deck.config import AwsConfig
 from control.errors import ReadOnly
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -106,7 +106,7 @@ async def test_the_readers_own_cloud_refuses_writes(proxy: Proxy) -> None:
 
 
 async def test_a_service_without_an_endpoint_is_never_asked_elsewhere() -> None:
-    from adapters.serverless.cloud import NotOffered
+    from adapters.serverless.aws.cloud import NotOffered
 
     cloud = BotoCloud("fn", AwsConfig(REGION, endpoints={"lambda": "http://127.0.0.1:1"}), "read")
     with pytest.raises(NotOffered):

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from lambda_helpers import REGION, Proxy, client, environment, make_function, opened
 
-from control.edit import Change, Share, SharesEdit
 from control.errors import InvalidValue, NotFound, PlatformError, Stale, Unreachable
 from control.model import AccessState, ReachState, Special
+from control.model.ref import Ref
+from control.planning.edit import Change, Share, SharesEdit
+from control.planning.share_edits import resolve_shares
 from control.ports import ProofState
-from control.ref import Ref
-from control.shareedits import resolve_shares
 
 _serial = iter(range(10_000))
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from lambda_helpers import REGION, Proxy, environment
 
-from adapters.serverless import boto, credentials
-from adapters.serverless.boto import BotoCloud
-from control.deckfile import AwsConfig
+from adapters.serverless.aws import boto, credentials
+from adapters.serverless.aws.boto import BotoCloud
+from control.deck.config import AwsConfig
 from control.errors import AuthError, Unreachable
 
 SSO = """[profile ml]

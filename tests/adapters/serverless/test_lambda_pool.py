@@ -9,9 +9,9 @@ import time
 import pytest
 from lambda_helpers import environment, opened
 
-from adapters.serverless import adapter
-from adapters.serverless.pace import Pace
-from adapters.serverless.workers import Workers
+from adapters.common.workers import Workers
+from adapters.serverless.aws import adapter
+from adapters.serverless.aws.pace import Pace
 
 
 async def test_a_burst_waits_for_nothing() -> None:

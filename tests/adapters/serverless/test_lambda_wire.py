@@ -12,19 +12,19 @@ import pytest
 from botocore.stub import Stubber
 from lambda_helpers import REGION, client, environment, make_function, opened
 
-from adapters.serverless import fetch
-from adapters.serverless.alias import to_route
-from adapters.serverless.boto import BotoCloud
-from adapters.serverless.metrics import PERIOD, Metrics
-from adapters.serverless.prove import loaded
-from adapters.serverless.reader import LambdaReader
-from adapters.serverless.records import Alias, Function, Place
-from adapters.serverless.writer import LambdaWriter
-from control.edit import Change
+from adapters.serverless.aws import fetch
+from adapters.serverless.aws.alias import to_route
+from adapters.serverless.aws.boto import BotoCloud
+from adapters.serverless.aws.metrics import PERIOD, Metrics
+from adapters.serverless.aws.prove import loaded
+from adapters.serverless.aws.reader import LambdaReader
+from adapters.serverless.aws.records import Alias, Function, Place
+from adapters.serverless.aws.writer import LambdaWriter
 from control.errors import AuthError, Forbidden
 from control.model import AccessState, OwnerRole
+from control.model.ref import Ref
+from control.planning.edit import Change
 from control.ports import ProofState
-from control.ref import Ref
 
 ARN = f"arn:aws:lambda:{REGION}:111122223333:function:chat"
 
@@ -166,7 +166,7 @@ async def test_wire_format_a_refused_write_names_the_right_and_is_remembered() -
     writer = LambdaWriter(reader, stubbed.cloud)
     function = Function("chat", ARN, (Alias("live", "1", (("2", Fraction(1, 2)),), "r1"),), None, 0.0)
     reader._sweep.functions["chat"] = function
-    from adapters.serverless.prepare import prepare
+    from adapters.serverless.aws.prepare import prepare
 
     ref = Ref("fn", "LambdaAlias", REGION, "chat:live")
     changes = [Change(ref, f"targets/{name}/share", None, Fraction(share)) for name, share in (("1", 0), ("2", 1))]

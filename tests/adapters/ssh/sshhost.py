@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
+from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
 from control.ports import Secrets
 
 USER = "deckop"

@@ -13,7 +13,7 @@ from sshhost import NO_SECRETS, USER, Host, Keys, deck_environment, environment,
 
 from adapters.ssh import adapter
 from adapters.ssh.reader import SshReader
-from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
+from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
 from control.errors import AuthError, ControlError, DeckError, Forbidden, NotFound, Unreachable
 from control.model import ReachState, Snapshot
 from control.ports import Secrets
@@ -203,7 +203,7 @@ async def test_a_missing_configuration_is_named(host: Host, tmp_path: Path) -> N
         await _read(deck_environment(ssh, ProxyConfig("nginx", config="/etc/nginx/absent.conf")))
     with pytest.raises(DeckError, match="envoy"):
         reader = adapter.open_reader(deck_environment(ssh), NO_SECRETS)
-        from adapters.ssh.proxies import driver_for
+        from adapters.ssh.proxies.table import driver_for
 
         await reader.close()
         driver_for("envoy")

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from sshhost import MODELS, NO_SECRETS, USER, Host, deck_environment, environment
 
-from adapters.ssh import adapter, remote_writer
+from adapters.ssh import adapter
+from adapters.ssh.client import remote_writer
+from adapters.ssh.client.shell import Done
+from adapters.ssh.client.tree import NotWhole, TreeParts
+from adapters.ssh.ports import FileChange, FileReplacement
 from adapters.ssh.reader import SshReader
-from adapters.ssh.seam import FileChange, FileReplacement
-from adapters.ssh.shell import Done
-from adapters.ssh.tree import NotWhole, TreeParts
-from control.deckfile import ProxyConfig
-from control.edit import Change
+from control.deck.config import ProxyConfig
 from control.errors import Stale, Unreachable
+from control.model.ref import Ref
+from control.planning.edit import Change
 from control.ports import ProofState, Writer
-from control.ref import Ref
 
 NOISE = {
     "a verdict before": "printf 'OK\\n9\\nFAIL stale\\nnot so\\n'\n",

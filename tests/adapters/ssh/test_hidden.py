@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ssh.codecs.haproxy import HAProxyCodec
-from adapters.ssh.codecs.nginx import NginxCodec
 from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
+from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.reader import SshReader
 from adapters.ssh.writer import SshWriter
-from control.deckfile import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
-from control.edit import SharesEdit
-from control.plan import ResultOutcome
+from control.contract.plans import plan_to_json
+from control.deck.config import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
+from control.model.ref import Ref
 from control.plane import ControlPlane
-from control.planshapes import plan_to_json
-from control.ref import Ref
+from control.planning.edit import SharesEdit
+from control.planning.plan import ResultOutcome
 
 NGINX = b"""events {}
 http {

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ssh import known_hosts, revoked
+from adapters.ssh.client import known_hosts, revoked
 from control.errors import AuthError
 
 KEY = b"\x00\x00\x00\x0bssh-ed25519" + bytes(range(36))

@@ -12,16 +12,16 @@ import pytest
 from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
 from adapters.ssh.reader import SshReader
 from adapters.ssh.writer import SshWriter
-from control.deckfile import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
-from control.edit import Change, SharesEdit, StateEdit
+from control.contract.plans import plan_from_json, plan_to_json
+from control.deck.config import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
 from control.errors import ControlError, Forbidden, PlatformError, Stale, Unreachable
 from control.model import ReachState, TargetState
-from control.options import PlanOptions
-from control.plan import ResultOutcome
+from control.model.ref import Ref
 from control.plane import ControlPlane
-from control.planshapes import plan_from_json, plan_to_json
+from control.planning.edit import Change, SharesEdit, StateEdit
+from control.planning.options import PlanOptions
+from control.planning.plan import ResultOutcome
 from control.ports import Prepared, ProofState
-from control.ref import Ref
 
 NGINX = b"""events {}
 http {

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from sshhost import NO_SECRETS, USER, Host, deck_environment, environment
 
-from adapters.ssh import adapter, means
+from adapters.ssh import adapter
+from adapters.ssh.client import privileges as means
 from adapters.ssh.reader import SshReader
-from control.deckfile import ProxyConfig
-from control.edit import Change
+from control.deck.config import ProxyConfig
 from control.errors import ControlError, Forbidden
 from control.model import AccessState
+from control.model.ref import Ref
+from control.planning.edit import Change
 from control.ports import Check, Prepared, Writer
-from control.ref import Ref
 
 FILE = "/etc/nginx/conf.d/models.conf"
 NGINX = ProxyConfig("nginx", config="/etc/nginx/nginx.conf")

@@ -9,9 +9,9 @@ from pathlib import Path
 from sshhost import HAPROXY, NO_SECRETS, Host, deck_environment, environment
 
 from adapters.ssh import adapter
-from control.edit import Change
 from control.model import Limit, Route
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change
 
 RULES = """\
     stick-table type ip size 1k expire 60s store http_req_rate(1s)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.ssh import hosts, ssh_config
-from control.deckfile import SshConfig
+from adapters.ssh.client import hosts, ssh_config
+from control.deck.config import SshConfig
 from control.errors import DeckError
 
 COMPARED = (

@@ -9,9 +9,9 @@ import pytest
 from sshhost import NO_SECRETS, Host, deck_environment, environment, free_port
 
 from adapters.ssh import adapter
-from control.deckfile import ProxyConfig
-from control.edit import Change
+from control.deck.config import ProxyConfig
 from control.model import Route
+from control.planning.edit import Change
 
 
 @pytest.fixture(autouse=True)

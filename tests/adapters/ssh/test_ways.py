@@ -13,11 +13,11 @@ from sshhost import NO_SECRETS, USER, Host, deck_environment, environment
 
 from adapters.ssh import adapter
 from adapters.ssh.reader import SshReader
-from control.deckfile import EnvironmentConfig, ProxyConfig, SshConfig
-from control.edit import Change
+from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
 from control.errors import AuthError, Forbidden, Unreachable
 from control.model import Snapshot
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change
 
 
 async def _read(config: EnvironmentConfig) -> Snapshot:

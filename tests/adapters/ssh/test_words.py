@@ -8,13 +8,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.ssh import discovery, scripts, write_script
-from adapters.ssh.codecs.haproxy_sockets import stats_sockets
-from adapters.ssh.paths import checked, checked_command, checked_log, checked_show, roots
-from adapters.ssh.seam import Process
-from adapters.ssh.shell import assign, quote
-from adapters.ssh.tree import TreeParts
-from control.deckfile import ProxyConfig
+from adapters.ssh import discovery
+from adapters.ssh.client import scripts, write_script
+from adapters.ssh.client.paths import checked, checked_command, checked_log, checked_show, roots
+from adapters.ssh.client.shell import assign, quote
+from adapters.ssh.client.tree import TreeParts
+from adapters.ssh.ports import Process
+from adapters.ssh.proxies.haproxy.sockets import stats_sockets
+from control.deck.config import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, PlatformError
 
 words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=60)

@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 from sshhost import MODELS, NO_SECRETS, UID, USER, Host, Watched, deck_environment, environment
 
-from adapters.ssh import adapter, remote_writer
+from adapters.ssh import adapter
+from adapters.ssh.client import remote_writer
+from adapters.ssh.ports import FileChange, FileReplacement
 from adapters.ssh.reader import SshReader
-from adapters.ssh.seam import FileChange, FileReplacement
 from adapters.ssh.sources import RemoteHosts, RemoteWriters
-from control.deckfile import ProxyConfig
-from control.edit import Change
+from control.deck.config import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale, Unreachable
 from control.model import AccessState
+from control.model.ref import Ref
+from control.planning.edit import Change
 from control.ports import Prepared, ProofState, Writer
-from control.ref import Ref
 
 FILE = "/etc/nginx/conf.d/models.conf"
 NGINX = ProxyConfig("nginx", config="/etc/nginx/nginx.conf")

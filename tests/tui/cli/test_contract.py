@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from control.schemas import schema
+from control.contract.schemas import schema
 from tui.__main__ import run
 
 ROUTE = "lab/NginxUpstream/lab-1/llama-next"

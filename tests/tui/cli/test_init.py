@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from control.deckread import read_deck
+from control.deck.reading import read_deck
 
 KUBECONFIG = """
 apiVersion: v1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from control.schemas import schema
+from control.contract.schemas import schema
 from tests.bench.journals import fill
 from tui.__main__ import run
 
@@ -68,7 +68,7 @@ def later_version(journal: Path) -> None:
 
 
 def later_record(journal: Path) -> None:
-    from control.journal import Journal
+    from control.journal.journal import Journal
 
     fill(journal, 3)
     Journal(journal).append("ramp", "260101-000000-aaaa", {"stages": [10, 50]})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.ssh.codecs.haproxy import HAProxyCodec
-from adapters.ssh.codecs.nginx import NginxCodec
-from adapters.ssh.seam import ConfigTree, HostFacts, Runtime
-from control.deckfile import ProxyConfig
+from adapters.ssh.ports import ConfigTree, HostFacts, Runtime
+from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.nginx.codec import NginxCodec
+from control.deck.config import ProxyConfig
 from control.model import Limit, Route
 
 NGINX_MAIN = "/etc/nginx/nginx.conf"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from proxy_files import facts, haproxy_tree, read
 
-from adapters.ssh.codecs.haproxy import HAProxyCodec
-from adapters.ssh.codecs.haproxy_lines import sections
+from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.haproxy.lines import sections
 from control.model import Measure, Mode
 
 CODEC = HAProxyCodec()

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proxy_files import HAPROXY_MAIN, changed_region, facts, haproxy_tree, read
 
-from adapters.ssh.codecs.haproxy import HAProxyCodec
-from adapters.ssh.codecs.haproxy_lines import HAProxySyntaxError, TokenKind, tokenize
-from adapters.ssh.codecs.spans import BOM
-from adapters.ssh.seam import Runtime
-from control.edit import Change
+from adapters.ssh.ports import Runtime
+from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.haproxy.lines import HAProxySyntaxError, TokenKind, tokenize
+from adapters.ssh.proxies.spans import BOM
 from control.model import Special, TargetState
+from control.planning.edit import Change
 
 CODEC = HAProxyCodec()
 BLANK = st.text(" \t", min_size=1, max_size=3)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proxy_files import NGINX_MAIN, changed_region, facts, nginx_tree, read
 
-from adapters.ssh.codecs.nginx import NginxCodec
-from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError, TokenKind, tokenize
-from control.edit import Change
-from control.fields import reverse, value_of
+from adapters.ssh.proxies.nginx.codec import NginxCodec
+from adapters.ssh.proxies.nginx.lexer import NginxSyntaxError, TokenKind, tokenize
 from control.model import TargetState
+from control.planning.edit import Change
+from control.planning.fields import reverse, value_of
 
 CODEC = NginxCodec()
 BLANK = st.text(" \t", min_size=1, max_size=3)

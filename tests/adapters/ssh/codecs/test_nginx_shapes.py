@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from proxy_files import NGINX_MAIN, facts, nginx_tree
 
-from adapters.ssh.codecs.nginx import NginxCodec
-from adapters.ssh.seam import ConfigTree, Runtime
-from control.capacity import with_effective
-from control.edit import Change, target_field
-from control.fields import reverse, value_of
+from adapters.ssh.ports import ConfigTree, Runtime
+from adapters.ssh.proxies.nginx.codec import NginxCodec
+from control.capacity.effective import with_effective
 from control.model import Limit, Route, Special
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change, target_field
+from control.planning.fields import reverse, value_of
 
 SHAPES = Path(__file__).parent / "fixtures" / "nginx_shapes"
 CODEC = NginxCodec()

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from proxy_files import NGINX_MAIN, facts, nginx_tree, read
 
-from adapters.ssh.codecs.nginx import NginxCodec
-from adapters.ssh.codecs.nginx_lexer import NginxSyntaxError
-from adapters.ssh.seam import ConfigTree, Runtime
-from control.edit import Change
+from adapters.ssh.ports import ConfigTree, Runtime
+from adapters.ssh.proxies.nginx.codec import NginxCodec
+from adapters.ssh.proxies.nginx.lexer import NginxSyntaxError
+from control.contract.plans import change_from_json, change_to_json
 from control.errors import InvalidValue
-from control.fields import reverse, value_of
 from control.model import Limit, Mode, Route, TargetState, Window
-from control.planshapes import change_from_json, change_to_json
+from control.planning.edit import Change
+from control.planning.fields import reverse, value_of
 
 CODEC = NginxCodec()
 FOLDER = NGINX_MAIN.rpartition("/")[0]

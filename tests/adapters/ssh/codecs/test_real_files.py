@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from proxy_files import changed_region, facts, read
 
-from adapters.ssh.codecs.file_owners import owners
-from adapters.ssh.codecs.haproxy import HAProxyCodec
-from adapters.ssh.codecs.nginx import NginxCodec
-from adapters.ssh.seam import ConfigTree
-from control.capacity import with_effective
-from control.edit import Change
+from adapters.ssh.ports import ConfigTree
+from adapters.ssh.proxies.file_owners import owners
+from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.nginx.codec import NginxCodec
+from control.capacity.effective import with_effective
 from control.errors import InvalidValue
 from control.model import Interval, Measure, Mode, OwnerRole, Special, TargetState
+from control.planning.edit import Change
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NGINX, HAPROXY = NginxCodec(), HAProxyCodec()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from localproxy import Backends, LocalHost, free_port, program
 
-from adapters.ssh.drivers.haproxy import HAProxyDriver
+from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
 
 HEAD = """\
 global

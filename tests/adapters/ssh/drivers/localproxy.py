@@ -1,4 +1,4 @@
-"""A host that is this machine: real nginx and HAProxy as plain local processes behind the seam's ports, no SSH."""
+"""A host that is this machine: real nginx and HAProxy as plain local processes behind `adapters.ssh.ports`, no SSH."""
 # ruff: noqa: ASYNC230, ASYNC240
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ssh.seam import (
+from adapters.ssh.ports import (
     ConfigTree,
     FileFacts,
     FileReplacement,
@@ -31,10 +31,10 @@ from adapters.ssh.seam import (
     Worker,
     Workers,
 )
-from control.deckfile import ProxyConfig
-from control.edit import Change
+from control.deck.config import ProxyConfig
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Limit, Route
+from control.planning.edit import Change
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from localproxy import LocalHost, free_port, get, program, read
 
-from adapters.ssh.drivers.nginx import NginxDriver
+from adapters.ssh.proxies.nginx.driver import NginxDriver
 from control.model import Limit, Route
-from control.ref import Ref
+from control.model.ref import Ref
 
 _STREAM = ("/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so")
 MAIN = """\

@@ -12,11 +12,11 @@ from fractions import Fraction
 import pytest
 from localproxy import Backends, LocalHost, free_port, get, program, read, split, steps, write
 
-from adapters.ssh.drivers.haproxy import HAProxyDriver
-from adapters.ssh.seam import FileReplacement
-from control.edit import Change
+from adapters.ssh.ports import FileReplacement
+from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Action, Interval, Mode, Special, TargetState
+from control.planning.edit import Change
 from control.ports import ProofState
 
 CONFIG = """\

@@ -12,9 +12,9 @@ import pytest
 from haproxystart import Proxy, Start, driver, start
 from localproxy import get, read, write
 
-from adapters.ssh.drivers.haproxy import HAProxyDriver
-from control.edit import Change
+from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
 from control.model import Limit, Measure, Mode
+from control.planning.edit import Change
 
 __all__ = ["driver", "start"]
 

@@ -16,15 +16,15 @@ import pytest
 from haproxystart import driver
 from localproxy import LocalHost, free_port, program, read, steps
 
-from adapters.ssh.codecs.haproxy import HAProxyCodec
-from adapters.ssh.codecs.haproxy_acls import counts
-from adapters.ssh.codecs.haproxy_lines import lines
-from adapters.ssh.codecs.haproxy_runtime import servers_state
-from adapters.ssh.drivers.haproxy import HAProxyDriver
-from adapters.ssh.seam import ConfigTree
-from control.capacity import with_effective
-from control.edit import Change
+from adapters.ssh.ports import ConfigTree
+from adapters.ssh.proxies.haproxy.acls import counts
+from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
+from adapters.ssh.proxies.haproxy.lines import lines
+from adapters.ssh.proxies.haproxy.runtime import servers_state
+from control.capacity.effective import with_effective
 from control.model import Limit, Mode, Route, Special
+from control.planning.edit import Change
 
 __all__ = ["driver"]
 

@@ -9,10 +9,10 @@ import pytest
 from haproxystart import Start, driver, start
 from localproxy import Backends, get, read, split, steps, write
 
-from adapters.ssh.drivers.haproxy import HAProxyDriver
-from control.edit import Change
+from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
 from control.errors import InvalidValue
 from control.model import Action, Measure, Mode, StatusState, TargetState
+from control.planning.edit import Change
 
 __all__ = ["driver", "start"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from localproxy import Backends, LocalHost, free_port, get, program, read, split, steps, write
 
-from adapters.ssh.drivers.nginx import NginxDriver
-from control.edit import Change
+from adapters.ssh.proxies.nginx.driver import NginxDriver
 from control.errors import InvalidValue, Stale
 from control.model import Action, Mode, TargetState
+from control.planning.edit import Change
 from control.ports import ProofState
 
 MAIN = """\

@@ -11,11 +11,11 @@ import pytest
 from localproxy import Backends, free_port, get, write
 from nginxhost import Nginx, on, rows, started, stream_module, with_hosts
 
-from adapters.ssh.drivers.nginx import NginxDriver
-from control.edit import Change
+from adapters.ssh.proxies.nginx.driver import NginxDriver
 from control.errors import InvalidValue
 from control.model import Measure, Mode, Special
-from control.ref import Ref
+from control.model.ref import Ref
+from control.planning.edit import Change
 
 HTTP = """\
 upstream First { server 127.0.0.1:@A@; }

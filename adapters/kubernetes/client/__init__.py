@@ -1,0 +1,1 @@
+"""The connection to an API server: credentials, lists, watches, rights. It knows nothing of routes."""

@@ -1,0 +1,1 @@
+"""The data planes that use what the API server holds."""

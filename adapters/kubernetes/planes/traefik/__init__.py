@@ -1,0 +1,1 @@
+"""Traefik: what it loads, what it counts, where its limits hold."""

@@ -1,0 +1,1 @@
+"""AWS Lambda: alias weights and reserved concurrency."""

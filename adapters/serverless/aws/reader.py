@@ -1,0 +1,217 @@
+"""Reads one account and region: every alias as a route, every reservation as a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from adapters.serverless.aws import alias as alias_codec
+from adapters.serverless.aws import concurrency as concurrency_codec
+from adapters.serverless.aws import doctor, edited_text, fetch, native, prove
+from adapters.serverless.aws.cloud import Cloud, NotOffered, ServiceError
+from adapters.serverless.aws.metrics import Metrics
+from adapters.serverless.aws.prepare import prepare
+from adapters.serverless.aws.records import Deployment, Function, Place
+from adapters.serverless.aws.sweep import Sweep
+from control.deck.config import AwsConfig, EnvironmentConfig
+from control.errors import AuthError, ControlError, NotFound, Unreachable
+from control.model import Access, AccessState, Counted, Environment, Platform, Reach, ReachState, Snapshot
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
+from control.ports import Check, NativeText, Prepared, ProofPart
+
+ASK_DEPLOYMENTS_SECONDS = 3.0
+UNKNOWN_ACCESS = Access(AccessState.UNKNOWN, "AWS cannot be asked without IAM simulation; a write says")
+
+
+class LambdaReader:
+    """`control.ports.Reader` for AWS Lambda. Has no way to write: its cloud refuses every other operation."""
+
+    def __init__(self, config: EnvironmentConfig, cloud: Cloud, *, read_seconds: float = 12.0) -> None:
+        """`read_seconds`: how long one `read` may sweep; functions that do not fit keep their last values and age."""
+        if config.aws is None:
+            raise ValueError("the environment has no aws section")
+        self.name = config.name
+        self.cloud = cloud
+        self._config = config
+        self._aws: AwsConfig = config.aws
+        self._sweep = Sweep(cloud)
+        self._read_seconds = read_seconds
+        self._metrics = Metrics(cloud)
+        self._place = Place(config.name, self._aws.region)
+        self._identity = ""
+        self._access = UNKNOWN_ACCESS
+
+    # --- read ---------------------------------------------------------------------------------------------------------
+
+    async def read(self) -> Snapshot:
+        """As the port says. Sweeps at the paced rate; what was not reached in time keeps its old age."""
+        until = asyncio.get_running_loop().time() + self._read_seconds
+        names = await fetch.function_names(self.cloud, self._aws.functions, self._aws.region)
+        place, self._identity, (functions, missing) = await asyncio.gather(
+            self._look_around(), self._who(), self._sweep.run(names, until)
+        )
+        self._place = place
+        absent = fetch.absent(names, self._aws.functions, self._aws.region)
+        return replace(self._snapshot(functions, self._reach(place)), missing=(*absent, *missing))
+
+    async def read_object(self, object: str) -> Snapshot:
+        """As the port says; `object` is an alias or a reservation."""
+        ref = Ref.parse(object)
+        function = await self._fresh(ref)
+        place = replace(self._place, account=await fetch.account(self.cloud))
+        snapshot = self._snapshot([function], Reach(), place)
+        routes = tuple(route for route in snapshot.routes if route.object == object)
+        limits = tuple(limit for limit in snapshot.limits if limit.object == object)
+        if not routes and not limits:
+            raise NotFound(f"{object} is gone", ref=object)
+        return replace(snapshot, routes=routes, limits=limits)
+
+    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+        """As the port says. A fresh one also asks who drives the alias and which versions there are."""
+        if fresh:
+            self._place = await self._look_around()
+        steps: dict[Ref, list[Change]] = {}
+        for change in changes:
+            steps.setdefault(change.ref.whole, []).append(change)
+        prepared = []
+        for ref, own in steps.items():
+            function = await self._fresh(ref) if fresh else self._known(ref) or await self._fresh(ref)
+            prepared.append(prepare(self._place, function, ref, own))
+        return prepared
+
+    async def native(self, ref: Ref) -> NativeText:
+        """The record as JSON, read anew."""
+        if ref.kind == alias_codec.KIND:
+            function, name = alias_codec.split_name(ref.name)
+            text = native.alias_json(await fetch.alias(self.cloud, function, name))
+        else:
+            text = native.concurrency_json(ref.name, await fetch.reserved(self.cloud, ref.name))
+        return NativeText(str(ref.whole), "json", text)
+
+    async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
+        """The edits in an edited JSON; see `adapters.serverless.aws.edited_text`."""
+        if ref.kind == alias_codec.KIND:
+            return edited_text.alias_edits(ref, original, text)
+        return edited_text.concurrency_edits(ref, original, text)
+
+    # --- proof --------------------------------------------------------------------------------------------------------
+
+    async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
+        """What CloudWatch counted in the last whole minutes; asked at most once a minute, since each metric costs."""
+        wanted = None if refs is None else set(refs)
+        known = [
+            (alias_codec.ref_of(self._place, function.name, alias.name), function, alias)
+            for function in self._sweep.functions.values()
+            for alias in function.aliases
+        ]
+        return await self._metrics.count([item for item in known if wanted is None or item[0] in wanted])
+
+    async def loaded(self, step: Prepared) -> ProofPart:
+        """Whether reading back shows what `step` wrote. Nothing nearer to Lambda's data plane can be asked."""
+        return await prove.loaded(self.cloud, step)
+
+    async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
+        """What is held runs; see `adapters.serverless.aws.prove`."""
+        return await prove.running(self.cloud, Ref.parse(object))
+
+    async def access(self) -> Access:
+        """Unknown until a write was refused."""
+        return self._access
+
+    def refused(self, why: str) -> None:
+        """Remember that AWS refused a write for lack of a right."""
+        self._access = Access(AccessState.READ_ONLY_BY_ROLE, why)
+
+    async def check(self) -> list[Check]:
+        """As the port says."""
+        return await doctor.check(self.cloud, self._aws)
+
+    async def watch(self) -> AsyncIterator[None]:
+        """Yield at the pace at which a sweep leaves most of the shared quota to others: 2 functions a second."""
+        while True:
+            await asyncio.sleep(max(2.0, len(self._sweep.functions) / 2))
+            yield
+
+    def confirmed_at(self) -> float | None:
+        return None
+
+    async def close(self) -> None:
+        """As the port says."""
+        await self.cloud.close()
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _snapshot(self, functions: Sequence[Function], reach: Reach, place: Place | None = None) -> Snapshot:
+        place = place or self._place
+        uses = self._metrics.uses
+        return Snapshot(
+            environment=Environment(
+                name=self.name,
+                platform=Platform.SERVERLESS,
+                labels=tuple(self._config.labels.items()),
+                production=self._config.production,
+                code=self._config.code,
+                identity=self._identity,
+                reach=reach,
+                access=self._access,
+            ),
+            routes=tuple(alias_codec.to_route(place, item, alias) for item in functions for alias in item.aliases),
+            limits=tuple(concurrency_codec.to_limit(place, item, uses.get(item.name)) for item in functions),
+            read_at=time.time(),
+        )
+
+    async def _look_around(self) -> Place:
+        account, (deployments, doubts) = await asyncio.gather(fetch.account(self.cloud), self._deployments())
+        return Place(self.name, self._aws.region, account, deployments, doubts)
+
+    async def _deployments(self) -> tuple[tuple[Deployment, ...], tuple[str, ...]]:
+        try:
+            async with asyncio.timeout(ASK_DEPLOYMENTS_SECONDS):
+                return await fetch.deployments(self.cloud), ()
+        except (ServiceError, ControlError, TimeoutError) as error:
+            why = getattr(error, "message", "") or getattr(error, "code", "") or "no answer in time"
+            if isinstance(error, NotOffered):
+                return (), ()
+            return (), (f"whether CodeDeploy drives this alias is not known: {why}",)
+
+    async def _who(self) -> str:
+        if self._identity:
+            return self._identity
+        try:
+            return await fetch.identity(self.cloud)
+        except (AuthError, Unreachable):
+            return ""
+
+    @staticmethod
+    def _reach(place: Place) -> Reach:
+        return Reach(ReachState.OK, place.doubts[0] if place.doubts else "")
+
+    def _known(self, ref: Ref) -> Function | None:
+        function = self._sweep.functions.get(_function_name(ref))
+        return function if function and function.versions is not None else None
+
+    async def _fresh(self, ref: Ref) -> Function:
+        """The function with its versions and provisioned concurrency, read now."""
+        if ref.environment != self.name or ref.kind not in (alias_codec.KIND, concurrency_codec.KIND):
+            raise NotFound(f"{ref} is not in {self.name}", ref=str(ref))
+        name = _function_name(ref)
+        if ref.kind == concurrency_codec.KIND:
+            function = await fetch.function(self.cloud, name)
+            known = self._sweep.functions.get(name)
+            if known is not None:
+                function = replace(function, versions=known.versions, provisioned=known.provisioned)
+        else:
+            function, versions, provisioned = await asyncio.gather(
+                fetch.function(self.cloud, name), fetch.versions(self.cloud, name), fetch.provisioned(self.cloud, name)
+            )
+            function = replace(function, versions=versions, provisioned=provisioned)
+        self._sweep.functions[name] = function
+        return function
+
+
+def _function_name(ref: Ref) -> str:
+    return alias_codec.split_name(ref.name)[0] if ref.kind == alias_codec.KIND else ref.name

@@ -1,0 +1,1 @@
+"""The connection to a host: keys, privileges, files, commands, sockets. It knows nothing of routes."""

@@ -1,1 +1,0 @@
-"""Codecs: pure functions between native configuration bytes and the model. No I/O."""

@@ -1,0 +1,254 @@
+"""One proxy on one host: read it, and turn changes into steps on it."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from adapters.ssh import discovery
+from adapters.ssh.ports import (
+    ConfigTree,
+    Driver,
+    HostFacts,
+    HostReader,
+    NativeEdit,
+    Probe,
+    Runtime,
+    Step,
+    Workers,
+    object_name,
+)
+from adapters.ssh.proxies import adopted
+from adapters.ssh.proxies.haproxy.sockets import stats_sockets
+from control.background import in_background
+from control.deck.config import ProxyConfig
+from control.errors import Forbidden, InvalidValue, PlatformError
+from control.model import Limit, Route
+from control.model.ref import Ref
+from control.planning.edit import Change, Edit
+from control.planning.text_edits import changes_of, edits_between, refuse_others
+from control.ports import NativeText, Prepared
+from control.text import clean
+
+_PROBE_AGE = 300.0
+_ASKED = frozenset({"HAProxyBackend", "HAProxyMaxconn"})
+"""Kinds of which a HAProxy with a socket says what runs."""
+_Row = TypeVar("_Row", Route, Limit)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was read of a site."""
+
+    facts: HostFacts
+    tree: ConfigTree
+    runtime: Runtime
+    routes: tuple[Route, ...]
+    limits: tuple[Limit, ...]
+
+
+def held(state: State) -> list[str]:
+    """The files that hold a route or a limit, which are those we may have to replace; the main file where none does."""
+    rows: tuple[Route | Limit, ...] = (*state.routes, *state.limits)
+    objects = dict.fromkeys(row.object for row in rows)
+    return list(dict.fromkeys(Ref.parse(name).name for name in objects)) or list(state.tree.main)
+
+
+class ProxyInstance:
+    """One proxy on one host, with what was last read of it."""
+
+    def __init__(
+        self, environment: str, host: HostReader, proxy: ProxyConfig, driver: Driver, siblings: int, sudo: bool
+    ) -> None:
+        self.environment = environment
+        self.host = host
+        self.proxy = proxy
+        self.driver = driver
+        self._siblings = siblings
+        self._sudo = sudo
+        self.known: Probe | None = None
+        """The last look at the host; another proxy of the same host may put its own here."""
+        self.state: State | None = None
+        self._answered: tuple[tuple[str, ...], str] | None = None
+        """The stats sockets that the configuration opens, and the one of them that answered."""
+        self.written: dict[str, str] = {}
+        """Path -> sha-256 of what we wrote there in this session: that is no change of somebody else."""
+
+    @property
+    def kind(self) -> str:
+        return self.proxy.kind
+
+    def holds(self, kind: str) -> bool:
+        """Is `NginxUpstream` and the like something of this proxy?"""
+        return kind in self.driver.codec.kinds
+
+    async def read(self) -> State:
+        """Read everything of this proxy anew."""
+        codec = self.driver.codec
+        probe = await self._probed()
+        proxy = discovery.settle(self.proxy, probe)
+        tree = await self.host.config_tree(proxy, codec.includes)
+        if proxy.kind == "haproxy" and not proxy.socket:
+            files = [(path, tree.files[path]) for path in tree.main if path in tree.files]
+            proxy = replace(proxy, socket=await self._answering(tuple(stats_sockets(files))))
+        facts = self._facts(proxy, probe)
+        runtime = await self.driver.runtime(self.host, facts, tree)
+        facts = replace(facts, workers=runtime.workers)
+        routes, limits = await in_background(codec.read, tree, runtime, facts)
+        changed = self._changed_since_start(tree, runtime)
+        self.state = State(
+            facts,
+            tree,
+            runtime,
+            tuple(_doubted(row, changed, runtime) for row in routes),
+            tuple(_doubted(row, changed, runtime) for row in limits),
+        )
+        return self.state
+
+    def _changed_since_start(self, tree: ConfigTree, runtime: Runtime) -> frozenset[str]:
+        """HAProxy's files that are newer than its process, but for those as we wrote them: the running values went
+        with them. nginx says it of all its rows, since only a reload changes anything there."""
+        if self.kind != "haproxy":
+            return frozenset()
+        return frozenset(path for path in runtime.pending if self.written.get(path) != tree.sha256(path))
+
+    async def _answering(self, sockets: tuple[str, ...]) -> str | None:
+        """The first of several stats sockets that answers; the first of all where none does, to say why."""
+        if len(sockets) < 2:
+            return sockets[0] if sockets else None
+        if self._answered is None or self._answered[0] != sockets:
+            for socket in sockets:
+                try:
+                    await self.host.haproxy_show(socket, "info")
+                except (Forbidden, InvalidValue, PlatformError):
+                    continue
+                self._answered = (sockets, socket)
+                break
+            else:
+                return sockets[0]
+        return self._answered[1]
+
+    async def _probed(self) -> Probe:
+        if self.known is None or time.time() - self.known.read_at > _PROBE_AGE:
+            self.known = await self.host.probe()
+        return self.known
+
+    def _facts(self, proxy: ProxyConfig, probe: Probe) -> HostFacts:
+        hosts = "1 host" if self._siblings == 1 else f"{self._siblings} hosts"
+        return HostFacts(
+            environment=self.environment,
+            host=self.host.host,
+            read_at=time.time(),
+            proxy=proxy,
+            proxies_in_environment=self._siblings,
+            proxies_source=f"deck file: {hosts}",
+            workers=Workers(),
+            version=probe.versions.get(proxy.kind, ""),
+            sudo=self._sudo,
+            access_log=proxy.access_log,
+            clock_offset=probe.clock - probe.read_at,
+            discovered={"hostname": probe.hostname, "user": probe.user},
+        )
+
+    def prepare(self, state: State, changes: Sequence[Change]) -> list[Prepared]:
+        """Steps for changes of this proxy, one per file, on what was read. Each tells what will be once it and those
+        before it are written: a limit may stand in two files."""
+        edits = self.driver.codec.edit(state.tree, changes, state.facts, state.runtime)
+        tree = state.tree
+        runtime: Runtime | None = state.runtime
+        prepared: list[Prepared] = []
+        for edit in edits:
+            tree, runtime = self.driver.codec.after(tree, edit, runtime)
+            prepared.append(self._prepared(state, edit, tree, runtime))
+        return prepared
+
+    def _prepared(self, state: State, edit: NativeEdit, tree: ConfigTree, runtime: Runtime | None) -> Prepared:
+        """`tree` and `runtime` are as they will be."""
+        codec = self.driver.codec
+        name = object_name(state.facts, edit.path)
+        routes, limits = codec.read(tree, runtime, state.facts)
+        changed = {change.ref for change in edit.changes}
+        return Prepared(
+            object=name,
+            environment=self.environment,
+            changes=edit.changes,
+            diff=self._diff(state, edit),
+            base=codec.base(state.tree, edit.path, state.runtime),
+            routes_after=tuple(route for route in routes if route.object == name),
+            limits_after=tuple(limit for limit in limits if limit.object == name or limit.ref in changed),
+            loses=edit.loses,
+            warnings=edit.warnings + self._rights(state, edit),
+            deadline_seconds=self.driver.deadline_seconds,
+            recorded=adopted.recorded(state.tree, edit.path, state.runtime),
+            payload=Step(state.facts, state.tree, state.runtime, edit),
+        )
+
+    def _rights(self, state: State, edit: NativeEdit) -> tuple[str, ...]:
+        known = state.tree.facts.get(edit.path)
+        if edit.data is None or known is None or known.writable:
+            return ()
+        user = clean(state.facts.discovered.get("user", "this user"))
+        return (f"{user} may not replace {clean(edit.path)} on {clean(self.host.host)}: applying this will be refused",)
+
+    def _diff(self, state: State, edit: NativeEdit) -> str:
+        where = f"{clean(self.host.host)}:"
+        lines: list[str] = []
+        for path, data in (((edit.path, edit.data),) if edit.data is not None else ()) + tuple(edit.also.items()):
+            before = self.driver.codec.mask(path, state.tree.files.get(path, b""), comments=False)
+            after = self.driver.codec.mask(path, data, comments=False)
+            name = where + clean(path)
+            lines += difflib.unified_diff(before.split("\n"), after.split("\n"), name, name, lineterm="")
+        lines += [f"{where}{clean(state.facts.proxy.socket or '')} > {clean(command)}" for command in edit.commands]
+        return "\n".join(lines)
+
+    def native(self, state: State, object: str, path: str) -> NativeText:
+        """One file as text, masked."""
+        codec = self.driver.codec
+        return NativeText(object, codec.language, codec.mask(path, state.tree.files[path]))
+
+    def edits_of(self, state: State, path: str, original: str, text: str) -> list[Edit]:
+        """What an edited text of a file asks for. Raises `InvalidValue` for anything that is not ours to change."""
+        codec, facts = self.driver.codec, state.facts
+        raw = state.tree.files[path]
+        shown = codec.mask(path, raw)
+        before, after = _unmasked(shown, raw, original), _unmasked(shown, raw, text)
+        trees = [replace(state.tree, files={**state.tree.files, path: data}) for data in (before, after)]
+        try:
+            # The file alone, before and after: what runs may differ from it, and stays.
+            old, new = (codec.read(tree, None, facts) for tree in trees)
+        except PlatformError as error:
+            raise InvalidValue(error.message) from error
+        edits = edits_between((*old[0], *old[1]), (*new[0], *new[1]))
+        changes = changes_of(edits, (*state.routes, *state.limits))
+        made = codec.edit(trees[0], changes, facts, state.runtime) if changes else []
+        ours = before
+        for edit in made:
+            ours = edit.data if edit.path == path and edit.data is not None else edit.also.get(path, ours)
+        refuse_others(codec.mask(path, ours), codec.mask(path, after), clean(path))
+        return edits
+
+
+def _doubted(row: _Row, changed: Collection[str], runtime: Runtime) -> _Row:
+    """A row whose file changed since the process started and whose running value nobody can ask says so."""
+    path = Ref.parse(row.object).name
+    if path not in changed or (runtime.answers and row.kind in _ASKED):
+        return row
+    note = f"{clean(path)} was changed on disk after this HAProxy started: what runs may differ from what is shown"
+    return replace(row, notes=(*row.notes, note))
+
+
+def _unmasked(shown: str, raw: bytes, text: str) -> bytes:
+    """The edited text with the lines that were left alone as they stand in the file, secrets and line ends included."""
+    before, lines, now = shown.split("\n"), raw.split(b"\n"), text.split("\n")
+    if len(before) != len(lines):
+        return text.encode("utf-8", "surrogateescape")
+    out: list[bytes] = []
+    for tag, i, i_end, j, j_end in difflib.SequenceMatcher(None, before, now, autojunk=False).get_opcodes():
+        if tag == "equal":
+            out += lines[i:i_end]
+        else:
+            out += [line.encode("utf-8", "surrogateescape") for line in now[j:j_end]]
+    return b"\n".join(out)

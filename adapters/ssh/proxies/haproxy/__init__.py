@@ -1,0 +1,1 @@
+"""HAProxy: its configuration files, its stats socket, its reload and its proof."""

@@ -1,0 +1,1 @@
+"""nginx: its configuration files, its reload and its proof."""

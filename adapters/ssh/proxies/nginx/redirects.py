@@ -1,0 +1,274 @@
+"""Which limits a request meets on its way through a server's places.
+
+nginx evaluates `limit_req` and `limit_conn` once for each request, in the place where it is when the preaccess phase
+comes. `try_files`, `index`, `error_page`, `mirror` and `auth_request` lead on after that: the limits of where they lead
+are left out, unless the place before had none. `rewrite` and `return` act before: the limits of the place that they
+leave are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from adapters.ssh.proxies.nginx.places import Place, places
+from adapters.ssh.proxies.nginx.rewrites import literal_path
+from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+
+_OWN_CODES = frozenset((400, 401, 403, 405, 408, 411, 413, 414, 416, 429, *range(494, 498), *range(500, 508)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leading:
+    """One way from a place to another of the same server. `to` is None where the file does not tell which."""
+
+    origin: Place
+    to: Place | None
+    by: str
+    """`try_files`, `index`, `error_page`, `mirror`, `auth_request`, `rewrite`."""
+    location: str
+    early: bool = False
+    """Before the limiters."""
+    codes: frozenset[int] = frozenset()
+    """Of an `error_page`. After one, nginx follows no other unless `recursive_error_pages` says so."""
+    uri: str | None = None
+    """The path that requests have there, where the file tells it; a named place leaves it as it was."""
+    pattern: str | None = None
+    """The expression that the path must match for this way."""
+
+    def takes(self, path: str | None, errored: bool) -> bool:
+        """May a request go this way that has this path (None: any) and has or has not met an error page?"""
+        if self.to is None or (errored and self.codes):
+            return False
+        return path is None or self.pattern is None or _matches(self.pattern, path, False)
+
+    def path_there(self, path: str | None) -> str | None:
+        """The path with which it arrives."""
+        return path if self.to is not None and self.to.is_named else self.uri
+
+    def after_error(self, errored: bool) -> bool:
+        """Whether it arrives as one that has met an error page."""
+        return errored or (bool(self.codes) and not self.origin.recursive)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ways:
+    """All ways inside one section, and what they mean for one sort of limit."""
+
+    leading: dict[int, tuple[Leading, ...]]
+    """`id` of a place -> the ways that lead out of it."""
+
+    def out_of(self, place: Place) -> tuple[Leading, ...]:
+        return self.leading.get(id(place), ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Met:
+    """Where one sort of limit is evaluated."""
+
+    evaluated: frozenset[int]
+    """`id` of the places in which it is."""
+    skipped: dict[int, tuple[Leading, ...]]
+    """`id` of a place -> the ways by which requests come that have been through another place's limits already."""
+    by_error: frozenset[int] = frozenset()
+    """`id` of those of the places to which an `error_page` alone leads."""
+
+
+@lru_cache(maxsize=64)
+def ways(tree: NginxTree, section: str = "http") -> Ways:
+    """The ways between the places of a section."""
+    by_server: dict[int, list[Place]] = {}
+    for place in places(tree, section):
+        by_server.setdefault(place.server, []).append(place)
+    return Ways(
+        {id(place): tuple(_leading(place, own)) for own in by_server.values() for place in own if section == "http"}
+    )
+
+
+def _leading(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
+    always = place.rewrites.always
+    for away in (*place.rewrites.sometimes, *((always,) if always else ())):
+        if away.inside:
+            to = located(own, away.uri) if away.uri else None
+            if to is not place:
+                yield Leading(place, to, "rewrite", away.location, True, uri=away.uri, pattern=away.pattern)
+        elif away.status is not None:
+            for one in _pages(place, own):
+                if away.status in one.codes and one.to is not place:
+                    yield replace(one, by=f"return {away.status} and error_page", early=True)
+    if always is not None:
+        return
+    if place.try_files is not None:
+        last = place.try_files.arguments[-1]
+        if not last.startswith("="):
+            to = _target(own, last)
+            if to is not place:
+                yield Leading(place, to, "try_files", place.try_files.location, uri=literal_path(last))
+    if place.index is not None and not place.written:
+        yield from _indexed(place, place.index, own)
+    for one in _pages(place, own):
+        codes = one.codes if place.intercepts or not place.written else one.codes & _own_codes(place)
+        if codes and one.to is not place:
+            yield replace(one, codes=codes)
+    for directive in place.subrequests:
+        if directive.arguments[0].startswith("/"):
+            to = _target(own, directive.arguments[0])
+            if to is not place:
+                yield Leading(place, to, directive.name, directive.location)
+
+
+def _own_codes(place: Place) -> frozenset[int]:
+    """What nginx itself may answer where it passes on: all other codes are the upstream's, and go out as they are."""
+    limits = (place.settings.get(name, "") for name in ("limit_req_status", "limit_conn_status"))
+    tried = place.try_files.arguments[-1].removeprefix("=") if place.try_files is not None else ""
+    return _OWN_CODES | {int(text) for text in (*limits, tried) if text.isascii() and text.isdigit()}
+
+
+def _indexed(place: Place, index: Directive, own: Sequence[Place]) -> Iterator[Leading]:
+    """A path that ends in a slash goes on to the index file below it, where that is another place's."""
+    modifier, pattern = place.path or ("", "/")
+    if modifier not in ("", "^~", "=") or (modifier == "=" and not pattern.endswith("/")):
+        return
+    folder = pattern if pattern.endswith("/") else f"{pattern}/"
+    found: dict[int, Place] = {}
+    for file in index.arguments:
+        to = located(own, file if file.startswith("/") else folder + file) if "$" not in file else None
+        if to is not None and to is not place:
+            found[id(to)] = to
+    yield from (Leading(place, to, "index", index.location) for to in found.values())
+
+
+def _pages(place: Place, own: Sequence[Place]) -> Iterator[Leading]:
+    for page in place.error_pages:
+        *words, uri = page.arguments
+        if not uri.startswith(("/", "@")):
+            continue
+        codes = frozenset(int(word) for word in words if word.isascii() and word.isdigit())
+        yield Leading(place, _target(own, uri), "error_page", page.location, codes=codes, uri=literal_path(uri))
+
+
+def _target(own: Sequence[Place], uri: str) -> Place | None:
+    if uri.startswith("@"):
+        return next((place for place in own if place.path == ("@", uri[1:])), None)
+    path = literal_path(uri)
+    return located(own, path) if path else None
+
+
+def located(own: Sequence[Place], path: str) -> Place | None:
+    """The place of a server that takes this path, as nginx looks for it."""
+    server = next((place for place in own if place.path is None), None)
+    top = next((place.outer for place in own if place.path is not None and _is_server(place.outer)), server)
+    found, _ = _find(own, top, path)
+    return found or server
+
+
+def _is_server(place: Place | None) -> bool:
+    return place is not None and place.path is None
+
+
+def _find(own: Sequence[Place], outer: Place | None, path: str) -> tuple[Place | None, bool]:
+    """(the place, whether the search ends there): exact, then the longest prefix with what is inside it, then the
+    expressions in their order, unless the prefix says `^~`."""
+    level = [(place, place.path) for place in own if place.path is not None and place.outer is outer]
+    for place, (modifier, pattern) in level:
+        if modifier == "=" and pattern == path:
+            return place, True
+    prefixes = [(len(p), place, m) for place, (m, p) in level if m in ("", "^~") and path.startswith(p)]
+    found: Place | None = None
+    ends = False
+    if prefixes:
+        _, found, modifier = max(prefixes, key=lambda one: one[0])
+        ends = modifier == "^~"
+        inner, done = _find(own, found, path)
+        if inner is not None:
+            found = inner
+            if done:
+                return found, True
+    if not ends:
+        for place, (modifier, pattern) in level:
+            if modifier in ("~", "~*") and _matches(pattern, path, modifier == "~*"):
+                inner, _ = _find(own, place, path)
+                return inner or place, True
+    return found, False
+
+
+def _matches(pattern: str, path: str, any_case: bool) -> bool:
+    """By PCRE nearly; an expression that Python does not have matches nothing."""
+    try:
+        return re.search(pattern.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"), path,
+                         re.IGNORECASE if any_case else 0) is not None  # fmt: skip
+    except re.error:
+        return False
+
+
+@lru_cache(maxsize=128)
+def met(tree: NginxTree, name: str, section: str = "http") -> Met:
+    """Where `limit_req` or `limit_conn` is evaluated, and for which requests it is not."""
+    own, all_ways = places(tree, section), ways(tree, section)
+    led = {id(one.to) for place in own for one in all_ways.out_of(place) if one.to is not None}
+    waiting: list[tuple[Place, bool, bool, str | None]]
+    waiting = [(place, False, False, None) for place in own if not place.internal or id(place) not in led]
+    seen: set[tuple[int, bool, bool, str | None]] = {(id(place), False, False, None) for place, *_ in waiting}
+    skipped: dict[int, list[Leading]] = {}
+    while waiting:
+        place, done, errored, path = waiting.pop()
+        after = done or _evaluates(place, name)
+        asked = any(one.by == "auth_request" and _evaluates(one.to, name) for one in all_ways.out_of(place))
+        for one in all_ways.out_of(place):
+            if one.to is None or not one.takes(path, errored):
+                continue
+            # A subrequest is evaluated as part of its main request: what it has met, that one has.
+            state = done if one.early else after or (asked and one.by != "auth_request")
+            if state and one.to.limits.get(name) and one.to.limits.get(name) != place.limits.get(name):
+                skipped.setdefault(id(one.to), []).append(one)
+            there = (id(one.to), state, one.after_error(errored), one.path_there(path))
+            if there not in seen:
+                seen.add(there)
+                waiting.append((one.to, *there[1:]))
+    ways_to = {error: {key for key, done, by, _ in seen if not done and by is error} for error in (False, True)}
+    evaluated = {id(place) for place in own if _evaluates(place, name)} & (ways_to[False] | ways_to[True])
+    told = {key: tuple(dict.fromkeys(found)) for key, found in skipped.items()}
+    return Met(frozenset(evaluated), told, frozenset(evaluated - ways_to[False]))
+
+
+def _evaluates(place: Place | None, name: str) -> bool:
+    return place is not None and bool(place.limits.get(name)) and not place.returns
+
+
+def goes_on_to(tree: NginxTree, place: Place, refused: int | None, by_error: bool = False) -> list[tuple[Place, str]]:
+    """The places in which a request may end that was let through here, this one first, each with what leads there.
+
+    `refused` is the status of the limit: an `error_page` of that status alone takes what was not let through.
+    `by_error` says that an `error_page` led here.
+    """
+    found: dict[int, tuple[Place, str]] = {id(place): (place, "")}
+    waiting: list[tuple[Place, bool, str | None]] = [(place, by_error, None)]
+    seen: set[tuple[int, bool, str | None]] = {(id(place), by_error, None)}
+    while waiting:
+        here, errored, path = waiting.pop()
+        for one in ways(tree, place.section).out_of(here):
+            if one.to is None or not one.takes(path, errored):
+                continue
+            if here is place and (one.early or one.codes == {refused}):
+                continue
+            found.setdefault(id(one.to), (one.to, one.by))
+            there = (id(one.to), one.after_error(errored), one.path_there(path))
+            if there not in seen:
+                seen.add(there)
+                waiting.append((one.to, *there[1:]))
+    return list(found.values())
+
+
+@lru_cache(maxsize=64)
+def origins_of(tree: NginxTree, section: str) -> dict[str, tuple[str, ...]]:
+    """Upstream name, in lower case, -> what leads to it through an internal place: a match, and by what."""
+    result: dict[str, dict[str, None]] = {}
+    for place in places(tree, section):
+        if place.internal:
+            continue
+        for here, by in goes_on_to(tree, place, None):
+            for name in here.upstreams if here.internal else ():
+                result.setdefault(name, {})[f"{place.match or place.name} by {by}"] = None
+    return {name: tuple(texts) for name, texts in result.items()}

@@ -1,0 +1,145 @@
+"""Taking a step back after another one failed: field by field, by compare-and-set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from control.applying.proving import read_back, wait_loaded, wait_running
+from control.applying.writing import Attempt, not_running
+from control.calls import READ_SECONDS, WRITE_SECONDS, ask
+from control.errors import ControlError, ErrorKind, GuardRefused, PlatformError, Stale
+from control.model import Snapshot
+from control.planning.edit import Change
+from control.planning.fields import FieldKey, reverse, show, three_ways
+from control.planning.plan import Reason, Step, StepOutcome, StepResult
+from control.ports import Found, Prepared, ProofState, Reader, Writer
+
+TRIES = 3
+"""How often a step is tried to be taken back where somebody else writes the same object at the same time."""
+
+
+async def take_back(attempt: Attempt, reader: Reader, writer: Writer, because: str) -> StepResult:
+    """Undo one step of a plan that failed. Never raises for what a platform does: what stays is named in the result."""
+    for last in (False,) * (TRIES - 1) + (True,):
+        try:
+            return await _once(attempt, reader, writer, because)
+        except Stale as error:
+            if last:
+                return _not_undone(attempt.result, error)
+        except ControlError as error:
+            return _not_undone(attempt.result, error)
+    raise AssertionError("unreachable")
+
+
+def _not_undone(result: StepResult, error: ControlError) -> StepResult:
+    unknown = result.found is Found.UNREACHABLE or isinstance(error, _NotProved)
+    outcome = StepOutcome.UNKNOWN if unknown else StepOutcome.UNDO_FAILED
+    return replace(result, outcome=outcome, reason=Reason(error.kind, f"could not be taken back: {error}"))
+
+
+class _NotProved(PlatformError):
+    """The old values are written, and nothing shows that they run."""
+
+
+async def _once(attempt: Attempt, reader: Reader, writer: Writer, because: str) -> StepResult:
+    step = attempt.step
+    prepared, back, foreign = await _prepared(step, reader)
+    if back:
+        await _write_back(step.object, prepared, back, reader, writer)
+    if foreign:
+        raise GuardRefused("; ".join(foreign), hint="left as somebody else set them")
+    if not back:
+        return await _gone_already(attempt, reader)
+    kept = attempt.result.reason
+    reason = kept if attempt.failed and kept is not None else Reason(ErrorKind.PLATFORM, because)
+    return replace(attempt.result, outcome=StepOutcome.UNDONE, reason=reason, found=Found.BEFORE)
+
+
+async def _prepared(step: Step, reader: Reader) -> tuple[Sequence[Prepared], list[Change], list[str]]:
+    """(the write that takes back what is still ours, those fields, the others in words).
+
+    What is prepared carries the precondition, and reading after it sees every change that the precondition would miss:
+    so where the reading finds other fields than were prepared, both are done again. Raises `Stale` where they never
+    agree.
+    """
+    wanted = [reverse(change, change.after) for change in step.changes]
+    for _ in range(TRIES):
+        refused: ControlError | None = None
+        prepared: Sequence[Prepared] = ()
+        try:
+            prepared = await ask(reader.prepare(wanted, fresh=True), READ_SECONDS, f"reading {step.object}")
+        except ControlError as error:
+            refused = error
+        snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
+        back, foreign = split(step.changes, snapshot)
+        if not back:
+            return (), back, foreign
+        if [(one.ref, one.field) for one in back] == [(one.ref, one.field) for one in wanted]:
+            if refused is not None:
+                raise refused
+            if any(one.object != step.object for one in prepared):
+                raise Stale(f"{step.object} no longer holds what the plan changed", ref=step.object)
+            return prepared, back, foreign
+        wanted = back
+    raise Stale(f"{step.object} does not stay as it is for long enough to be taken back", ref=step.object)
+
+
+async def _write_back(
+    object: str, prepared: Sequence[Prepared], back: Sequence[Change], reader: Reader, writer: Writer
+) -> None:
+    """Write the old values, and believe only what reading back shows. Raises where they are not in force again."""
+    error: ControlError | None = None
+    try:
+        for one in prepared:
+            await ask(writer.write(one), WRITE_SECONDS, f"writing {object}")
+    except Stale:
+        raise
+    except ControlError as problem:
+        error = problem
+    found = await read_back(reader, object, back, accepted=error is None)
+    if found is not Found.AFTER:
+        raise error or PlatformError(f"{object}: the old values were written, reading back shows {found.value}")
+    for one in prepared:
+        loaded = await wait_loaded(reader, one, None, asyncio.Event())
+        if loaded.state is ProofState.NO:
+            raise PlatformError(f"the data plane did not take the old values back: {loaded.detail}")
+        if loaded.state is not ProofState.YES:
+            raise _NotProved(f"the old values were written and read back; {not_running(loaded)}")
+
+
+async def _gone_already(attempt: Attempt, reader: Reader) -> StepResult:
+    """Nothing of the step is there any more: it never took, or somebody has taken it back."""
+    step = attempt.step
+    recorded = attempt.prepared.recorded if attempt.prepared is not None else {}
+    back = [reverse(change, change.after) for change in step.changes]
+    part = await wait_running(reader, step.object, back, recorded)
+    if part.state is ProofState.NO:
+        raise PlatformError(f"{step.object} holds the old values; {not_running(part)}")
+    if part.state is not ProofState.YES:
+        raise _NotProved(f"{step.object} holds the old values; {not_running(part)}")
+    outcome = StepOutcome.FAILED if attempt.failed else StepOutcome.UNDONE
+    return replace(attempt.result, outcome=outcome, found=Found.BEFORE)
+
+
+def split(
+    changes: Sequence[Change], snapshot: Snapshot, foreign_too: Collection[FieldKey] = ()
+) -> tuple[list[Change], list[str]]:
+    """(the fields that are still as we set them, turned around; those that somebody else changed, in words).
+
+    Fields in `foreign_too` are turned around whoever set them. Fields that hold their old value already are in neither.
+    """
+    back: list[Change] = []
+    foreign: list[str] = []
+    for change, field in zip(changes, three_ways(changes, snapshot), strict=True):
+        if field.is_back:
+            continue
+        if not field.foreign or field.key in foreign_too:
+            back.append(reverse(change, field.now))
+        else:
+            foreign.append(
+                f"{change.field} of {change.ref} is {show(field.now)} now, we had set {show(change.after)} "
+                f"(before: {show(change.before)})"
+            )
+    return back, foreign

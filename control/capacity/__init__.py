@@ -1,0 +1,1 @@
+"""What callers really get from configured limits."""

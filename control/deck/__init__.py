@@ -1,0 +1,1 @@
+"""The deck file: what it may say, read and checked."""

@@ -1,0 +1,1 @@
+"""Everything at one time: the inventory of all environments, services over them, and what was measured."""

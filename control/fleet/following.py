@@ -1,0 +1,118 @@
+"""Following all environments at once: what changed is read anew, counters are sampled, nobody waits for the slow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from control.errors import ControlError
+from control.fleet.store import FleetStore
+from control.fleet.views import Inventory
+from control.model import Platform
+from control.ports import Reader
+
+READ_SECONDS = 15.0
+SETTLE_SECONDS = 0.05
+"""Changes that come closer together than this are shown as one."""
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
+REREAD_SECONDS = 120.0
+"""Everything is read anew at least so often, for what no watch tells."""
+SAVE_SECONDS = 300.0
+"""How often what is read is kept for the next session."""
+SHOW_MEASURED_SECONDS = 2.0
+MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERLESS: 30.0}
+
+
+async def watch(keeper: FleetStore) -> AsyncIterator[Inventory]:
+    """Yield the inventory after every change of it, until closed."""
+    changed = asyncio.Event()
+    if await keeper.load_cached():
+        yield await keeper.rebuild()
+    tasks = []
+    for name in keeper.readers:
+        first = asyncio.Event()
+        tasks.append(asyncio.ensure_future(_follow(keeper, name, changed, first)))
+        tasks.append(asyncio.ensure_future(_measure(keeper, name, first)))
+    tasks.append(asyncio.ensure_future(_show_time(changed)))
+    try:
+        while True:
+            await changed.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            changed.clear()
+            started = time.monotonic()
+            yield await keeper.rebuild()
+            # A big fleet in motion must not spend all its time on showing it.
+            await asyncio.sleep(min(4 * (time.monotonic() - started), 1.0))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _follow(keeper: FleetStore, name: str, changed: asyncio.Event, first: asyncio.Event) -> None:
+    """Read one environment, then again each time its reader says that something may have changed.
+
+    `first` is set after the first read: watching and counting read for themselves where nothing was read before, and
+    would do the same work beside it.
+    """
+    failures, saved = 0, float("-inf")
+    touched = asyncio.Event()
+    watcher: asyncio.Future[None] | None = None
+    try:
+        while True:
+            touched.clear()
+            failed = await keeper.read(name, READ_SECONDS)
+            changed.set()
+            first.set()
+            watcher = watcher or asyncio.ensure_future(_pump(keeper.readers[name], touched))
+            failures = failures + 1 if failed is not None else 0
+            if failures:
+                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
+                continue
+            if time.monotonic() - saved > SAVE_SECONDS:
+                await keeper.save_cached(name)
+                saved = time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REREAD_SECONDS):
+                    await touched.wait()
+    finally:
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+
+
+async def _pump(reader: Reader, touched: asyncio.Event) -> None:
+    """Turn a reader's watch into one flag. A watch that breaks is begun again, and means that something changed."""
+    failures = 0
+    while True:
+        try:
+            async for _ in reader.watch():
+                failures = 0
+                touched.set()
+        except ControlError:
+            pass
+        except Exception:  # noqa: S110 - an adapter's fault costs its own freshness only; the next read tells it
+            pass
+        await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+        failures += 1
+        touched.set()
+
+
+async def _show_time(changed: asyncio.Event) -> None:
+    """Show the counters of all environments together, and how old everything is, at one pace."""
+    while True:
+        await asyncio.sleep(SHOW_MEASURED_SECONDS)
+        changed.set()
+
+
+async def _measure(keeper: FleetStore, name: str, first: asyncio.Event) -> None:
+    await first.wait()
+    while True:
+        if await keeper.count(name):
+            snapshot = keeper.state(name).snapshot
+            platform = snapshot.environment.platform if snapshot is not None else Platform.KUBERNETES
+            await asyncio.sleep(MEASURE_SECONDS[platform])
+        else:
+            await asyncio.sleep(2.0)

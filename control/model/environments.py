@@ -1,0 +1,55 @@
+"""Environments: a cluster context, a group of hosts, an account and region; how they are reached, who we are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    KUBERNETES = "kubernetes"
+    SSH = "ssh"
+    SERVERLESS = "serverless"
+
+
+class ReachState(StrEnum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    UNREACHABLE = "unreachable"
+
+
+class AccessState(StrEnum):
+    """May we write here? By role: the platform itself refuses us. By tool: only we hold ourselves back."""
+
+    WRITABLE = "writable"
+    READ_ONLY_BY_ROLE = "read_only_by_role"
+    READ_ONLY_BY_TOOL = "read_only_by_tool"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    state: ReachState = ReachState.OK
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    state: AccessState = AccessState.UNKNOWN
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A cluster context, a group of hosts, or an AWS account and region."""
+
+    name: str
+    platform: Platform
+    labels: tuple[tuple[str, str], ...] = ()
+    production: bool = False
+    code: str | None = None
+    """What is typed to confirm a write in production."""
+    identity: str = ""
+    """Who we are there: user, role ARN, login at host."""
+    reach: Reach = Reach()
+    access: Access = Access()

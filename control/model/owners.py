@@ -1,0 +1,27 @@
+"""Who else writes an object, in which role, and whether they take our edits back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OwnerRole(StrEnum):
+    DRIVER = "driver"
+    """A controller writes this very field: a raw edit is refused."""
+    DECLARED = "declared"
+    """A source will restore it at its next sync: an edit is warned about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    kind: str
+    """`argocd`, `flux`, `helm`, `argo-rollouts`, `flagger`, `codedeploy`, `cloudformation`, `operator`, …"""
+    name: str
+    role: OwnerRole
+    found_by: str = ""
+    """The sign it was recognised by: an annotation, a field manager, a tag."""
+    reverts: bool | None = None
+    """Whether it will undo our edit; None where that could not be read."""
+    within_seconds: float | None = None
+    edit_instead: str = ""
