@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from control.errors import ControlError, ErrorKind
-from control.planning.plan import HistoryItem, HistoryPage
 from control.text import clean_lines
 
 if TYPE_CHECKING:
     from control.journal.changes import Kept
+    from control.planning.plan import HistoryItem, HistoryPage
 
 REFUSED = 3
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")

@@ -1,35 +1,29 @@
-"""The commands that only look: get, oncall, history, journal, resolve, doctor, schema."""
+"""`get`: lists of environments, routes, limits and services, and one route or limit."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from dataclasses import replace
 from typing import Any
 
-from control.contract.plans import history_to_json, result_to_json
 from control.contract.rows import (
-    doctor_to_json,
     environment_to_json,
     limit_to_json,
     list_to_json,
     route_to_json,
     service_to_json,
-    verify_to_json,
 )
 from control.errors import ControlError, NotFound, Unreachable, UsageError
 from control.fleet.filters import Filter, parse_filter
 from control.fleet.views import Inventory
-from control.journal.changes import PAGE
 from control.model import Limit, ReachState, Route
 from control.model.ref import Ref
 from control.plane import ControlPlane
 from control.planning.fields import flattened
-from tui.cli import tables
 from tui.cli.arguments import LISTS, Options
-from tui.cli.emit import emit, say, tell_interrupted, tell_not_understood
+from tui.cli.emit import emit, say
 
 INCOMPLETE = 4
 LOOK_SECONDS = 1.0
@@ -104,6 +98,8 @@ def _list(found: list[Any], inventory: Inventory, what: str) -> dict[str, Any]:
 
 
 def _table(found: list[Any], inventory: Inventory, what: str) -> str:
+    from tui.cli import tables
+
     if not found:
         return "nothing matches"
     if what == "routes":
@@ -125,13 +121,15 @@ async def _one(plane: ControlPlane, options: Options) -> int:
     if row is None or isinstance(row, Route) != (options.what == "route"):
         raise _missing(ref, options.what, inventory)
     now = time.time()
-    if isinstance(row, Limit):
-        limit = row
-        emit(limit_to_json(limit, now), options.output, lambda: tables.limit(limit))
-    else:
-        route = row
-        emit(route_to_json(route, inventory, now), options.output, lambda: tables.route(route, inventory))
+    document = limit_to_json(row, now) if isinstance(row, Limit) else route_to_json(row, inventory, now)
+    emit(document, options.output, lambda: _table_of_one(row, inventory))
     return 0
+
+
+def _table_of_one(row: Route | Limit, inventory: Inventory) -> str:
+    from tui.cli import tables
+
+    return tables.limit(row) if isinstance(row, Limit) else tables.route(row, inventory)
 
 
 def _missing(ref: Ref, what: str, inventory: Inventory) -> ControlError:
@@ -145,77 +143,3 @@ def _missing(ref: Ref, what: str, inventory: Inventory) -> ControlError:
     partly = view.environment.reach.why if view and view.environment.reach.state is not ReachState.OK else ""
     hint = f"{ref.environment} was read only in part: {partly}" if partly else f"see: trafficdeck get {what}s"
     return NotFound(f"there is no {what} {ref}", ref=str(ref), hint=hint)
-
-
-async def history(plane: ControlPlane, options: Options) -> int:
-    """`history`: the newest changes; what is older is counted on stderr, what is not understood makes it 4."""
-    since = None if options.since is None else time.time() - options.since
-    limit = PAGE if options.limit is None and since is None else options.limit
-    page = await asyncio.to_thread(plane.changes, limit or None, options.before, since)
-    interrupted = await asyncio.to_thread(plane.interrupted)
-    cut = page.older if since is None or len(page.items) == limit else 0
-
-    def words() -> str:
-        if page.items:
-            return tables.history(page.items)
-        return "no changes yet" if not page.older and not page.not_understood else "no changes listed"
-
-    emit(history_to_json(page, cut), options.output, words)
-    tell_interrupted(interrupted)
-    if cut:
-        last = page.items[-1].change if page.items else ""
-        say(f"{cut} older changes are not listed\n  --before {last} lists the next, --limit all lists all")
-    tell_not_understood(page)
-    return INCOMPLETE if page.not_understood else 0
-
-
-async def verify(plane: ControlPlane, options: Options) -> int:
-    """`journal verify [--head HASH] [--from N|HASH]`: 1 where the chain is broken or cut."""
-    begin = options.begin if options.begin is None or not options.begin.isdecimal() else int(options.begin)
-    told = await asyncio.to_thread(plane.journal.verify, options.head, begin)
-
-    def words() -> str:
-        if told.ok:
-            since = "" if begin is None else f", checked from entry {begin} on"
-            return f"the chain of {told.entries} entries holds{since}\nhead {told.head}"
-        if told.first_bad is not None and told.first_bad > told.entries:
-            return (
-                f"the chain of {told.entries} entries holds, and the head that was named is not in it: its tail is cut"
-            )
-        return f"entry {told.first_bad} of {told.entries} does not fit the chain"
-
-    emit(verify_to_json(told), options.output, words)
-    return 0 if told.ok else 1
-
-
-async def resolve(plane: ControlPlane, options: Options) -> int:
-    """`resolve [CHANGE]`: prints the one result, or `{items}` where there are none or several."""
-    results = await plane.resolve(options.change)
-    shapes = [result_to_json(result) for result in results]
-    document: Any = shapes[0] if len(shapes) == 1 else {"items": shapes}
-    emit(document, options.output, lambda: "\n".join(map(tables.result, results)) or "nothing was interrupted")
-    return 0
-
-
-async def doctor(plane: ControlPlane, options: Options) -> int:
-    from control.folders import state_folder
-    from tui.cli import here
-
-    checks = [("here", check) for check in here.checks(os.environ, state_folder())]
-    checks += await plane.doctor()
-    emit(doctor_to_json(checks), options.output, lambda: tables.doctor(checks))
-    return 1 if any(check.state == "fail" for _, check in checks) else 0
-
-
-def schema(options: Options) -> int:
-    """`schema NAME`; without a name, the names."""
-    from control.contract.schemas import SCHEMAS
-    from control.contract.schemas import schema as of
-
-    if options.name is None:
-        names = sorted(SCHEMAS)
-        emit(names, options.output, lambda: "\n".join(names))
-        return 0
-    document = of(options.name)
-    emit(document, "yaml" if options.output == "yaml" else "json", lambda: "")
-    return 0

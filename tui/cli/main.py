@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from control.errors import ControlError
-from control.journal.changes import Kept
-from control.plane import ControlPlane
-from tui.cli import changing, looking
 from tui.cli.arguments import Options
 from tui.cli.emit import fail, say, tell_interrupted, tell_kept, tell_not_understood
 
+if TYPE_CHECKING:
+    from control.journal.changes import Kept
+    from control.plane import ControlPlane
+
 INTERRUPTED = 130
-Command = Callable[[ControlPlane, Options], Awaitable[int]]
-
-
-async def _oncall(plane: ControlPlane, options: Options) -> int:
-    # It shares its words with the screen, whose imports would double the start-up of every other command.
-    from tui.cli.oncall import oncall
-
-    return await oncall(plane, options)
-
-
-COMMANDS: Mapping[str, Command] = {
-    "get": looking.get,
-    "oncall": _oncall,
-    "history": looking.history,
-    "journal": looking.verify,
-    "resolve": looking.resolve,
-    "doctor": looking.doctor,
-    "set": changing.set_,
-    "plan": changing.plan,
-    "apply": changing.apply,
-    "undo": changing.undo,
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "get": ("tui.cli.looking", "get"),
+    "oncall": ("tui.cli.oncall", "oncall"),
+    "history": ("tui.cli.records", "history"),
+    "journal": ("tui.cli.records", "verify"),
+    "resolve": ("tui.cli.records", "resolve"),
+    "doctor": ("tui.cli.records", "doctor"),
+    "set": ("tui.cli.changing", "set_"),
+    "plan": ("tui.cli.changing", "plan"),
+    "apply": ("tui.cli.changing", "apply"),
+    "undo": ("tui.cli.changing", "undo"),
 }
+"""Command -> the module and the function that does it: a command imports nothing that only others need."""
 TELL_THEMSELVES = frozenset({"resolve", "history", "journal", "doctor"})
 """The commands that are about the journal: they say themselves what it does not tell."""
 WRITING = frozenset({"set", "plan", "apply", "undo"})
 """The commands that get a plane with writers, and only with `--apply` (or `apply` itself)."""
+
+
+def _command(name: str) -> Callable[[ControlPlane, Options], Awaitable[int]]:
+    module, function = COMMANDS[name]
+    command: Callable[[ControlPlane, Options], Awaitable[int]] = getattr(importlib.import_module(module), function)
+    return command
 
 
 def writes(options: Options) -> bool:
@@ -52,7 +52,9 @@ def run(options: Options, open_plane: Callable[[Options], ControlPlane]) -> int:
     """Run a command to its end; returns the exit code."""
     try:
         if options.command == "schema":
-            return looking.schema(options)
+            from tui.cli.records import schema
+
+            return schema(options)
         if options.command == "completion":
             from tui.cli.completion import script
 
@@ -76,7 +78,7 @@ async def _run(options: Options, open_plane: Callable[[Options], ControlPlane]) 
         await _say_kept(plane, options)
         if options.command not in TELL_THEMSELVES:
             await _say_interrupted(plane)
-        return await COMMANDS[options.command](plane, options)
+        return await _command(options.command)(plane, options)
     finally:
         await plane.close()
 
