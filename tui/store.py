@@ -13,7 +13,7 @@ from control.deck.config import EnvironmentConfig
 from control.fleet.filter_columns import SearchMemory
 from control.fleet.views import Part
 from control.journal.actor import who
-from control.model import Limit, Outside, Platform, Route
+from control.model import Limit, Outside, Route
 from control.model.ref import Ref
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
 from control.planning.edit import Change, split_field
@@ -22,7 +22,7 @@ from tui.cells import safe
 from tui.naming import told_apart
 from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady, used_ratio
 
-AT = {Platform.KUBERNETES: "k8s", Platform.SSH: "vm", Platform.SERVERLESS: "fn"}
+AT = {"kubernetes": "k8s", "ssh": "vm", "serverless": "fn"}
 HISTORY = 60
 """Samples kept for a sparkline: five minutes at one in five seconds."""
 SAMPLE_SECONDS = 5.0

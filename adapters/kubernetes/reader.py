@@ -29,6 +29,7 @@ from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.loaded import Payload, loaded
 from adapters.kubernetes.planes.traefik.surroundings import Lookout
 from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
+from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import as_yaml, tidy
 from control.deck.config import EnvironmentConfig, KubernetesConfig
 from control.errors import AuthError, ControlError, Forbidden, NotFound, Unreachable, UsageError
@@ -37,7 +38,6 @@ from control.model import (
     Counted,
     Environment,
     Limit,
-    Platform,
     Reach,
     ReachState,
     Route,
@@ -249,7 +249,7 @@ class KubernetesReader:
         fetched = await self._fetch(Ref.parse(object).whole)
         held = await self._settled()
         routes, limits = self._dressed(fetched.codec, fetched.wire, held, time.time())
-        environment = Environment(self.name, Platform.KUBERNETES, reach=Reach())
+        environment = Environment(self.name, PLATFORM, reach=Reach())
         return Snapshot(environment, tuple(routes), tuple(limits), time.time())
 
     def _dressed(self, codec: Codec, wire: Any, held: ObjectStore, at: float) -> tuple[list[Route], list[Limit]]:
@@ -285,7 +285,7 @@ class KubernetesReader:
         told += self._watcher.unwatched() if self._watcher is not None else []
         return Environment(
             name=config.name,
-            platform=Platform.KUBERNETES,
+            platform=PLATFORM,
             labels=tuple(sorted(config.labels.items())),
             production=config.production,
             code=config.code,

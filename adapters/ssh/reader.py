@@ -14,6 +14,7 @@ from adapters.ssh.instance import ProxyInstance, State, held
 from adapters.ssh.outside import changed_files
 from adapters.ssh.ports import Step, object_name
 from adapters.ssh.proxies.table import driver_for
+from adapters.ssh.section import PLATFORM
 from adapters.ssh.sources import Hosts
 from adapters.ssh.watching import watch
 from control.deck.config import EnvironmentConfig, ProxyConfig
@@ -26,7 +27,6 @@ from control.model import (
     Limit,
     Missing,
     Outside,
-    Platform,
     Reach,
     ReachState,
     Route,
@@ -139,7 +139,7 @@ class SshReader:
         users = dict.fromkeys([state.facts.discovered.get("user", "") for state in found.states])
         return Environment(
             name=self.name,
-            platform=Platform.SSH,
+            platform=PLATFORM,
             labels=tuple(sorted(self.config.labels.items())),
             production=self.config.production,
             code=self.config.code,
@@ -151,7 +151,7 @@ class SshReader:
     async def read_object(self, object: str) -> Snapshot:
         _, state, path = await self._object(object)
         return Snapshot(
-            environment=Environment(self.name, Platform.SSH, production=self.config.production, code=self.config.code),
+            environment=Environment(self.name, PLATFORM, production=self.config.production, code=self.config.code),
             routes=tuple(route for route in state.routes if route.object == object),
             limits=tuple(limit for limit in state.limits if limit.object == object or _bound_in(limit, path)),
             read_at=state.facts.read_at,

@@ -15,7 +15,7 @@ from control.calls import ask
 from control.capacity.effective import effective
 from control.errors import ControlError, UsageError
 from control.fleet.measuring import observed, together
-from control.model import Binding, Counted, Limit, Platform
+from control.model import Binding, Counted, Limit
 from control.model.ref import Ref
 from control.ports import Prepared, ProofPart, ProofState, Reader
 
@@ -125,7 +125,7 @@ class Admitted:
             return ProofPart(ProofState.UNKNOWN, why)
         was = None if self.was is None else effective(self.was, binding)
         # On a host other places may lead to the same upstream, past the limit.
-        whole = self.limit.platform is not Platform.SSH
+        whole = self.limit.platform != "ssh"
         part = limit_seen(before[ref], after[ref], was, effective(self.limit, binding), whole)
         return replace(part, detail=f"{ref.name}: {part.detail}") if len(self.limit.bindings) > 1 else part
 

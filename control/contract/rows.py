@@ -74,7 +74,7 @@ def environment_to_json(view: EnvironmentView, now: float) -> Json:
     environment = view.environment
     return {
         "name": environment.name,
-        "platform": environment.platform.value,
+        "platform": environment.platform,
         "labels": dict(environment.labels),
         "production": environment.production,
         "identity": environment.identity,
@@ -131,7 +131,7 @@ def route_to_json(route: Route, inventory: Inventory, now: float) -> Json:
     document: Json = {
         "ref": str(route.ref),
         "environment": route.environment,
-        "platform": route.platform.value,
+        "platform": route.platform,
         "kind": route.kind,
         "name": route.name,
         "service": inventory.service_of.get(route.ref),
@@ -229,7 +229,7 @@ def limit_to_json(limit: Limit, now: float) -> Json:
     document: Json = {
         "ref": str(limit.ref),
         "environment": limit.environment,
-        "platform": limit.platform.value,
+        "platform": limit.platform,
         "kind": limit.kind,
         "name": limit.name,
         "measure": limit.measure.value,

@@ -19,7 +19,6 @@ from control.model import (
     Measure,
     Mode,
     OwnerRole,
-    Platform,
     ReachState,
     Semantics,
     StatusState,
@@ -117,7 +116,7 @@ def _traffic() -> Schema:
 def _environment() -> Schema:
     return _object(
         name=_TEXT,
-        platform=_one_of(Platform),
+        platform={"enum": ["kubernetes", "ssh", "serverless"]},
         labels={"type": "object", "additionalProperties": _TEXT},
         production=_FLAG,
         identity=_TEXT,
@@ -157,7 +156,7 @@ def _route() -> Schema:
     return _object(
         ref=_REF,
         environment=_TEXT,
-        platform=_one_of(Platform),
+        platform={"enum": ["kubernetes", "ssh", "serverless"]},
         kind=_TEXT,
         name=_MAYBE_TEXT,
         service=_MAYBE_TEXT,
@@ -183,7 +182,7 @@ def _limit() -> Schema:
     return _object(
         ref=_REF,
         environment=_TEXT,
-        platform=_one_of(Platform),
+        platform={"enum": ["kubernetes", "ssh", "serverless"]},
         kind=_TEXT,
         name=_MAYBE_TEXT,
         measure=_maybe(_one_of(Measure)),

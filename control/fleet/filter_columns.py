@@ -102,7 +102,7 @@ def _name(row: Row) -> Iterable[str]:
 
 def _platform(row: Row, inventory: Inventory) -> Iterable[str]:
     views = (inventory.environments.get(name) for name in environments_of(row))
-    return [view.environment.platform.value for view in views if view is not None]
+    return [view.environment.platform for view in views if view is not None]
 
 
 def _service(row: Row, inventory: Inventory) -> Iterable[str]:

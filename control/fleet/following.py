@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from control.errors import ControlError
 from control.fleet.store import FleetStore
 from control.fleet.views import Inventory
-from control.model import Platform
 from control.ports import Reader
 
 READ_SECONDS = 15.0
@@ -22,7 +21,7 @@ REREAD_SECONDS = 120.0
 SAVE_SECONDS = 300.0
 """How often what is read is kept for the next session."""
 SHOW_MEASURED_SECONDS = 2.0
-MEASURE_SECONDS = {Platform.KUBERNETES: 2.0, Platform.SSH: 2.0, Platform.SERVERLESS: 30.0}
+MEASURE_SECONDS = {"kubernetes": 2.0, "ssh": 2.0, "serverless": 30.0}
 
 
 async def watch(keeper: FleetStore) -> AsyncIterator[Inventory]:
@@ -112,7 +111,7 @@ async def _measure(keeper: FleetStore, name: str, first: asyncio.Event) -> None:
     while True:
         if await keeper.count(name):
             snapshot = keeper.state(name).snapshot
-            platform = snapshot.environment.platform if snapshot is not None else Platform.KUBERNETES
+            platform = snapshot.environment.platform if snapshot is not None else "kubernetes"
             await asyncio.sleep(MEASURE_SECONDS[platform])
         else:
             await asyncio.sleep(2.0)

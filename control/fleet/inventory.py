@@ -16,7 +16,6 @@ from control.model import (
     Limit,
     Missing,
     Outside,
-    Platform,
     Reach,
     ReachState,
     Route,
@@ -181,9 +180,9 @@ def with_rows(deck: DeckConfig, inventory: Inventory, rows: Rows) -> Inventory:
     return assemble(deck, *rows, inventory.seen, inventory.environments)
 
 
-def _platform(config: EnvironmentConfig) -> Platform:
-    sections = {"ssh": Platform.SSH, "aws": Platform.SERVERLESS}
-    return sections.get(config.section, Platform.KUBERNETES)
+def _platform(config: EnvironmentConfig) -> str:
+    sections = {"ssh": "ssh", "aws": "serverless"}
+    return sections.get(config.section, "kubernetes")
 
 
 def environment_views(deck: DeckConfig, states: Mapping[str, EnvironmentState]) -> dict[str, EnvironmentView]:

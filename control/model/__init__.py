@@ -8,7 +8,7 @@ where they are shown.
 
 from __future__ import annotations
 
-from control.model.environments import Access, AccessState, Environment, Platform, Reach, ReachState
+from control.model.environments import Access, AccessState, Environment, Reach, ReachState
 from control.model.limits import (
     Action,
     Amount,
@@ -73,7 +73,6 @@ __all__ = [
     "OverLimit",
     "Owner",
     "OwnerRole",
-    "Platform",
     "Reach",
     "ReachState",
     "Route",

@@ -6,12 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Platform(StrEnum):
-    KUBERNETES = "kubernetes"
-    SSH = "ssh"
-    SERVERLESS = "serverless"
-
-
 class ReachState(StrEnum):
     OK = "ok"
     DEGRADED = "degraded"
@@ -41,10 +35,11 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A cluster context, a group of hosts, or an AWS account and region."""
+    """A cluster context, a group of hosts, or an account and region."""
 
     name: str
-    platform: Platform
+    platform: str
+    """As its adapter declares it."""
     labels: tuple[tuple[str, str], ...] = ()
     production: bool = False
     code: str | None = None

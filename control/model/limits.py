@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from control.model.environments import Platform
 from control.model.owners import Owner
 from control.model.ref import Ref
 from control.model.routes import Editable, Grid, Status
@@ -192,7 +191,7 @@ class Limit:
     """A definition, which is what is edited, and its bindings."""
 
     ref: Ref
-    platform: Platform
+    platform: str
     name: str
     measure: Measure
     amount: Amount | None

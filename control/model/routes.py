@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from control.model.environments import Platform
 from control.model.owners import Owner
 from control.model.ref import Ref
 
@@ -120,7 +119,7 @@ class Route:
     """One decision point: one rule of an HTTPRoute, one nginx upstream, one HAProxy backend, one Lambda alias."""
 
     ref: Ref
-    platform: Platform
+    platform: str
     name: str
     """What people call it; the ref's name, and the rule where there are several."""
     semantics: Semantics

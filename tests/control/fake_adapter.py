@@ -28,7 +28,6 @@ from control.model import (
     Limit,
     Measure,
     OverLimit,
-    Platform,
     Route,
     Semantics,
     Snapshot,
@@ -155,7 +154,7 @@ class FakeReader:
         ref = Ref.parse(text)
         return Route(
             ref,
-            Platform.KUBERNETES,
+            "kubernetes",
             ref.name,
             Semantics.PROPORTIONAL,
             Grid(),
@@ -174,7 +173,7 @@ class FakeReader:
         bindings = (Binding(native["on"], OverLimit(), Domain("process")),) if native["on"] else ()
         return Limit(
             ref,
-            Platform.KUBERNETES,
+            "kubernetes",
             ref.name,
             Measure.REQUESTS if window else Measure.INFLIGHT,
             Special(amount) if amount in ("unlimited", "blocked") else Fraction(amount),
@@ -195,7 +194,7 @@ class FakeReader:
                 continue
             routes += [self._route(name, one["version"], ref, r) for ref, r in one.get("routes", {}).items()]
             limits += [self._limit(name, one["version"], ref, r) for ref, r in one.get("limits", {}).items()]
-        environment = Environment(self.name, Platform.SSH if self.config.ssh else Platform.KUBERNETES)
+        environment = Environment(self.name, "ssh" if self.config.ssh else "kubernetes")
         return Snapshot(environment, tuple(routes), tuple(limits), time.time())
 
     # --- the port -----------------------------------------------------------------------------------------------------

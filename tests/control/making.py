@@ -15,7 +15,6 @@ from control.model import (
     Limit,
     Measure,
     OverLimit,
-    Platform,
     Route,
     Semantics,
     Target,
@@ -47,7 +46,7 @@ def make_route(
     )
     ref = Ref("east", kind, "inference", "llama")
     values: dict[str, Any] = {
-        "ref": ref, "platform": Platform.KUBERNETES, "name": "llama", "semantics": semantics, "grid": grid,
+        "ref": ref, "platform": "kubernetes", "name": "llama", "semantics": semantics, "grid": grid,
         "targets": targets, "object": str(ref), "base": "7", "read_at": 1000.0,
     }  # fmt: skip
     return Route(**(values | more))
@@ -58,7 +57,7 @@ def make_limit(amount: Amount | int = 100, seconds: int | None = 1, **more: Any)
     if isinstance(amount, int):
         amount = Fraction(amount)
     values: dict[str, Any] = {
-        "ref": ref, "platform": Platform.KUBERNETES, "name": "slow", "measure": Measure.REQUESTS, "amount": amount,
+        "ref": ref, "platform": "kubernetes", "name": "slow", "measure": Measure.REQUESTS, "amount": amount,
         "object": str(ref), "base": "3", "read_at": 1000.0,
         "window": None if seconds is None else Window(WindowKind.BUCKET, Fraction(seconds)),
         "fields": frozenset({"amount", "window", "burst"}),

@@ -19,7 +19,6 @@ from control.model import (
     Interval,
     Owner,
     OwnerRole,
-    Platform,
     Reach,
     ReachState,
     TargetState,
@@ -43,7 +42,7 @@ LIMIT = make_limit(50)
 EAST = EnvironmentView(
     Environment(
         "east",
-        Platform.KUBERNETES,
+        "kubernetes",
         (("region", "eu-west-1"), ("tier", "production")),
         reach=Reach(ReachState.DEGRADED, "slow"),
     ),
@@ -51,7 +50,7 @@ EAST = EnvironmentView(
     1,
     time.time() - 400,
 )
-FN = EnvironmentView(Environment("fn", Platform.SERVERLESS), 1, 0, None)
+FN = EnvironmentView(Environment("fn", "serverless"), 1, 0, None)
 SERVICE = ServiceView(
     "chat", (ROUTE.ref, ALIAS.ref), None, (), Headroom(Interval.exactly(5), None, (), ""), time.time()
 )

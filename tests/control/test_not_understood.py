@@ -18,7 +18,7 @@ from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import ControlError, InvalidValue
 from control.fleet.inventory import EnvironmentState, build_inventory
 from control.fleet.views import Inventory, Unreached
-from control.model import Editable, Environment, Limit, Missing, Mode, Platform, ReachState, Snapshot
+from control.model import Editable, Environment, Limit, Missing, Mode, ReachState, Snapshot
 from control.planning.edit import LimitEdit
 from control.planning.expressions import format_amount, limit_expression
 from control.planning.limit_edits import resolve_limit
@@ -43,7 +43,7 @@ def inventory(snapshot: Snapshot, from_cache: bool = False) -> Inventory:
 
 
 def read(missing: tuple[Missing, ...]) -> Snapshot:
-    environment = Environment("east", Platform.KUBERNETES)
+    environment = Environment("east", "kubernetes")
     return Snapshot(environment, read_at=1000.0, missing=missing)
 
 

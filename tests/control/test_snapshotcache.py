@@ -18,7 +18,7 @@ from control.deck.config import DeckConfig, EnvironmentConfig, KubernetesConfig
 from control.fleet.inventory import EnvironmentState, build_inventory
 from control.fleet.snapshot_cache import cache_file, decode, encode, load, save
 from control.fleet.views import REMEMBERED
-from control.model import Environment, Outside, Platform, Reach, Snapshot
+from control.model import Environment, Outside, Reach, Snapshot
 
 NAMES = st.text(min_size=1, max_size=12)
 WEIGHTS = st.one_of(st.none(), st.integers(0, 10**9), st.fractions(0, 1))
@@ -26,7 +26,7 @@ WEIGHTS = st.one_of(st.none(), st.integers(0, 10**9), st.fractions(0, 1))
 
 def snapshot(weights: dict[str, int | Fraction | None], amount: int, why: str) -> Snapshot:
     return Snapshot(
-        Environment("east", Platform.KUBERNETES, (("tier", why),), reach=Reach(why=why)),
+        Environment("east", "kubernetes", (("tier", why),), reach=Reach(why=why)),
         (make_route(weights, members=(make_route(weights),)),),
         (make_limit(amount, fields=frozenset({"amount", "burst"})), make_limit(amount, None)),
         1234.5,

@@ -33,7 +33,6 @@ from control.model import (
     OverLimit,
     Owner,
     OwnerRole,
-    Platform,
     Reach,
     ReachState,
     Route,
@@ -71,19 +70,19 @@ from control.planning.saved_plans import check_same
 from control.ports import NativeText, ProofPart, ProofState
 from tui.session import Session
 
-KINDS = {Platform.KUBERNETES: "HTTPRoute", Platform.SSH: "HAProxyBackend", Platform.SERVERLESS: "LambdaAlias"}
+KINDS = {"kubernetes": "HTTPRoute", "ssh": "HAProxyBackend", "serverless": "LambdaAlias"}
 YES, HUNDRED = ProofState.YES, 100
 DEFAULTS, NO_OPTIONS = PlanOptions(), ApplyOptions()
 
 
-def environment(name: str, platform: Platform, production: bool = False, reach: Reach | None = None) -> Environment:
+def environment(name: str, platform: str, production: bool = False, reach: Reach | None = None) -> Environment:
     return Environment(
         name, platform, (("region", "eu"),), production, "eu" if production else None, "alice@deck", reach or Reach(),
         Access(AccessState.WRITABLE),
     )  # fmt: skip
 
 
-def route(env: str, platform: Platform, name: str, weights: Sequence[int], **more: object) -> Route:
+def route(env: str, platform: str, name: str, weights: Sequence[int], **more: object) -> Route:
     ref = Ref(env, KINDS[platform], "inference", name)
     total = sum(weights) or 1
     targets = tuple(
@@ -97,7 +96,7 @@ def route(env: str, platform: Platform, name: str, weights: Sequence[int], **mor
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def limit(env: str, platform: Platform, name: str, rate: int, on: Route | None = None, **more: object) -> Limit:
+def limit(env: str, platform: str, name: str, rate: int, on: Route | None = None, **more: object) -> Limit:
     ref = Ref(env, "Middleware", "inference", name)
     effective = Effective(
         Fraction(rate), Fraction(2 * rate), Interval(Fraction(rate), Fraction(2 * rate)), "requests",
@@ -373,7 +372,7 @@ def inventory_of(
 
 
 def small() -> Inventory:
-    k8s, vm, fn = Platform.KUBERNETES, Platform.SSH, Platform.SERVERLESS
+    k8s, vm, fn = "kubernetes", "ssh", "serverless"
     environments = [
         environment("prod-eu", k8s, production=True),
         environment("lb", vm),
@@ -403,7 +402,7 @@ def small() -> Inventory:
 
 
 def large(routes: int = 2000, limits: int = 3000) -> Inventory:
-    platforms = list(Platform)
+    platforms = list(KINDS)
     environments = [environment(f"env-{i:02}", platforms[i % 3], production=i % 5 == 0) for i in range(25)]
     made = []
     for i in range(routes):

@@ -10,7 +10,7 @@ import fake_plane
 from driver import until
 
 from control.fleet.views import REMEMBERED, EnvironmentView
-from control.model import Environment, Outside, Platform, Reach, ReachState
+from control.model import Environment, Outside, Reach, ReachState
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.store import Store
@@ -23,7 +23,7 @@ SIZE = (80, 24)
 
 
 def far(number: int, state: ReachState, why: str) -> EnvironmentView:
-    environment = Environment(f"far-{number:02}", Platform.KUBERNETES, reach=Reach(state, why))
+    environment = Environment(f"far-{number:02}", "kubernetes", reach=Reach(state, why))
     return EnvironmentView(environment, 80, 0, time.time() - 40)
 
 

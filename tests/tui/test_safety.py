@@ -19,7 +19,6 @@ from control.model import (
     Outside,
     Owner,
     OwnerRole,
-    Platform,
     Reach,
     ReachState,
     Status,
@@ -141,7 +140,7 @@ async def test_on_call_answers_without_a_key_and_no_editing_key_acts(make_app: M
 
 async def test_on_call_does_not_call_down_what_is_still_being_read(make_app: Make) -> None:
     fleet = fake_plane.small()
-    waiting = Environment("far", Platform.KUBERNETES, reach=Reach(ReachState.UNREACHABLE, NOT_READ))
+    waiting = Environment("far", "kubernetes", reach=Reach(ReachState.UNREACHABLE, NOT_READ))
     views = {**fleet.environments, "far": EnvironmentView(waiting, 0, 0, None)}
     app, _ = make_app(replace(fleet, environments=views), mode="oncall")
     async with app.run_test(size=(80, 24)) as pilot:

@@ -48,7 +48,7 @@ def environments(views: Sequence[EnvironmentView]) -> str:
         [
             (
                 view.environment.name + (" PROD" if view.environment.production else ""),
-                view.environment.platform.value,
+                view.environment.platform,
                 view.environment.reach.state.value,
                 str(view.routes),
                 str(view.limits),
@@ -182,7 +182,7 @@ def _demand(view: ServiceView) -> str:
 def route(found: Route, inventory: Inventory) -> str:
     """One route, whole."""
     seen = inventory.seen.get(found.ref)
-    lines = [paint(safe(str(found.ref)), "head"), f"  {found.kind} on {found.platform.value}, {found.semantics.value}"]
+    lines = [paint(safe(str(found.ref)), "head"), f"  {found.kind} on {found.platform}, {found.semantics.value}"]
     lines += [f"  match   {safe(match)}" for match in found.matches]
     lines += [f"  owner   {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in found.owners]
     lines += [f"  status  {found.status.state.value}  {safe(found.status.detail)}".rstrip()]

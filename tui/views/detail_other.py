@@ -169,7 +169,7 @@ def environment_page(view: EnvironmentView, store: Store, look: Look, width: int
     page, environment = Page(look, width), view.environment
     page.add((page.fit(environment.name, width), "title"))
     banner_line(page, store, environment.name)
-    page.text("is", f"{environment.platform.value}{', production' if environment.production else ''}")
+    page.text("is", f"{environment.platform}{', production' if environment.production else ''}")
     role = {"ok": "good", "degraded": "warn"}.get(environment.reach.state.value, "bad")
     page.text("reach", f"{environment.reach.state.value} {environment.reach.why}".rstrip(), role)
     for one in store.inventory.missing if store.inventory is not None else ():

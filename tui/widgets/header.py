@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control.errors import ControlError
-from control.model import Platform, ReachState
+from control.model import ReachState
 from control.plane import EnvironmentView
 from tui import figures
 from tui.arming import Arming
@@ -100,8 +100,8 @@ def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
         return [("reading…" if not look.ascii else "reading...", "info")]
     spans: list[Span] = [("fresh", "muted")] if cells >= 100 else []
     everywhere = store.environments()
-    for platform in Platform:
-        views = [v for v in everywhere if v.environment.platform is platform]
+    for platform in sorted({v.environment.platform for v in everywhere}, key=list(AT).index):
+        views = [v for v in everywhere if v.environment.platform == platform]
         if views:
             spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), *_trusted(store, views)]
     return spans

@@ -26,9 +26,10 @@ from adapters.kubernetes.kinds.common import (
 )
 from adapters.kubernetes.kinds.numbers import not_understood, shares, text, weights
 from adapters.kubernetes.route_status import status_of
+from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import MASK, hides
 from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, RouteFilter, RouteMatch
-from control.model import Editable, Grid, Mirror, Platform, Route, Semantics, Status, Target
+from control.model import Editable, Grid, Mirror, Route, Semantics, Status, Target
 from control.model.ref import Ref
 from control.planning.edit import Change
 from control.text import clean
@@ -62,7 +63,7 @@ def _route(
     unclear = not_understood(target_names(refs), [ref.weight for ref in refs])
     return Route(
         ref=Ref(whole.environment, whole.kind, whole.scope, whole.name, part),
-        platform=Platform.KUBERNETES,
+        platform=PLATFORM,
         name=clean(f"{name} {part.removeprefix('rule=')}" if several or rule.name else name),
         semantics=Semantics.PROPORTIONAL,
         grid=GRID,

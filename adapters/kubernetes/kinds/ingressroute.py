@@ -26,10 +26,11 @@ from adapters.kubernetes.kinds.common import (
 )
 from adapters.kubernetes.kinds.traefik_members import GRID, GROUP, VERSION, member_names, targets, unclear
 from adapters.kubernetes.kinds.traefikservice import NO_STATUS
+from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import masked_rule
 from adapters.kubernetes.wire import IngressRoute, IngressRule
 from control.errors import InvalidValue
-from control.model import Editable, Platform, Route, Semantics, Target
+from control.model import Editable, Route, Semantics, Target
 from control.model.ref import Ref
 from control.planning.edit import Change
 from control.text import clean
@@ -49,7 +50,7 @@ def _route(rule: IngressRule, index: int, count: int, whole: Ref, the_base: str,
     found = targets(rule.services or [], whole.environment, whole.scope)
     return Route(
         ref=Ref(whole.environment, whole.kind, whole.scope, whole.name, f"{PART}{index}"),
-        platform=Platform.KUBERNETES,
+        platform=PLATFORM,
         name=clean(f"{whole.name} {index}" if count > 1 else whole.name),
         semantics=Semantics.PROPORTIONAL,
         grid=GRID,

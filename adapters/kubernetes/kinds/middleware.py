@@ -22,6 +22,7 @@ from adapters.kubernetes.kinds.common import Codec, Native, Read, base, convert,
 from adapters.kubernetes.kinds.numbers import text
 from adapters.kubernetes.kinds.numbers import whole as whole_number
 from adapters.kubernetes.kinds.traefik_members import GROUP, VERSION
+from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import as_yaml, masked
 from adapters.kubernetes.wire import InFlightReq, Middleware, RateLimit, SourceCriterion
 from control.errors import InvalidValue
@@ -34,7 +35,6 @@ from control.model import (
     Measure,
     Mode,
     OverLimit,
-    Platform,
     Special,
     StoreFail,
     Window,
@@ -76,7 +76,7 @@ def _bare(native: Middleware, environment: str, at: float, section: str) -> Limi
     ref = object_ref(environment, RESOURCE.kind, native.metadata)
     return Limit(
         ref=ref,
-        platform=Platform.KUBERNETES,
+        platform=PLATFORM,
         name=clean(native.metadata.name),
         measure=Measure.REQUESTS,
         amount=None,

@@ -33,9 +33,10 @@ from adapters.kubernetes.kinds.traefik_members import (
     targets,
     unclear,
 )
+from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.wire import FailoverSpec, MirroringSpec, TraefikRef, TraefikService, TraefikServiceSpec
 from control.errors import InvalidValue
-from control.model import Editable, Mirror, Platform, Route, Semantics, Status, StatusState, Target
+from control.model import Editable, Mirror, Route, Semantics, Status, StatusState, Target
 from control.planning.edit import Change
 from control.text import clean
 
@@ -73,7 +74,7 @@ def read(native: TraefikService, environment: str, at: float) -> Read:
     ref = object_ref(environment, RESOURCE.kind, native.metadata)
     route = Route(
         ref=ref,
-        platform=Platform.KUBERNETES,
+        platform=PLATFORM,
         name=clean(native.metadata.name),
         semantics=semantics,
         grid=GRID,

@@ -9,8 +9,9 @@ from typing import Any
 
 from adapters.serverless.aws.owners import alias_owners
 from adapters.serverless.aws.records import LATEST, Alias, Function, Place, Version, exact
+from adapters.serverless.aws.section import PLATFORM
 from control.errors import InvalidValue, NotFound
-from control.model import Grid, Health, Platform, Route, Semantics, Status, StatusState, Target
+from control.model import Grid, Health, Route, Semantics, Status, StatusState, Target
 from control.model.ref import Ref
 from control.planning.edit import Change
 from control.text import clean
@@ -45,7 +46,7 @@ def to_route(place: Place, function: Function, alias: Alias) -> Route:
     ref = ref_of(place, function.name, alias.name)
     return Route(
         ref=ref,
-        platform=Platform.SERVERLESS,
+        platform=PLATFORM,
         name=clean(f"{function.name}:{alias.name}"),
         semantics=Semantics.PRIMARY_ADDITIONAL,
         grid=GRID,

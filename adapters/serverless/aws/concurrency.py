@@ -10,6 +10,7 @@ from typing import Any
 from adapters.serverless.aws import alias as alias_codec
 from adapters.serverless.aws.owners import function_owners
 from adapters.serverless.aws.records import Function, Place
+from adapters.serverless.aws.section import PLATFORM
 from control.errors import InvalidValue
 from control.model import (
     Action,
@@ -21,7 +22,6 @@ from control.model import (
     Limit,
     Measure,
     OverLimit,
-    Platform,
     Special,
     Use,
 )
@@ -65,7 +65,7 @@ def to_limit(place: Place, function: Function, use: Use | None = None) -> Limit:
     most = maximum(place, function)
     return Limit(
         ref=ref,
-        platform=Platform.SERVERLESS,
+        platform=PLATFORM,
         name=clean(function.name),
         measure=Measure.INFLIGHT,
         amount=amount_of(function.reserved),

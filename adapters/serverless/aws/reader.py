@@ -15,10 +15,11 @@ from adapters.serverless.aws.cloud import Cloud, NotOffered, ServiceError
 from adapters.serverless.aws.metrics import Metrics
 from adapters.serverless.aws.prepare import prepare
 from adapters.serverless.aws.records import Deployment, Function, Place
+from adapters.serverless.aws.section import PLATFORM
 from adapters.serverless.aws.sweep import Sweep
 from control.deck.config import AwsConfig, EnvironmentConfig
 from control.errors import AuthError, ControlError, NotFound, Unreachable
-from control.model import Access, AccessState, Counted, Environment, Platform, Reach, ReachState, Snapshot
+from control.model import Access, AccessState, Counted, Environment, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.ports import Check, NativeText, Prepared, ProofPart
@@ -151,7 +152,7 @@ class LambdaReader:
         return Snapshot(
             environment=Environment(
                 name=self.name,
-                platform=Platform.SERVERLESS,
+                platform=PLATFORM,
                 labels=tuple(self._config.labels.items()),
                 production=self._config.production,
                 code=self._config.code,

@@ -79,7 +79,7 @@ async def test_size_and_oddities(fleet: Fleet) -> None:
     routes = {str(route.ref): route for snapshot in found.values() for route in snapshot.routes}
     limits = [limit for snapshot in found.values() for limit in snapshot.limits]
     assert (len(found), len(routes), len(limits)) == (12, 60, 92)
-    assert {snapshot.environment.platform.value for snapshot in found.values()} == {"kubernetes", "ssh", "serverless"}
+    assert {snapshot.environment.platform for snapshot in found.values()} == {"kubernetes", "ssh", "serverless"}
     sick = routes["prod-eu/HTTPRoute/inference/vision#rule=chat"].target("vision-v2")
     assert sick is not None
     assert sick.health is Health.DOWN

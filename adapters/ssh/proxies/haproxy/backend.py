@@ -14,11 +14,11 @@ from adapters.ssh.ports import HostFacts, object_name
 from adapters.ssh.proxies.haproxy.mask import shown
 from adapters.ssh.proxies.haproxy.runtime import Running, RunningServer
 from adapters.ssh.proxies.haproxy.servers import Backend, Server, odd_number, templated_reason
+from adapters.ssh.section import PLATFORM
 from control.model import (
     Editable,
     Grid,
     Health,
-    Platform,
     Route,
     Semantics,
     Status,
@@ -59,7 +59,7 @@ def _route(
     targets = _targets(backend, running)
     return Route(
         ref=ref_of(facts, backend.ref_name),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=clean(backend.ref_name),
         semantics=Semantics.PROPORTIONAL,
         grid=GRID if backend.dynamic else _STATIC_GRID,

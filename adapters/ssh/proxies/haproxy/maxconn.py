@@ -14,6 +14,7 @@ from adapters.ssh.proxies.haproxy.backend import why_not_section
 from adapters.ssh.proxies.haproxy.rules import milliseconds
 from adapters.ssh.proxies.haproxy.runtime import Running, RunningServer, whole
 from adapters.ssh.proxies.haproxy.servers import Backend, Server, odd_number, templated_reason
+from adapters.ssh.section import PLATFORM
 from control.model import (
     Action,
     Amount,
@@ -26,7 +27,6 @@ from control.model import (
     Measure,
     Mode,
     OverLimit,
-    Platform,
     Special,
     Use,
 )
@@ -98,7 +98,7 @@ def _limit(
     binding = Binding(str(backend_ref(facts, backend.ref_name)), over, domain, location=clean(where.location))
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, ref_name(backend.ref_name, server.name)),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=clean(ref_name(backend.ref_name, server.name)),
         measure=Measure.INFLIGHT,
         amount=None if number is None else amount_of(number),

@@ -18,6 +18,7 @@ from adapters.ssh.proxies.haproxy.mask import shown
 from adapters.ssh.proxies.haproxy.reach import led_to
 from adapters.ssh.proxies.haproxy.runtime import Running, whole
 from adapters.ssh.proxies.haproxy.servers import Setting, disabled, odd_number, templated_reason
+from adapters.ssh.section import PLATFORM
 from control.model import (
     Action,
     Amount,
@@ -31,7 +32,6 @@ from control.model import (
     Measure,
     Mode,
     OverLimit,
-    Platform,
     Special,
     Use,
     Window,
@@ -198,7 +198,7 @@ def _limit(
     reason = why_not(one)
     return Limit(
         ref=Ref(facts.environment, kinds[0] if level else kinds[1], facts.host, one.name),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=clean(one.name),
         measure=Measure.BYTES if one.is_bandwidth else Measure.CONNECTIONS if level else Measure.REQUESTS,
         amount=amount,

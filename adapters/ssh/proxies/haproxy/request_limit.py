@@ -23,6 +23,7 @@ from adapters.ssh.proxies.haproxy.mask import mask_words, shown
 from adapters.ssh.proxies.haproxy.reach import led_to
 from adapters.ssh.proxies.haproxy.rules import Readings, Rule, Table, rules, tables, tracks
 from adapters.ssh.proxies.spans import line_of
+from adapters.ssh.section import PLATFORM
 from control.model import (
     Action,
     Amount,
@@ -36,7 +37,6 @@ from control.model import (
     Measure,
     Mode,
     OverLimit,
-    Platform,
     Special,
     Use,
     Window,
@@ -200,7 +200,7 @@ def _limit(
         mode = Mode.NOT_UNDERSTOOD
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, definition.name),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=clean(definition.name),
         measure=_measure(definition),
         amount=None if mode is Mode.NOT_UNDERSTOOD else _amount(definition),

@@ -21,8 +21,9 @@ from adapters.ssh.proxies.nginx.places import SECTIONS, Place
 from adapters.ssh.proxies.nginx.routes import part_of, section_of, shown
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
+from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
-from control.model import Action, Editable, Grid, Limit, Measure, Mode, OverLimit, Platform
+from control.model import Action, Editable, Grid, Limit, Measure, Mode, OverLimit
 from control.model.ref import Ref
 from control.planning.edit import Change
 from control.text import clean
@@ -82,7 +83,7 @@ def _limit(tree: NginxTree, line: Line, config: ConfigTree, facts: HostFacts) ->
     status_setting = "limit_conn_dry_run"
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, line.name, part_of(line.section)),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=shown(line.name, line.section),
         measure=Measure.INFLIGHT if line.section == "http" else Measure.CONNECTIONS,
         amount=Fraction(amount) if amount else None,

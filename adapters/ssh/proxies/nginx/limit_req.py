@@ -21,6 +21,7 @@ from adapters.ssh.proxies.nginx.limits import Bound, Hold, Zone, whole
 from adapters.ssh.proxies.nginx.places import Place
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit, text
+from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
 from control.model import (
     Action,
@@ -32,7 +33,6 @@ from control.model import (
     Measure,
     Mode,
     OverLimit,
-    Platform,
     Window,
     WindowKind,
 )
@@ -140,7 +140,7 @@ def _limit(content: _Content, config: ConfigTree, facts: HostFacts) -> Limit:
     directive = content.zone.directive
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, content.zone.name),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=clean(content.zone.name),
         measure=Measure.REQUESTS,
         amount=content.amount,

@@ -20,6 +20,7 @@ from adapters.ssh.proxies.nginx.routes import part_of, section_of, shown
 from adapters.ssh.proxies.nginx.tree import NginxTree
 from adapters.ssh.proxies.nginx.upstream import Server, Upstream, host_name, upstreams
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
+from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
 from control.model import (
     Action,
@@ -33,7 +34,6 @@ from control.model import (
     Measure,
     Mode,
     OverLimit,
-    Platform,
     Special,
     TargetState,
 )
@@ -87,7 +87,7 @@ def _limit(line: Line, config: ConfigTree, facts: HostFacts, workers: int | None
     off = line.server.state is TargetState.MAINTENANCE
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, line.name, part_of(section)),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=shown(line.name, section),
         measure=Measure.INFLIGHT if section == "http" else Measure.CONNECTIONS,
         amount=amount,

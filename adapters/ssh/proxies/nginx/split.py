@@ -21,8 +21,9 @@ from adapters.ssh.proxies.nginx.routes import SPLIT, Block, RouteName, section_o
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.nginx.variables import holds_for, hosts_chosen
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
+from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
-from control.model import Editable, Grid, Platform, Route, Semantics, Status, StatusState, Target
+from control.model import Editable, Grid, Route, Semantics, Status, StatusState, Target
 from control.planning.edit import Change, split_field
 from control.text import clean
 
@@ -158,7 +159,7 @@ def _route(content: _Content, config: ConfigTree, facts: HostFacts, notes: tuple
     split, path = content.split, content.split.path
     return Route(
         ref=split.block.route.on(facts),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=split.block.route.shown,
         semantics=Semantics.PERCENT,
         grid=GRID,

@@ -13,10 +13,10 @@ from adapters.ssh.proxies.nginx.places import SECTIONS, matches_of
 from adapters.ssh.proxies.nginx.redirects import origins_of
 from adapters.ssh.proxies.nginx.routes import UPSTREAM, Block, upstream_blocks
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from adapters.ssh.section import PLATFORM
 from control.model import (
     Editable,
     Grid,
-    Platform,
     Route,
     Semantics,
     Status,
@@ -190,7 +190,7 @@ def _route(content: _Content, config: ConfigTree, facts: HostFacts, notes: tuple
     path = upstream.path
     return Route(
         ref=upstream.block.route.on(facts),
-        platform=Platform.SSH,
+        platform=PLATFORM,
         name=upstream.block.route.shown,
         semantics=Semantics.PROPORTIONAL,
         grid=GRID,

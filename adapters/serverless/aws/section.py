@@ -1,0 +1,5 @@
+"""What AWS Lambda declares of itself: the name of the platform."""
+
+from __future__ import annotations
+
+PLATFORM = "serverless"
