@@ -3,8 +3,8 @@ mean. Data only, so that a user's own kinds are said in them too; what else a bu
 
 A **locator** is a string that names a place, relative to the nearest `at` (or to the object):
 
-- `a.b` members · `a."x.y/z"` a key with dots or slashes · `a[]` each element of a list · `a{}` each value of a map, whose
-  key is its name;
+- `a.b` members · `a."x.y/z"` a key with dots or slashes · `a[]` each element of a list · `a{}` each value of a map,
+  whose key is its name;
 - `/a` from the object · `^a` from the element around.
 
 The empty locator is the place that it is relative to. A missing member, list or map is absent, never an error. What
@@ -170,8 +170,8 @@ class LimitSection(Word, frozen=True, kw_only=True):
     at: Locator = ""
     """The list or map of limits; the object itself by default (one limit)."""
     part: str = "limit"
-    """A limit of a list is `#limit=NAME`, in a section of another name `#limit=PART.NAME`. The one limit of an object that
-    holds nothing else has no part; where it holds more it is `#limit=FIELD`, the member that `amount` ends in."""
+    """A limit of a list is `#limit=NAME`, in a section of another name `#limit=PART.NAME`. The one limit of an object
+    that holds nothing else has no part; where it holds more it is `#limit=FIELD`, the member that `amount` ends in."""
     name: Locator = ""
     """As in `RouteSection`."""
     distinct: Locator = ""
