@@ -10,8 +10,8 @@ from typing import Any
 from adapters.demo.hosts import GROUPS, NGINX_LOG, Group, files
 from adapters.demo.simulation import Flow, Simulator
 from adapters.demo.store import Stored
+from adapters.ssh.client.ports import FileReplacement, HostWriter
 from adapters.ssh.memory import MemoryHost, MemoryHosts, MemoryReader, MemoryWriter, MemoryWriters, refusal
-from adapters.ssh.ports import FileReplacement, HostWriter
 from adapters.ssh.reader import SshReader
 from adapters.ssh.writer import SshWriter
 from control.deck.config import EnvironmentConfig

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from adapters.ssh.client.ports import Probe, Process, Worker, Workers
 from adapters.ssh.client.sudo import trouble
-from adapters.ssh.ports import Probe, Process, Worker, Workers
 from control.deck.config import ProxyConfig
 from control.errors import PlatformError
 from control.text import clean

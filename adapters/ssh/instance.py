@@ -9,20 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from adapters.ssh import discovery
-from adapters.ssh.ports import (
-    ConfigTree,
-    Driver,
-    HostFacts,
-    HostReader,
-    NativeEdit,
-    Probe,
-    Runtime,
-    Step,
-    Workers,
-    object_name,
-)
+from adapters.ssh.client.ports import ConfigTree, HostReader, Probe, Workers
 from adapters.ssh.proxies import adopted
 from adapters.ssh.proxies.haproxy.sockets import stats_sockets
+from adapters.ssh.proxies.protocol import Driver, HostFacts, NativeEdit, Runtime, Step, object_name
 from control.background import in_background
 from control.deck.config import ProxyConfig
 from control.errors import Forbidden, InvalidValue, PlatformError

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.ssh.client.paths import checked_command, checked_show
-from adapters.ssh.ports import (
+from adapters.ssh.client.ports import (
     ConfigTree,
     FileFacts,
     FileReplacement,

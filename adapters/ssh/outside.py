@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from adapters.ssh.instance import State, held
-from adapters.ssh.ports import object_name
+from adapters.ssh.proxies.protocol import object_name
 from control.model import Outside
 from control.text import clean
 

@@ -12,7 +12,7 @@ from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
 from adapters.ssh.instance import ProxyInstance, State, held
 from adapters.ssh.outside import changed_files
-from adapters.ssh.ports import Step, object_name
+from adapters.ssh.proxies.protocol import Step, object_name
 from adapters.ssh.proxies.table import driver_for
 from adapters.ssh.section import PLATFORM
 from adapters.ssh.sources import Hosts

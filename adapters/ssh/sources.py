@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from adapters.ssh.client.keys import KeyRing
-from adapters.ssh.ports import HostReader, HostWriter
+from adapters.ssh.client.ports import HostReader, HostWriter
 from control.deck.config import EnvironmentConfig, SshConfig
 from control.ports import Secrets
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from adapters.ssh.ports import HostWriter, Step
+from adapters.ssh.client.ports import HostWriter
+from adapters.ssh.proxies.protocol import Step
 from adapters.ssh.reader import SshReader
 from adapters.ssh.sources import WritableHosts
 from control.errors import PlatformError, Stale

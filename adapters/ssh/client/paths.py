@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from adapters.ssh.ports import SHOWS
+from adapters.ssh.client.ports import SHOWS
 from control.deck.config import ProxyConfig
 from control.errors import Forbidden, InvalidValue
 from control.text import clean

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from adapters.ssh import discovery
 from adapters.ssh.client.paths import checked
+from adapters.ssh.client.ports import Probe, Process, Workers
 from adapters.ssh.client.shell import quote
-from adapters.ssh.ports import Probe, Process, Workers
 from control.deck.config import ProxyConfig
 from control.errors import Forbidden
 from control.text import clean

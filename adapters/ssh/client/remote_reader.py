@@ -10,11 +10,11 @@ from adapters.ssh import discovery
 from adapters.ssh.client import pool, scripts
 from adapters.ssh.client.connection import Connection
 from adapters.ssh.client.paths import checked, checked_log, checked_names, checked_show, roots
+from adapters.ssh.client.ports import ConfigTree, FileFacts, Includes, Probe, Workers
 from adapters.ssh.client.privileges import main_files, privileges_for
 from adapters.ssh.client.shell import Done, assign
 from adapters.ssh.client.sockets import Sockets
 from adapters.ssh.client.tree import MAXIMUM_FILE, UNREADABLE, NotWhole, TreeParts
-from adapters.ssh.ports import ConfigTree, FileFacts, Includes, Probe, Workers
 from control.deck.config import ProxyConfig
 from control.errors import Forbidden, NotFound, Unreachable
 from control.text import clean

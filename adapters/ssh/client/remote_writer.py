@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 from adapters.ssh.client import pool
 from adapters.ssh.client.connection import Connection
 from adapters.ssh.client.paths import checked, checked_command
+from adapters.ssh.client.ports import FileReplacement
 from adapters.ssh.client.privileges import Privileges, privileges_for
 from adapters.ssh.client.remote_reader import RemoteReader
 from adapters.ssh.client.shell import Done, assign
 from adapters.ssh.client.sockets import Sockets
 from adapters.ssh.client.write_script import REPLACE
-from adapters.ssh.ports import FileReplacement
 from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale, Unreachable
 from control.text import clean, clean_lines
 

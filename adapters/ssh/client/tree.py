@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from adapters.ssh.ports import ConfigTree, FileFacts
+from adapters.ssh.client.ports import ConfigTree, FileFacts
 from control.errors import PlatformError
 from control.text import clean
 

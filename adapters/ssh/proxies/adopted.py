@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.ssh.ports import ConfigTree, FileFacts, Runtime
+from adapters.ssh.client.ports import ConfigTree, FileFacts
+from adapters.ssh.proxies.protocol import Runtime
 from control.ports import ProofPart, ProofState
 from control.text import clean
 

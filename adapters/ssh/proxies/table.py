@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from adapters.ssh.ports import Driver
+from adapters.ssh.proxies.protocol import Driver
 from control.errors import DeckError
 from control.text import clean
 

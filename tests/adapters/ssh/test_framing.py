@@ -10,9 +10,9 @@ from sshhost import MODELS, NO_SECRETS, USER, Host, deck_environment, environmen
 
 from adapters.ssh import adapter
 from adapters.ssh.client import remote_writer
+from adapters.ssh.client.ports import FileChange, FileReplacement
 from adapters.ssh.client.shell import Done
 from adapters.ssh.client.tree import NotWhole, TreeParts
-from adapters.ssh.ports import FileChange, FileReplacement
 from adapters.ssh.reader import SshReader
 from control.deck.config import ProxyConfig
 from control.errors import Stale, Unreachable

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from adapters.ssh import discovery
 from adapters.ssh.client import scripts, write_script
 from adapters.ssh.client.paths import checked, checked_command, checked_log, checked_show, roots
+from adapters.ssh.client.ports import Process
 from adapters.ssh.client.shell import assign, quote
 from adapters.ssh.client.tree import TreeParts
-from adapters.ssh.ports import Process
 from adapters.ssh.proxies.haproxy.sockets import stats_sockets
 from control.deck.config import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, PlatformError

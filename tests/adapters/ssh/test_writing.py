@@ -15,7 +15,7 @@ from sshhost import MODELS, NO_SECRETS, UID, USER, Host, Watched, deck_environme
 
 from adapters.ssh import adapter
 from adapters.ssh.client import remote_writer
-from adapters.ssh.ports import FileChange, FileReplacement
+from adapters.ssh.client.ports import FileChange, FileReplacement
 from adapters.ssh.reader import SshReader
 from adapters.ssh.sources import RemoteHosts, RemoteWriters
 from control.deck.config import ProxyConfig

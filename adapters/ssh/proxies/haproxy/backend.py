@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from adapters.ssh.ports import HostFacts, object_name
 from adapters.ssh.proxies.haproxy.mask import shown
 from adapters.ssh.proxies.haproxy.runtime import Running, RunningServer
 from adapters.ssh.proxies.haproxy.servers import Backend, Server, odd_number, templated_reason
+from adapters.ssh.proxies.protocol import HostFacts, object_name
 from adapters.ssh.section import PLATFORM
 from control.model import (
     Editable,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapters.ssh.ports import ConfigTree, HostFacts, NativeEdit, Runtime, object_name
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.haproxy import backend as haproxy_backend
 from adapters.ssh.proxies.haproxy import maxconn as haproxy_maxconn
@@ -18,6 +18,7 @@ from adapters.ssh.proxies.haproxy.mask import mask
 from adapters.ssh.proxies.haproxy.reach import matches
 from adapters.ssh.proxies.haproxy.runtime import Running
 from adapters.ssh.proxies.haproxy.writes import answers_after, native_edits
+from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Runtime, object_name
 from control.errors import PlatformError
 from control.model import Limit, Route
 from control.planning.edit import Change
@@ -25,7 +26,7 @@ from control.text import clean
 
 
 class HAProxyCodec:
-    """See `adapters.ssh.ports.Codec`."""
+    """See `adapters.ssh.proxies.protocol.Codec`."""
 
     kinds: Mapping[str, str] = {
         haproxy_backend.KIND: "the servers of an HAProxy backend: weight, state",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from adapters.ssh.ports import ConfigTree, Runtime, base_of
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy import map as haproxy_map
 from adapters.ssh.proxies.haproxy import proxy_limits as haproxy_proxy_limits
 from adapters.ssh.proxies.haproxy import request_limit as haproxy_request_limit
@@ -15,6 +15,7 @@ from adapters.ssh.proxies.haproxy.map import map_names
 from adapters.ssh.proxies.haproxy.request_limit import Definition
 from adapters.ssh.proxies.haproxy.runtime import Running, names_by_backend, parse
 from adapters.ssh.proxies.haproxy.servers import backends
+from adapters.ssh.proxies.protocol import Runtime, base_of
 
 SMALL_MAP = 65536
 """Bytes. Larger maps are not asked for at every read."""

@@ -8,17 +8,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from adapters.ssh.ports import (
-    ConfigTree,
-    FileChange,
-    FileReplacement,
-    HostFacts,
-    HostReader,
-    HostWriter,
-    Runtime,
-    Step,
-    Workers,
-)
+from adapters.ssh.client.ports import ConfigTree, FileChange, FileReplacement, HostReader, HostWriter, Workers
 from adapters.ssh.proxies.adopted import file_runs
 from adapters.ssh.proxies.haproxy import counts as haproxy_counts
 from adapters.ssh.proxies.haproxy import proof as haproxy_proof
@@ -27,6 +17,7 @@ from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.haproxy.config import Config
 from adapters.ssh.proxies.haproxy.request_limit import KIND as REQUEST_LIMIT
 from adapters.ssh.proxies.nginx.driver import pending_files
+from adapters.ssh.proxies.protocol import HostFacts, Runtime, Step
 from control.errors import ControlError, PlatformError, Stale, Unreachable
 from control.model import Counted, Limit, Route
 from control.planning.edit import Change
@@ -37,7 +28,7 @@ _ALWAYS = ("stat", "servers state", "info")
 
 
 class HAProxyDriver:
-    """See `adapters.ssh.ports.Driver`."""
+    """See `adapters.ssh.proxies.protocol.Driver`."""
 
     deadline_seconds = 15.0
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from adapters.ssh.ports import HostFacts, object_name
 from adapters.ssh.proxies.haproxy.backend import ref_of as backend_ref
 from adapters.ssh.proxies.haproxy.backend import why_not_section
 from adapters.ssh.proxies.haproxy.rules import milliseconds
 from adapters.ssh.proxies.haproxy.runtime import Running, RunningServer, whole
 from adapters.ssh.proxies.haproxy.servers import Backend, Server, odd_number, templated_reason
+from adapters.ssh.proxies.protocol import HostFacts, object_name
 from adapters.ssh.section import PLATFORM
 from control.model import (
     Action,

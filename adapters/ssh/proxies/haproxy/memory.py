@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adapters.ssh.ports import ConfigTree
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy import map as haproxy_map
 from adapters.ssh.proxies.haproxy.config import Config
 from adapters.ssh.proxies.haproxy.proxy_limits import find

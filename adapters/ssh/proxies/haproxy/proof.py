@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.ssh.ports import Runtime, Step
 from adapters.ssh.proxies.haproxy import map as haproxy_map
 from adapters.ssh.proxies.haproxy.backend import KIND as BACKEND
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.haproxy.maxconn import KIND as MAXCONN
 from adapters.ssh.proxies.haproxy.runtime import Running, info, parse
+from adapters.ssh.proxies.protocol import Runtime, Step
 from control.model import TargetState
 from control.planning.edit import split_field
 from control.text import clean

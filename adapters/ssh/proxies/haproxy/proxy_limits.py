@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from adapters.ssh.ports import HostFacts, object_name
 from adapters.ssh.proxies.haproxy.backend import ref_of as backend_ref
 from adapters.ssh.proxies.haproxy.lines import Line, Section
 from adapters.ssh.proxies.haproxy.mask import shown
 from adapters.ssh.proxies.haproxy.reach import led_to
 from adapters.ssh.proxies.haproxy.runtime import Running, whole
 from adapters.ssh.proxies.haproxy.servers import Setting, disabled, odd_number, templated_reason
+from adapters.ssh.proxies.protocol import HostFacts, object_name
 from adapters.ssh.section import PLATFORM
 from control.model import (
     Action,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from adapters.ssh.ports import HostFacts, object_name
 from adapters.ssh.proxies.haproxy import map as haproxy_map
 from adapters.ssh.proxies.haproxy.backend import ref_of as backend_ref
 from adapters.ssh.proxies.haproxy.counting import Counting, counting
@@ -22,6 +21,7 @@ from adapters.ssh.proxies.haproxy.lines import Section
 from adapters.ssh.proxies.haproxy.mask import mask_words, shown
 from adapters.ssh.proxies.haproxy.reach import led_to
 from adapters.ssh.proxies.haproxy.rules import Readings, Rule, Table, rules, tables, tracks
+from adapters.ssh.proxies.protocol import HostFacts, object_name
 from adapters.ssh.proxies.spans import line_of
 from adapters.ssh.section import PLATFORM
 from control.model import (

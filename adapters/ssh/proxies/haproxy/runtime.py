@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adapters.ssh.ports import Runtime
+from adapters.ssh.proxies.protocol import Runtime
 from control.model import TargetState
 
 _MAINTENANCE = 0x01 | 0x02 | 0x20

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from adapters.ssh.ports import NativeEdit, Runtime
 from adapters.ssh.proxies.haproxy import backend as haproxy_backend
 from adapters.ssh.proxies.haproxy import edits as haproxy_edits
 from adapters.ssh.proxies.haproxy import map as haproxy_map
@@ -20,6 +19,7 @@ from adapters.ssh.proxies.haproxy.map import NUMBER_MAP
 from adapters.ssh.proxies.haproxy.request_limit import Definition
 from adapters.ssh.proxies.haproxy.rules import tables
 from adapters.ssh.proxies.haproxy.runtime import Running, with_frontend, with_info, with_server
+from adapters.ssh.proxies.protocol import NativeEdit, Runtime
 from adapters.ssh.proxies.spans import TokenEdit, apply_edits, text
 from control.errors import InvalidValue, NotFound
 from control.planning.edit import Change, split_field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapters.ssh.ports import ConfigTree, HostFacts, NativeEdit, Runtime, base_of
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.also_fed import also_fed
 from adapters.ssh.proxies.masking import (
     COMMENT,
@@ -26,6 +26,7 @@ from adapters.ssh.proxies.nginx import upstream as nginx_upstream
 from adapters.ssh.proxies.nginx.lexer import NginxSyntaxError, Token, TokenKind, tokenize
 from adapters.ssh.proxies.nginx.log import logs
 from adapters.ssh.proxies.nginx.tree import NginxTree, include_globs, tree_of
+from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Runtime, base_of
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit, apply_edits, text
 from control.errors import InvalidValue
 from control.model import Limit, Route
@@ -34,7 +35,7 @@ from control.text import clean, clean_lines
 
 
 class NginxCodec:
-    """See `adapters.ssh.ports.Codec`."""
+    """See `adapters.ssh.proxies.protocol.Codec`."""
 
     kinds: Mapping[str, str] = {
         nginx_upstream.KIND: "the servers of an nginx upstream: weight, down, backup",

@@ -10,22 +10,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from adapters.ssh.ports import (
-    ConfigTree,
-    FileChange,
-    FileReplacement,
-    HostFacts,
-    HostReader,
-    HostWriter,
-    Runtime,
-    Step,
-    Workers,
-)
+from adapters.ssh.client.ports import ConfigTree, FileChange, FileReplacement, HostReader, HostWriter, Workers
 from adapters.ssh.proxies.adopted import CLOCK_GRAIN, file_runs
 from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.proxies.nginx.log import Log, Request, logs, requests
 from adapters.ssh.proxies.nginx.tree import tree_of
 from adapters.ssh.proxies.nginx.upstream import ADDRESSES, host_names
+from adapters.ssh.proxies.protocol import HostFacts, Runtime, Step
 from control.errors import ControlError, PlatformError
 from control.model import Counted, Limit, Route, TargetCount
 from control.planning.edit import Change
@@ -63,7 +54,7 @@ class _LogCount:
 
 
 class NginxDriver:
-    """See `adapters.ssh.ports.Driver`."""
+    """See `adapters.ssh.proxies.protocol.Driver`."""
 
     deadline_seconds = 10.0
 

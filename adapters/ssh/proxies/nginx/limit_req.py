@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from adapters.ssh.ports import ConfigTree, HostFacts, base_of, object_name
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.nginx import limits as nginx_limits
@@ -20,6 +20,7 @@ from adapters.ssh.proxies.nginx.lexer import span_of, tokenize
 from adapters.ssh.proxies.nginx.limits import Bound, Hold, Zone, whole
 from adapters.ssh.proxies.nginx.places import Place
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit, text
 from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from adapters.ssh.ports import HostFacts
 from adapters.ssh.proxies.masking import mask_schemes
 from adapters.ssh.proxies.nginx.places import Place, places
 from adapters.ssh.proxies.nginx.redirects import Met, goes_on_to, met, ways
 from adapters.ssh.proxies.nginx.routes import RouteName, routes_of_place
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from adapters.ssh.proxies.protocol import HostFacts
 from control.errors import InvalidValue
 from control.model import Action, Binding, Burst, Domain, Interval, Mode, OverLimit
 from control.planning.edit import Change

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from adapters.ssh.ports import ConfigTree, HostFacts, base_of, object_name
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.nginx.limits import native_text, whole
 from adapters.ssh.proxies.nginx.routes import part_of, section_of, shown
 from adapters.ssh.proxies.nginx.tree import NginxTree
 from adapters.ssh.proxies.nginx.upstream import Server, Upstream, host_name, upstreams
+from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
 from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from adapters.ssh.ports import HostFacts
 from adapters.ssh.proxies.nginx.places import SECTIONS, Place
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from adapters.ssh.proxies.protocol import HostFacts
 from control.model.ref import Ref
 from control.text import clean
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from adapters.ssh.ports import ConfigTree, HostFacts, base_of, object_name
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.nginx.places import Place, places
 from adapters.ssh.proxies.nginx.routes import SPLIT, Block, RouteName, section_of, split_blocks, upstream_of
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.nginx.variables import holds_for, hosts_chosen
+from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
 from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound

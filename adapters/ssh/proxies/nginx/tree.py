@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from adapters.ssh.ports import ConfigTree
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.nginx.lexer import NginxSyntaxError, Token, TokenKind, tokenize
 from adapters.ssh.proxies.spans import BOM, line_of, text
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from adapters.ssh.ports import ConfigTree, HostFacts, base_of, object_name
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.nginx.places import SECTIONS, matches_of
 from adapters.ssh.proxies.nginx.redirects import origins_of
 from adapters.ssh.proxies.nginx.routes import UPSTREAM, Block, upstream_blocks
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.section import PLATFORM
 from control.model import (
     Editable,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.ssh.ports import ConfigTree, HostFacts, Runtime
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.nginx.codec import NginxCodec
+from adapters.ssh.proxies.protocol import HostFacts, Runtime
 from control.deck.config import ProxyConfig
 from control.model import Limit, Route
 

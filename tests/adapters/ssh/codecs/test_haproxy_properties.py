@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proxy_files import HAPROXY_MAIN, changed_region, facts, haproxy_tree, read
 
-from adapters.ssh.ports import Runtime
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.haproxy.lines import HAProxySyntaxError, TokenKind, tokenize
+from adapters.ssh.proxies.protocol import Runtime
 from adapters.ssh.proxies.spans import BOM
 from control.model import Special, TargetState
 from control.planning.edit import Change

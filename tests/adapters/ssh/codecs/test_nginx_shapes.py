@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 from proxy_files import NGINX_MAIN, facts, nginx_tree
 
-from adapters.ssh.ports import ConfigTree, Runtime
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.nginx.codec import NginxCodec
+from adapters.ssh.proxies.protocol import Runtime
 from control.capacity.effective import with_effective
 from control.model import Limit, Route, Special
 from control.model.ref import Ref

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from proxy_files import NGINX_MAIN, facts, nginx_tree, read
 
-from adapters.ssh.ports import ConfigTree, Runtime
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.proxies.nginx.lexer import NginxSyntaxError
+from adapters.ssh.proxies.protocol import Runtime
 from control.contract.plans import change_from_json, change_to_json
 from control.errors import InvalidValue
 from control.model import Limit, Mode, Route, TargetState, Window

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from proxy_files import changed_region, facts, read
 
-from adapters.ssh.ports import ConfigTree
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.nginx.codec import NginxCodec

@@ -1,4 +1,4 @@
-"""A host that is this machine: real nginx and HAProxy as plain local processes behind `adapters.ssh.ports`, no SSH."""
+"""A host that is this machine: real nginx and HAProxy as plain local processes behind the client's ports, no SSH."""
 # ruff: noqa: ASYNC230, ASYNC240
 
 from __future__ import annotations
@@ -19,18 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ssh.ports import (
-    ConfigTree,
-    FileFacts,
-    FileReplacement,
-    HostFacts,
-    Includes,
-    Probe,
-    Runtime,
-    Step,
-    Worker,
-    Workers,
-)
+from adapters.ssh.client.ports import ConfigTree, FileFacts, FileReplacement, Includes, Probe, Worker, Workers
+from adapters.ssh.proxies.protocol import HostFacts, Runtime, Step
 from control.deck.config import ProxyConfig
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Limit, Route

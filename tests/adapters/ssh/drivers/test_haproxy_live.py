@@ -12,7 +12,7 @@ from fractions import Fraction
 import pytest
 from localproxy import Backends, LocalHost, free_port, get, program, read, split, steps, write
 
-from adapters.ssh.ports import FileReplacement
+from adapters.ssh.client.ports import FileReplacement
 from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Action, Interval, Mode, Special, TargetState

@@ -16,7 +16,7 @@ import pytest
 from haproxystart import driver
 from localproxy import LocalHost, free_port, program, read, steps
 
-from adapters.ssh.ports import ConfigTree
+from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy.acls import counts
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
