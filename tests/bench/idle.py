@@ -10,8 +10,8 @@ from tests.bench.measure import Row, Section
 from tests.bench.terminal import Terminal
 
 SECONDS = 10.0
-MEMORY = 300e6
-CPU = 0.05
+MEMORY = 150e6
+CPU = 0.03
 METHOD = (
     f"Resident memory once the rows are there and settled, and processor time over the {SECONDS:.0f} s after that, in "
     "percent of one core: the screen over 2,000 routes and 3,000 limits in memory; the whole program on the cluster of "

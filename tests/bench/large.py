@@ -62,19 +62,19 @@ def run(context: Context) -> Section:
         rows = terminal.wait_for(READY, 60)
         section.rows.append(Row("first rows, nothing kept of an earlier start", milliseconds(rows), "", "", "", None))
         every = terminal.wait_for(ALL_READ, 120)
-        section.rows.append(Row("every row of the fleet", milliseconds(every), "", "", "", None))
+        section.rows.append(Row("every row of the fleet", milliseconds(every), "", "", "within 4 s", every <= 4.0))
         let_pass(terminal, SETTLE_SECONDS)
         ours = _figures(terminal, moves(terminal, KEYS, 0.1), FILTERS, rb"Routes")
     section.rows += _compared(ours, theirs)
     with Terminal([*command, "moving"], 120, 35, context.state("large-moving")) as terminal:
         terminal.wait_for(ALL_READ, 120)
         let_pass(terminal, SETTLE_SECONDS)
-        section.rows.append(tail("cursor on its new row, while all moves", moves(terminal, KEYS, 0.1), 0.05))
+        section.rows.append(_moving(moves(terminal, KEYS, 0.1), theirs))
     with Terminal([*command, "oncall"], 120, 35, context.state("large-oncall")) as terminal:
         terminal.wait_for("nothing broken", 120)
         let_pass(terminal, 2 * SETTLE_SECONDS)
         idle = terminal.processor_share(IDLE_SECONDS)
-    section.rows.append(Row("the on-call view: idle processor", f"{idle:.1%}", "", "", "under 5%", idle < 0.05))
+    section.rows.append(Row("the on-call view: idle processor", f"{idle:.1%}", "", "", "under 3%", idle < 0.03))
     if not all(row.met for row in section.rows if row.goal):
         section.notes += [REASON, "Profile of filtering for some seconds, most expensive functions first:"]
         section.notes += ["\n".join(f"    {line}" for line in _profile(context))]
@@ -112,8 +112,8 @@ def _compared(ours: Figures, theirs: Figures | None) -> list[Row]:
         _beside(tail("a resize", ours.resizes, 0.1), ours.resizes, theirs and theirs.resizes),
     ]
     memory = f"{ours.memory / 1e6:.0f} MB"
-    rows.append(Row("memory", memory, "", "", "under 300 MB", ours.memory < 300e6))
-    rows.append(Row("idle processor, servers included", f"{ours.idle:.1%}", "", "", "under 5%", ours.idle < 0.05))
+    rows.append(Row("memory", memory, "", "", "under 150 MB", ours.memory < 150e6))
+    rows.append(Row("idle processor, servers included", f"{ours.idle:.1%}", "", "", "under 3%", ours.idle < 0.03))
     if theirs is not None:
         ratios = f"{theirs.memory / ours.memory:.1f}x", f"{theirs.idle / ours.idle:.1f}x"
         rows[3] = replace(rows[3], theirs=f"{theirs.memory / 1e6:.0f} MB", ratio=ratios[0])
@@ -121,11 +121,17 @@ def _compared(ours: Figures, theirs: Figures | None) -> list[Row]:
     return rows
 
 
+def _moving(ours: list[float], theirs: Figures | None) -> Row:
+    """While all moves, against k9s at rest."""
+    return _beside(tail("cursor on its new row, while all moves", ours, 0.05), ours, theirs and theirs.keys)
+
+
 def _beside(row: Row, ours: list[float], theirs: list[float] | None) -> Row:
-    """The row with k9s's figure: its 95th percentile against ours."""
+    """The row held against k9s's figure, where there is one: its 95th percentile against ours."""
     if not theirs:
         return row
-    return replace(row, theirs=spread(theirs), ratio=f"{percentile(theirs, 95) / percentile(ours, 95):.1f}x")
+    ratio = percentile(theirs, 95) / percentile(ours, 95)
+    return replace(row, theirs=spread(theirs), ratio=f"{ratio:.1f}x", goal="p95 under theirs", met=ratio > 1)
 
 
 def _profile(context: Context) -> list[str]:

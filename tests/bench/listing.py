@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from typing import Any
 
@@ -52,16 +53,16 @@ def _row(section: Section, what: str, ours: list[str], theirs: list[str], env: d
 
 def _again(section: Section, reading: list[str], theirs: list[str]) -> None:
     """The second read of one process: what a refresh of an open deck costs without its watches."""
-    import subprocess
-
-    def mine() -> float:
-        command = [sys.executable, "-m", *reading, "2"]
-        told = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
-        return float(json.loads(told)[1]["seconds"])
-
-    ours, other, ratio = in_turn(mine, lambda: seconds_of(theirs), 3)
+    ours, other, ratio = in_turn(lambda: again(reading), lambda: seconds_of(theirs), 3)
     what = "a full read by a deck that is open already"
     section.rows.append(Row(what, milliseconds(ours), milliseconds(other), f"{ratio:.1f}x", "", None))
+
+
+def again(reading: list[str]) -> float:
+    """Seconds of the second read of one process."""
+    command = [sys.executable, "-m", *reading, "2"]
+    told = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return float(json.loads(told)[1]["seconds"])
 
 
 def _table(section: Section, ours: list[str], kubectl: list[str], env: dict[str, str]) -> None:

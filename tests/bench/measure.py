@@ -62,18 +62,26 @@ def cost_of(command: Sequence[str], env: Mapping[str, str] | None = None, timeou
 
 
 def compared(
-    what: str, ours: Callable[[], Cost], theirs: Callable[[], Cost], runs: int, times_faster: float | None
+    what: str,
+    ours: Callable[[], Cost],
+    theirs: Callable[[], Cost],
+    runs: int,
+    times_faster: float | None,
+    processor: float | None = None,
 ) -> list[Row]:
-    """Run both in turn, after one run of each that does not count: a row of wall time, held against a goal, and one of
-    processor time, which says more on a machine that others use at the same time."""
+    """Run both in turn, after one run of each that does not count: a row of wall time and one of processor time, which
+    says more on a machine that others use at the same time, each held against its goal (so many times faster)."""
     ours(), theirs()
     pairs = [(ours(), theirs()) for _ in range(runs)]
-    goal = f"at least {times_faster:g}x" if times_faster else ""
     rows = []
-    for of, name, held in ((lambda c: c.wall, "", goal), (lambda c: c.processor, ": processor time", "")):
+    for of, name, goal in (
+        (lambda c: c.wall, "", times_faster),
+        (lambda c: c.processor, ": processor time", processor),
+    ):
         mine, other = statistics.median(of(a) for a, _ in pairs), statistics.median(of(b) for _, b in pairs)
         ratio = statistics.median(of(b) / of(a) for a, b in pairs)
-        met = ratio >= times_faster if held and times_faster else None
+        held = f"at least {goal:g}x" if goal else ""
+        met = ratio >= goal if goal else None
         rows.append(Row(what + name, milliseconds(mine), milliseconds(other), f"{ratio:.1f}x", held, met))
     return rows
 
