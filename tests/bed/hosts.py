@@ -10,13 +10,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bed import haproxy, nginx
+from tests.bed import haproxy, nginx, own_etc
 from tests.bed.layout import EDGE_HOST, HOSTS, HTTP_PORT, SSH_PORT, WEB_HOSTS, Layout
 from tests.bed.processes import Ledger, children_of, name_of
 from tests.bed.sshkeys import DEPLOY
 from tests.bed.waiting import until, until_port
 
 _FOLDERS = {
+    "etc": "/etc",
     "etc-nginx": "/etc/nginx",
     "etc-haproxy": "/etc/haproxy",
     "etc-ssh": "/etc/ssh",
@@ -27,7 +28,6 @@ _FOLDERS = {
     "root": "/root",
     "tmp": "/tmp",
 }
-_FILES = ("passwd", "group", "shadow", "hosts", "hostname")
 _DEPLOY_UID = 2001
 
 _SSHD = """\
@@ -92,10 +92,11 @@ def prepare(layout: Layout, host: str) -> None:
     for name in _FOLDERS:
         (home / name).mkdir(parents=True, exist_ok=True)
         (home / name).chmod(0o755)
-    _write_users(home, host)
+    own_etc.make(home / "etc", _FOLDERS.values())
+    _write_users(home)
     names = [f"{layout.host(name)} {name}" for name in HOSTS]
-    (home / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
-    (home / "hostname").write_text(f"{host}\n")
+    (home / "etc" / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
+    (home / "etc" / "hostname").write_text(f"{host}\n")
     sshd = _SSHD.format(address=layout.host(host), port=SSH_PORT)
     (home / "etc-ssh" / "sshd_config").write_text(sshd)
     sudoers = home / "etc-sudoers.d" / DEPLOY
@@ -107,23 +108,24 @@ def prepare(layout: Layout, host: str) -> None:
     (home / "init.sh").write_text(_init_script(host, home))
 
 
-def _write_users(home: Path, host: str) -> None:
+def _write_users(home: Path) -> None:
     """The machine's own users without their passwords, and one ordinary user more."""
-    passwd = Path("/etc/passwd").read_text().rstrip("\n").splitlines()
+    etc = home / "etc"
+    passwd = (etc / "passwd").read_text().rstrip("\n").splitlines()
     passwd = [line for line in passwd if not line.startswith(f"{DEPLOY}:")]
     passwd.append(f"{DEPLOY}:x:{_DEPLOY_UID}:{_DEPLOY_UID}::/home/{DEPLOY}:/bin/sh")
     groups = []
-    for line in Path("/etc/group").read_text().splitlines():
+    for line in (etc / "group").read_text().splitlines():
         name = line.partition(":")[0]
         if name in ("haproxy", "adm"):
             line = f"{line},{DEPLOY}" if not line.endswith(":") else f"{line}{DEPLOY}"
         if name != DEPLOY:
             groups.append(line)
     groups.append(f"{DEPLOY}:x:{_DEPLOY_UID}:")
-    (home / "passwd").write_text("\n".join(passwd) + "\n")
-    (home / "group").write_text("\n".join(groups) + "\n")
-    (home / "shadow").write_text("".join(f"{line.partition(':')[0]}:*:20000:0:99999:7:::\n" for line in passwd))
-    (home / "shadow").chmod(0o600)
+    (etc / "passwd").write_text("\n".join(passwd) + "\n")
+    (etc / "group").write_text("\n".join(groups) + "\n")
+    (etc / "shadow").write_text("".join(f"{line.partition(':')[0]}:*:20000:0:99999:7:::\n" for line in passwd))
+    (etc / "shadow").chmod(0o600)
     own = home / "home" / DEPLOY
     own.mkdir(exist_ok=True)
     shutil.chown(own, _DEPLOY_UID, _DEPLOY_UID)
@@ -147,8 +149,7 @@ def _write_state(home: Path) -> None:
 
 
 def _init_script(host: str, home: Path) -> str:
-    binds = [f"mount --bind /mnt/{name} {place}" for name, place in _FOLDERS.items() if Path(place).exists()]
-    binds += [f"mount --bind /mnt/{name} /etc/{name}" for name in _FILES if Path(f"/etc/{name}").exists()]
+    binds = [f"mount --bind /mnt/{name} {place}" for name, place in _FOLDERS.items()]
     if proxy_kind(host) == "nginx":
         proxy = "/usr/sbin/nginx -g 'daemon off;'"
     else:

@@ -31,7 +31,7 @@ def watch_files(layout: Layout, host: str, log: WriteLog) -> None:
 async def watch_sockets(layout: Layout, host: str, log: WriteLog) -> None:
     home = layout.host_folder(host)
     run = home / haproxy.SOCKET.strip("/").rpartition("/")[0]
-    names = socketlog.users_of(home / "passwd")
+    names = socketlog.users_of(home / "etc" / "passwd")
     for socket in (haproxy.SOCKET, haproxy.MASTER):
         name = Path(socket).name
         await socketlog.serve(run / name, run / "direct" / name, name, log, names)

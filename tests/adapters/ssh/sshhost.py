@@ -18,10 +18,12 @@ from pathlib import Path
 
 from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
 from control.ports import Secrets
+from tests.bed import own_etc
 
 USER = "deckop"
 UID = 2101
 _FOLDERS = {
+    "etc": "/etc",
     "nginx": "/etc/nginx",
     "haproxy": "/etc/haproxy",
     "sudoers.d": "/etc/sudoers.d",
@@ -165,13 +167,15 @@ class Host:
         self._write_users()
 
     def _write_users(self) -> None:
-        passwd = Path("/etc/passwd").read_text() + f"{USER}:x:{UID}:{UID}::/home/{USER}:/bin/sh\n"
-        (self.root / "passwd").write_text(passwd)
-        (self.root / "group").write_text(Path("/etc/group").read_text() + f"{USER}:x:{UID}:\n")
-        (self.root / "hosts").write_text(f"127.0.0.1 localhost {self.name}\n")
+        etc = self.root / "etc"
+        own_etc.make(etc, _FOLDERS.values())
+        passwd = (etc / "passwd").read_text() + f"{USER}:x:{UID}:{UID}::/home/{USER}:/bin/sh\n"
+        (etc / "passwd").write_text(passwd)
+        (etc / "group").write_text((etc / "group").read_text() + f"{USER}:x:{UID}:\n")
+        (etc / "hosts").write_text(f"127.0.0.1 localhost {self.name}\n")
         names = [line.partition(":")[0] for line in passwd.splitlines()]
-        (self.root / "shadow").write_text("".join(f"{name}:*:20000:0:99999:7:::\n" for name in names))
-        (self.root / "shadow").chmod(0o600)
+        (etc / "shadow").write_text("".join(f"{name}:*:20000:0:99999:7:::\n" for name in names))
+        (etc / "shadow").chmod(0o600)
         (self.root / "home" / USER).mkdir()
         os.chown(self.root / "home" / USER, UID, UID)
 
@@ -182,7 +186,6 @@ class Host:
         config = _SSHD.format(address=self.address, port=self.port, root="/mnt", forwarding=forwarding, more=self.sshd)
         (self.root / "sshd_config").write_text(config)
         binds = [f"mount --bind /mnt/{name} {place}" for name, place in _FOLDERS.items()]
-        binds += [f"mount --bind /mnt/{name} /etc/{name}" for name in ("passwd", "group", "shadow", "hosts")]
         if self.small_disk:
             binds.append("mount -t tmpfs -o size=64k tmpfs /etc/nginx && cp -a /mnt/nginx/. /etc/nginx/")
         binds += self.mounts
@@ -211,11 +214,11 @@ class Host:
         shell = self.root / "home" / f"shell-{user}"
         shell.write_text(f"#!/bin/sh\n{text}")
         shell.chmod(0o755)
-        lines = (self.root / "passwd").read_text().splitlines()
+        lines = (self.root / "etc" / "passwd").read_text().splitlines()
         changed = [
             line.rpartition(":")[0] + f":/home/shell-{user}" if line.startswith(f"{user}:") else line for line in lines
         ]
-        (self.root / "passwd").write_text("\n".join(changed) + "\n")
+        (self.root / "etc" / "passwd").write_text("\n".join(changed) + "\n")
 
     def stop(self) -> None:
         if self.process is not None:
