@@ -6,13 +6,11 @@ import contextlib
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tui.deck_app import DeckApp
-    from tui.session import MakeSession
-
-DeckMode = Literal["deck", "oncall"]
+    from tui.session import DeckMode, MakeSession
 
 
 def paint_first(mode: DeckMode) -> None:

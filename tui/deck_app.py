@@ -20,7 +20,6 @@ from control.planning.plan import HistoryPage, Plan, Result
 from control.ports import ProofPart
 from tui import staging as drafts
 from tui.actions import Keymap, Situation
-from tui.app import DeckMode
 from tui.arming import Arming
 from tui.cells import object_words
 from tui.changes_reader import ChangesReader
@@ -30,7 +29,7 @@ from tui.look import ASCII, UNICODE, Look, ThemeColors
 from tui.observed import Observed
 from tui.proofs import PROOF
 from tui.screens.base import BaseScreen
-from tui.session import MakeSession, Session
+from tui.session import DeckMode, MakeSession, Session
 from tui.staging import Staging
 from tui.store import Store
 from tui.terminal_driver import DeckDriver

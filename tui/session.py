@@ -30,11 +30,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from control.deck.config import DeckConfig
     from control.plane import ControlPlane
+
+
+DeckMode = Literal["deck", "oncall"]
 
 
 class Arm(Protocol):

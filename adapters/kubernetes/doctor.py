@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from adapters.common.http import Pages
+from adapters.kubernetes.client.api import Api
+from adapters.kubernetes.client.collect import Collector
 from adapters.kubernetes.client.resource import Resource
+from adapters.kubernetes.client.rights import Rights
+from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.kinds import middleware
 from adapters.kubernetes.owners.sources import read_sources
 from adapters.kubernetes.planes.traefik.api import TraefikApi
 from adapters.kubernetes.planes.traefik.surroundings import GRPC_ROUTES, INGRESSES, SERVICES
+from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
 from control.model import Missing
 from control.ports import Check
 from control.text import clean
-
-if TYPE_CHECKING:
-    from adapters.kubernetes.reader import KubernetesReader
 
 CLOCK_SECONDS = 5.0
 _COSTS = {
@@ -33,7 +36,25 @@ _AROUND = {
 }
 
 
-async def checks(reader: KubernetesReader) -> list[Check]:
+class Cluster(Protocol):
+    """What is asked of a cluster's reader."""
+
+    config: EnvironmentConfig
+
+    @property
+    def pages(self) -> Pages: ...
+
+    @property
+    def api(self) -> Api: ...
+    @property
+    def rights(self) -> Rights: ...
+    @property
+    def collector(self) -> Collector: ...
+    def connection(self) -> Connection: ...
+    async def namespace_hint(self) -> str: ...
+
+
+async def checks(reader: Cluster) -> list[Check]:
     """All lines; the first failure to reach the server ends them."""
     try:
         connection = reader.connection()
@@ -70,7 +91,7 @@ def _clock(date: str) -> list[Check]:
     return [Check("clock", "ok", "as ours")]
 
 
-async def _kind(reader: KubernetesReader, resource: Resource) -> list[Check]:
+async def _kind(reader: Cluster, resource: Resource) -> list[Check]:
     name = resource.plural
     try:
         if not await reader.collector.discovery.has(resource):
@@ -96,7 +117,7 @@ async def _kind(reader: KubernetesReader, resource: Resource) -> list[Check]:
     return [Check(name, "fail" if any("list" in one for one in missing) else "warn", "; ".join(missing), hint)]
 
 
-async def _owners(reader: KubernetesReader) -> list[Check]:
+async def _owners(reader: Cluster) -> list[Check]:
     """The tools that write routes themselves: where they are hidden from us, an edit may be taken back unforeseen."""
     sources = await read_sources(reader.api, reader.collector.discovery, reader.collector.namespaces)
     if not sources.unread:
@@ -105,7 +126,7 @@ async def _owners(reader: KubernetesReader) -> list[Check]:
     return [Check("owners", "warn", told, "ask for list on these")]
 
 
-async def _around(reader: KubernetesReader) -> list[Check]:
+async def _around(reader: Cluster) -> list[Check]:
     """What is looked at beside the rows, where Traefik's kinds are installed; a line only for what we may not list."""
     discovery = reader.collector.discovery
     if not await discovery.has(middleware.RESOURCE):
@@ -126,7 +147,7 @@ def _unread(one: Missing) -> Check:
     return Check("versions", "warn", str(one), "upgrade the CRDs, or move the objects to the version that is read")
 
 
-async def _planes(reader: KubernetesReader) -> list[Check]:
+async def _planes(reader: Cluster) -> list[Check]:
     proxies = [proxy for proxy in reader.config.proxies if proxy.kind == "traefik"]
     if not proxies:
         hint = "name each Traefik replica under proxies: {kind: traefik, api: URL, metrics: URL}"

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from adapters.ssh.instance import ProxyInstance, held
+from adapters.ssh.sources import Hosts
 from control.errors import ControlError
 from control.ports import Check
 from control.text import clean
 
-if TYPE_CHECKING:
-    from adapters.ssh.reader import SshReader
+Instances = Callable[[str], Awaitable[list[ProxyInstance]]]
+"""The proxies of a host."""
 
 CLOCK_SECONDS = 5.0
 
 
-async def check_hosts(reader: SshReader) -> list[Check]:
+async def check_hosts(hosts: Hosts, instances: Instances) -> list[Check]:
     """The checks of every host, in the deck file's order."""
-    found = await asyncio.gather(*(_check_host(reader, name) for name in reader.hosts.names))
+    found = await asyncio.gather(*(_check_host(hosts, instances, name) for name in hosts.names))
     return [check for checks in found for check in checks]
 
 
-async def _check_host(reader: SshReader, name: str) -> list[Check]:
+async def _check_host(hosts: Hosts, instances: Instances, name: str) -> list[Check]:
     shown = clean(name)
     try:
-        probe = await (await reader.hosts.reader(name)).probe()
-        sites = await reader.sites(name)
+        probe = await (await hosts.reader(name)).probe()
+        sites = await instances(name)
     except ControlError as error:
         return [Check(f"reach {shown}", "fail", error.message, error.hint or "")]
     checks = [Check(f"reach {shown}", "ok", f"{probe.user} on {probe.hostname}")]

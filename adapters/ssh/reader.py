@@ -272,7 +272,7 @@ class SshReader:
         return Access(AccessState.WRITABLE if calls else AccessState.UNKNOWN)
 
     async def check(self) -> list[Check]:
-        return await check_hosts(self)
+        return await check_hosts(self.hosts, self.sites)
 
     def watch(self) -> AsyncIterator[None]:
         return watch(self._read_instances, len(self.hosts.names), self._confirm)
