@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.demo.incidents import HandEdit
 from adapters.demo.store import Stored
-from adapters.kubernetes.client.memory import TIME, Key, MemoryApi, MemoryTransport, Native
+from adapters.kubernetes.memory.server import TIME, Key, MemoryApi, MemoryTransport, Native
 
 ARGO = "argocd-controller"
 BY_HAND = "kubectl-edit"

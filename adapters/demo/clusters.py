@@ -15,7 +15,7 @@ from adapters.demo.cluster_data import (
     inflight_name,
     keys_name,
 )
-from adapters.kubernetes.client.memory import Native, accept
+from adapters.kubernetes.memory.server import Native, accept
 
 _SPACE = uuid.UUID("6f0c52a4-7d5a-4c9c-9d0d-0d8c2f0f7a11")
 CREATED = "2026-09-14T08:00:00Z"

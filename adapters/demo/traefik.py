@@ -28,7 +28,7 @@ from adapters.kubernetes.planes.traefik.names import (
     ingress_service,
     normalize,
 )
-from adapters.kubernetes.wire import ParentRef
+from adapters.kubernetes.wire.gateway_api import ParentRef
 
 ADOPT_SECONDS = 1.2
 """How long a Traefik takes from seeing a change to running it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adapters.kubernetes.wire import EndpointConditions, EndpointSlice
+from adapters.kubernetes.wire.core import EndpointConditions, EndpointSlice
 from control.model import Health, Target
 
 SERVICE_LABEL = "kubernetes.io/service-name"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from adapters.kubernetes.client.collect import Around
+from adapters.kubernetes.client.objects import Metadata
+from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
 from adapters.kubernetes.kinds.common import Codec, Read
@@ -27,7 +28,7 @@ from adapters.kubernetes.planes.traefik.attachments import (
 from adapters.kubernetes.planes.traefik.bindings import Instances, bound, uses
 from adapters.kubernetes.planes.traefik.surroundings import Surroundings
 from adapters.kubernetes.planes.traefik.unloaded import Unloaded
-from adapters.kubernetes.wire import Gateway, HTTPRoute, Metadata
+from adapters.kubernetes.wire.gateway_api import Gateway, HTTPRoute
 from control.memo import Memo
 from control.model import Editable, Limit, Outside, Route, Status, StatusState
 from control.planning.fields import AnyRow

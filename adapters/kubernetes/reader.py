@@ -13,13 +13,14 @@ import msgspec
 
 from adapters.common.http import Pages
 from adapters.kubernetes import doctor
-from adapters.kubernetes.client.access import asked, namespace_hint
+from adapters.kubernetes.access import asked, namespace_hint
 from adapters.kubernetes.client.api import Api
-from adapters.kubernetes.client.collect import Collected, Collector, Part, decode
 from adapters.kubernetes.client.kubeconfig import load, load_again
+from adapters.kubernetes.client.objects import decode
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.client.watching import Watcher
+from adapters.kubernetes.collect import Collected, Collector, Part
 from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.kinds.table import codec_of

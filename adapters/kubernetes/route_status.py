@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from adapters.kubernetes.wire import Condition, HTTPRoute, Metadata, ParentRef, ParentStatus
+from adapters.kubernetes.client.objects import Metadata
+from adapters.kubernetes.wire.gateway_api import Condition, HTTPRoute, ParentRef, ParentStatus
 from control.model import Status, StatusState
 from control.text import clean
 

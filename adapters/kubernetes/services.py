@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from adapters.kubernetes.planes.traefik.attachments import Key
-from adapters.kubernetes.wire import Service
+from adapters.kubernetes.wire.core import Service
 from control.text import clean
 
 EXTERNAL = "ExternalName"

@@ -6,10 +6,10 @@ import httpx
 import msgspec
 
 from adapters.kubernetes.client.api import FIELD_MANAGER, Api
+from adapters.kubernetes.client.objects import Bare
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.wire import Bare
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError
 from control.ports import Prepared
 from control.text import clean

@@ -82,7 +82,7 @@ class Fleet:
     """The deck, its readers, and the clusters that somebody changes."""
 
     def __init__(self) -> None:
-        from adapters.kubernetes.client.memory import MemoryApi
+        from adapters.kubernetes.memory.server import MemoryApi
 
         self.apis: list[Any] = [MemoryApi(deepcopy(objects())) for _ in range(CLUSTERS)]
         self.readers: dict[str, Any] = {}
@@ -99,8 +99,8 @@ class Fleet:
         self.readers[config.name] = reader
 
     def _cluster(self, name: str, api: Any) -> None:
-        from adapters.kubernetes.client.memory import MemoryTransport
         from adapters.kubernetes.client.transport import Connection
+        from adapters.kubernetes.memory.server import MemoryTransport
         from adapters.kubernetes.reader import KubernetesReader
         from control.deck.config import EnvironmentConfig, KubernetesConfig
 

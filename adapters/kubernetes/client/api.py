@@ -15,10 +15,10 @@ from typing import Any, Generic, TypeVar
 import httpx
 import msgspec
 
+from adapters.kubernetes.client.objects import Bare, ListMeta
 from adapters.kubernetes.client.refusals import Gone, refusal
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.client.transport import Connection
-from adapters.kubernetes.wire import Bare, ListMeta
 from control.errors import AuthError, ControlError, Forbidden, NotFound, PlatformError, Unreachable
 from control.text import clean
 

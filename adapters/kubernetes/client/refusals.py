@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from adapters.kubernetes.wire import ApiStatus
+from adapters.kubernetes.client.objects import ApiStatus
 from control.errors import (
     AuthError,
     ControlError,

@@ -20,11 +20,11 @@ from typing import Literal
 import msgspec
 
 from adapters.kubernetes.client.api import Api
+from adapters.kubernetes.client.objects import Bare, WatchEvent
 from adapters.kubernetes.client.refusals import Busy, Gone, status_of
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.object_store import ObjectStore
-from adapters.kubernetes.wire import Bare, WatchEvent
 from control.errors import ControlError, Forbidden, PlatformError, Unreachable
 from control.text import clean
 

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.jsonpatch import Op, add, pointer, test, test_uid
-from adapters.kubernetes.wire import Metadata
 from control.errors import InvalidValue, NotFound
 from control.model import Grid, Limit, Route
 from control.model.ref import Ref

@@ -28,7 +28,14 @@ from adapters.kubernetes.kinds.numbers import not_understood, shares, text, weig
 from adapters.kubernetes.route_status import status_of
 from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import MASK, hides
-from adapters.kubernetes.wire import BackendRef, HTTPRoute, HTTPRouteRule, NamedMatch, RouteFilter, RouteMatch
+from adapters.kubernetes.wire.gateway_api import (
+    BackendRef,
+    HTTPRoute,
+    HTTPRouteRule,
+    NamedMatch,
+    RouteFilter,
+    RouteMatch,
+)
 from control.model import Editable, Grid, Mirror, Route, Semantics, Status, Target
 from control.model.ref import Ref
 from control.planning.edit import Change

@@ -28,7 +28,7 @@ from adapters.kubernetes.kinds.traefik_members import GRID, GROUP, VERSION, memb
 from adapters.kubernetes.kinds.traefikservice import NO_STATUS
 from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import masked_rule
-from adapters.kubernetes.wire import IngressRoute, IngressRule
+from adapters.kubernetes.wire.traefik import IngressRoute, IngressRule
 from control.errors import InvalidValue
 from control.model import Editable, Route, Semantics, Target
 from control.model.ref import Ref

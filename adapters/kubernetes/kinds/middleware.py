@@ -24,7 +24,7 @@ from adapters.kubernetes.kinds.numbers import whole as whole_number
 from adapters.kubernetes.kinds.traefik_members import GROUP, VERSION
 from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import as_yaml, masked
-from adapters.kubernetes.wire import InFlightReq, Middleware, RateLimit, SourceCriterion
+from adapters.kubernetes.wire.traefik import InFlightReq, Middleware, RateLimit, SourceCriterion
 from control.errors import InvalidValue
 from control.model import (
     Action,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from adapters.kubernetes.kinds.common import unique
 from adapters.kubernetes.kinds.numbers import not_understood, shares, text, weights
-from adapters.kubernetes.wire import Sticky, TraefikRef
+from adapters.kubernetes.wire.traefik import Sticky, TraefikRef
 from control.model import Grid, Target
 from control.model.ref import Ref
 from control.text import clean

@@ -34,7 +34,7 @@ from adapters.kubernetes.kinds.traefik_members import (
     unclear,
 )
 from adapters.kubernetes.section import PLATFORM
-from adapters.kubernetes.wire import FailoverSpec, MirroringSpec, TraefikRef, TraefikService, TraefikServiceSpec
+from adapters.kubernetes.wire.traefik import FailoverSpec, MirroringSpec, TraefikRef, TraefikService, TraefikServiceSpec
 from control.errors import InvalidValue
 from control.model import Editable, Mirror, Route, Semantics, Status, StatusState, Target
 from control.planning.edit import Change

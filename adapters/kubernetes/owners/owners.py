@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from adapters.kubernetes.client.objects import Metadata, OwnerReference
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.owners.rollouts import IN_PROGRESS, Driven, Driver
-from adapters.kubernetes.wire import Metadata, OwnerReference
 from control.model import Owner, OwnerRole
 from control.text import clean
 

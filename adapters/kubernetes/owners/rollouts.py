@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from adapters.kubernetes.wire import Metadata
+from adapters.kubernetes.client.objects import Metadata
 
 IN_PROGRESS = "rollouts.argoproj.io/gatewayapi-canary"
 """A label that the plugin puts on a route for as long as a canary is under way."""

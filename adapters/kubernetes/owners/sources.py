@@ -11,10 +11,10 @@ import msgspec
 
 from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.discovery import Discovery
+from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.owners.owners import ARGO_SELF_HEAL_SECONDS, Reconciler, Sources
 from adapters.kubernetes.owners.rollouts import Driver, Rollout, Route, driven_by
-from adapters.kubernetes.wire import Metadata
 from control.errors import ControlError, Forbidden
 
 APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")

@@ -18,7 +18,7 @@ from test_owners_bindings_counts import held_of
 from adapters.kubernetes.planes.traefik.names import CONTROLLER
 from adapters.kubernetes.planes.traefik.surroundings import Surroundings
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.wire import GRPCRoute
+from adapters.kubernetes.wire.gateway_api import GRPCRoute
 from control.model import Limit
 
 Make = Callable[..., KubernetesReader]

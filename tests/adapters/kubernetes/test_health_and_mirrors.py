@@ -12,7 +12,7 @@ from natives import httproute, service, traefik
 
 from adapters.kubernetes.health import endpoints_of, with_health
 from adapters.kubernetes.kinds.table import CODECS
-from adapters.kubernetes.wire import EndpointSlice
+from adapters.kubernetes.wire.core import EndpointSlice
 from control.model import Health, Mirror, Route, Target
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.kubernetes.client.memory import MemoryApi, MemoryTransport
 from adapters.kubernetes.client.transport import Connection
+from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.object_store import BREATHE_EVERY, RowDecorator, snapshot_parts
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.kubernetes.client.api import Api, decode_page
+from adapters.kubernetes.client.objects import Bare
 from adapters.kubernetes.client.refusals import Busy, refusal
 from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, may_read
 from adapters.kubernetes.client.watching import lines
 from adapters.kubernetes.kinds import httproute
-from adapters.kubernetes.wire import Bare, HTTPRoute
+from adapters.kubernetes.wire.gateway_api import HTTPRoute
 from adapters.kubernetes.writer import PatchTransport
 from control.errors import (
     AuthError,

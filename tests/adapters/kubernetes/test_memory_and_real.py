@@ -13,8 +13,8 @@ import pytest
 from kube_servers import DECK, Servers
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, httproute, service, traefik
 
-from adapters.kubernetes.client.memory import PLURALS, MemoryApi, MemoryTransport, key_of
 from adapters.kubernetes.client.transport import Connection
+from adapters.kubernetes.memory.server import PLURALS, MemoryApi, MemoryTransport, key_of
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
 from control.deck.config import EnvironmentConfig

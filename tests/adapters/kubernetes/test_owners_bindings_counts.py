@@ -12,9 +12,10 @@ import pytest
 from natives import httproute, limited, service, traefik
 
 from adapters.common.http import Pages
-from adapters.kubernetes.client.memory import MemoryApi, MemoryTransport
+from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.object_store import ObjectStore
 from adapters.kubernetes.owners.owners import NO_SOURCES, Reconciler, Sources, owners_of
 from adapters.kubernetes.owners.rollouts import Driven, Driver
@@ -23,7 +24,7 @@ from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.counted_names import CountedNames
 from adapters.kubernetes.planes.traefik.names import child_service, gateway_prefix, ingress_router
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.wire import Gateway, Metadata, ParentRef
+from adapters.kubernetes.wire.gateway_api import Gateway, ParentRef
 from control.deck.config import EnvironmentConfig, ProxyConfig
 from control.errors import Unreachable
 from control.model import OwnerRole

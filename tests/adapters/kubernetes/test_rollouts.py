@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from natives import httproute
 
-from adapters.kubernetes.client.memory import MemoryApi, MemoryTransport
+from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.owners.owners import Sources, owners_of
 from adapters.kubernetes.owners.rollouts import IN_PROGRESS, Rollout, driven_by
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.wire import Metadata
 from control.deck.config import EnvironmentConfig
 from control.model import OwnerRole
 

@@ -10,7 +10,7 @@ import pytest
 from natives import httproute
 
 from adapters.kubernetes.route_status import status_of
-from adapters.kubernetes.wire import HTTPRoute
+from adapters.kubernetes.wire.gateway_api import HTTPRoute
 from control.model import Status, StatusState
 
 WRITTEN = "2026-05-01T12:00:00Z"

@@ -11,24 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.kinds import httproute, ingressroute, traefikservice
 from adapters.kubernetes.kinds.common import object_ref, rule_parts
 from adapters.kubernetes.planes.traefik.names import CRD, crd_names
-from adapters.kubernetes.wire import (
-    Gateway,
-    GRPCRoute,
-    HTTPRoute,
-    Ingress,
-    IngressRoute,
-    Metadata,
-    Middleware,
-    MiddlewareRef,
-    ParentRef,
-    RouteFilter,
-    Service,
-    TraefikRef,
-    TraefikService,
-)
+from adapters.kubernetes.wire.core import Ingress, Service
+from adapters.kubernetes.wire.gateway_api import Gateway, GRPCRoute, HTTPRoute, ParentRef, RouteFilter
+from adapters.kubernetes.wire.traefik import IngressRoute, Middleware, MiddlewareRef, TraefikRef, TraefikService
 from control.model.ref import Ref
 from control.text import clean
 

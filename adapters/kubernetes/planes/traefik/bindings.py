@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from adapters.kubernetes.planes.traefik.attachments import Key, Named, Names, Use
-from adapters.kubernetes.wire import Middleware
+from adapters.kubernetes.wire.traefik import Middleware
 from control.model import Binding, Domain, Interval, Limit
 
 

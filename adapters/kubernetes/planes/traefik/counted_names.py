@@ -18,7 +18,8 @@ from adapters.kubernetes.planes.traefik.names import (
     ingress_router,
     ingress_service,
 )
-from adapters.kubernetes.wire import HTTPRoute, IngressRoute, TraefikRef
+from adapters.kubernetes.wire.gateway_api import HTTPRoute
+from adapters.kubernetes.wire.traefik import IngressRoute, TraefikRef
 from control.model.ref import Ref
 
 DEEPEST = 8

@@ -14,7 +14,7 @@ from typing import Any
 
 from adapters.common.http import Pages
 from adapters.kubernetes.client.api import Api
-from adapters.kubernetes.client.collect import decode
+from adapters.kubernetes.client.objects import decode
 from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.kinds import httproute, period
 from adapters.kubernetes.kinds.common import Codec, rule_index
@@ -29,7 +29,8 @@ from adapters.kubernetes.planes.traefik.names import (
     ingress_service,
 )
 from adapters.kubernetes.route_status import current, status_of
-from adapters.kubernetes.wire import HTTPRoute, IngressRoute, Middleware, TraefikService
+from adapters.kubernetes.wire.gateway_api import HTTPRoute
+from adapters.kubernetes.wire.traefik import IngressRoute, Middleware, TraefikService
 from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
 from control.model import StatusState

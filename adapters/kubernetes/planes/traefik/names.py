@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from adapters.kubernetes.wire import ParentRef
+from adapters.kubernetes.wire.gateway_api import ParentRef
 
 CONTROLLER = "traefik.io/gateway-controller"
 CRD = "@kubernetescrd"

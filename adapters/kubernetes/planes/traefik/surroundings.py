@@ -21,7 +21,8 @@ from adapters.kubernetes.planes.traefik.api import TraefikApi
 from adapters.kubernetes.planes.traefik.attachments import Key, Named, Use, by_grpc_route, by_ingress, by_service
 from adapters.kubernetes.planes.traefik.names import CONTROLLER
 from adapters.kubernetes.services import Services
-from adapters.kubernetes.wire import Gateway, GatewayClass, GRPCRoute, Ingress, Service
+from adapters.kubernetes.wire.core import Ingress, Service
+from adapters.kubernetes.wire.gateway_api import Gateway, GatewayClass, GRPCRoute
 from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
 from control.text import clean

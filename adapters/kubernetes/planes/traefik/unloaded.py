@@ -19,14 +19,12 @@ from adapters.kubernetes.planes.traefik.attachments import Key, Names, extension
 from adapters.kubernetes.planes.traefik.names import CONTROLLER, child_service
 from adapters.kubernetes.route_status import current
 from adapters.kubernetes.services import Services
-from adapters.kubernetes.wire import (
-    HTTPRoute,
-    HTTPRouteRule,
+from adapters.kubernetes.wire.gateway_api import HTTPRoute, HTTPRouteRule, RouteFilter
+from adapters.kubernetes.wire.traefik import (
     IngressRoute,
     IngressRule,
     Middleware,
     MiddlewareSpec,
-    RouteFilter,
     SourceCriterion,
     TraefikRef,
     TraefikService,

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from adapters.kubernetes.client.api import Api, Listed
 from adapters.kubernetes.client.discovery import Discovery
 from adapters.kubernetes.client.resource import Resource
@@ -19,8 +17,9 @@ from adapters.kubernetes.health import Endpoints, endpoints_of
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.owners.owners import Sources
 from adapters.kubernetes.owners.sources import read_sources
-from adapters.kubernetes.wire import EndpointSlice, Gateway
-from control.errors import ControlError, DeckError, Forbidden, NotFound, PlatformError
+from adapters.kubernetes.wire.core import EndpointSlice
+from adapters.kubernetes.wire.gateway_api import Gateway
+from control.errors import ControlError, DeckError, Forbidden, NotFound
 from control.model import Missing
 from control.text import clean
 
@@ -201,11 +200,3 @@ class Collector:
                 if everywhere and self.namespaces != ("",):
                     return await self._quietly(resource, wire)
         return found
-
-
-def decode(body: bytes, wire: type[Any]) -> Any:
-    """One object as its wire type. Raises `PlatformError` where it is not of that kind."""
-    try:
-        return msgspec.json.decode(body, type=wire)
-    except msgspec.DecodeError as error:
-        raise PlatformError(f"the object cannot be understood: {clean(str(error), 200)}") from None

@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
-from adapters.kubernetes.client.memory_rules import causes, mended, unknown_fields
 from adapters.kubernetes.jsonpatch import TestFailed, apply
+from adapters.kubernetes.memory.schemas import causes, mended, unknown_fields
 
 Native = dict[str, Any]
 Key = tuple[str, str, str]

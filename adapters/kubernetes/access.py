@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from adapters.kubernetes.client.collect import Collector
 from adapters.kubernetes.client.rights import Rights
+from adapters.kubernetes.collect import Collector
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.object_store import ObjectStore
