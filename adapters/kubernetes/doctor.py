@@ -8,10 +8,10 @@ from typing import Protocol
 
 from adapters.common.http import Pages
 from adapters.kubernetes.client.api import Api
-from adapters.kubernetes.client.collect import Collector
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.client.transport import Connection
+from adapters.kubernetes.collect import Collector
 from adapters.kubernetes.kinds import middleware
 from adapters.kubernetes.owners.sources import read_sources
 from adapters.kubernetes.planes.traefik.api import TraefikApi
