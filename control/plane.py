@@ -15,6 +15,7 @@ from functools import partial
 
 from control.applying.aftermath import observe_on
 from control.applying.apply import Applying
+from control.applying.outcomes import refused
 from control.applying.resolving import resolve_change
 from control.calls import READ_SECONDS, ask, finish, logged_in
 from control.deck.config import DeckConfig, EnvironmentConfig, ServiceConfig
@@ -24,8 +25,11 @@ from control.fleet.inventory import find_row
 from control.fleet.store import FleetStore
 from control.fleet.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
 from control.folders import journal_path
-from control.journal.changes import PAGE, ChangeLog, Kept, Recorded, refused
-from control.journal.journal import Journal
+from control.journal.history import PAGE, History
+from control.journal.log import ChangeLog, Kept
+from control.journal.port import Journal
+from control.journal.recorded import Recorded
+from control.journal.sqlite.chain import SqliteJournal
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.fields import FieldKey, UndoField, flattened, three_ways
@@ -76,19 +80,22 @@ class ControlPlane:
         readers: Mapping[str, Reader],
         writers: WriterFactory | None,
         actor: str,
+        journal: Journal | None = None,
     ) -> None:
-        """`writers` is None in read-only mode. `actor` is who acts, for the journal (`user@host`)."""
+        """`writers` is None in read-only mode. `actor` is who acts, for the journal (`user@host`); without a `journal`
+        it is the file that the deck names."""
         self.deck = deck
         self.actor = actor
-        self.journal = Journal(journal_path(deck))
+        self.journal = SqliteJournal(journal_path(deck)) if journal is None else journal
         self._log = ChangeLog(self.journal)
+        self._history = History(self._log)
         self._readers = dict(readers)
         self._writers = writers
         self._store = FleetStore(deck, self._readers)
 
     def with_writers(self, writers: WriterFactory) -> ControlPlane:
         """A control plane that can write, over the same readers and the same inventory."""
-        armed = ControlPlane(self.deck, self._readers, writers, self.actor)
+        armed = ControlPlane(self.deck, self._readers, writers, self.actor, self.journal)
         armed._store = self._store
         return armed
 
@@ -186,7 +193,7 @@ class ControlPlane:
         unknown = ""
         last: Mapping[Ref, float] = {}
         try:
-            last, unknown = await asyncio.to_thread(self._log.last_change_at, time.time() - longest)
+            last, unknown = await asyncio.to_thread(self._history.last_change_at, time.time() - longest)
         except ControlError as error:
             unknown = error.message
         which = identities(undone) if undone is not None else {}
@@ -215,14 +222,14 @@ class ControlPlane:
         rows = [row_of(self.inventory, edit.ref) for edit in edits if edit.ref.environment not in unread]
         objects = [(one.environment, one.object) for row in rows for one in row.members or (row,)]
         situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))))
-        changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._log.remembered_weight)
+        changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._history.remembered_weight)
         prepared = await self._prepare(changes)
         return await asyncio.to_thread(make_plan, prepared, situation, options)
 
     @property
     def remembered(self) -> Remembered:
         """The weights that targets had before they were drained, as the journal has them."""
-        return self._log.remembered_weight
+        return self._history.remembered_weight
 
     async def replan(self, saved: Plan, overrides: Sequence[str] = ()) -> Plan:
         """What a saved plan comes to now: its wishes planned anew, effective limits and guards with them. Raises
@@ -276,7 +283,7 @@ class ControlPlane:
         return recorded, steps, await self._read_objects([(step.environment, step.object) for step in steps])
 
     def _recorded(self, change: str | None) -> Recorded:
-        return self._log.get(change) if change is not None else self._log.last_of(self.actor)
+        return self._log.get(change) if change is not None else self._history.last_of(self.actor)
 
     async def _prepare(self, changes: Sequence[Change]) -> list[Prepared]:
         """The changes as steps, environment by environment, in the order in which they were given."""
@@ -354,11 +361,11 @@ class ControlPlane:
         """The newest changes first: at most `limit` (all with None) of those begun before the change `before`, or
         since then (Unix time). Reads the journal's file: off the event loop, please, where that may wait. Raises
         `JournalError` or `Locked` where changes are not known."""
-        return self._log.history(limit, before, since)
+        return self._history.page(limit, before, since)
 
     def changes_mark(self) -> Hashable:
         """Another as soon as a change was begun or has ended, by itself or with its process. Costs one look."""
-        return self._log.last(), tuple((one.change, one.outcome) for one in self._log.open_items().items)
+        return self.journal.last(), tuple((one.change, one.outcome) for one in self._history.open_items().items)
 
     def interrupted(self) -> list[HistoryItem]:
         """The changes whose process died and of which nobody has stated the truth yet, newest first."""
@@ -366,7 +373,7 @@ class ControlPlane:
 
     def interrupted_page(self) -> HistoryPage:
         """The interrupted changes, and what of the journal this version does not understand."""
-        page = self._log.open_items()
+        page = self._history.open_items()
         found = [item for item in reversed(page.items) if item.outcome is ResultOutcome.INTERRUPTED]
         return replace(page, items=tuple(found))
 
@@ -404,7 +411,7 @@ class ControlPlane:
         """The named change, or all that may need it. Raises `NotFound`."""
         if change is not None:
             return [self._log.get(change)]
-        found = {one.change: one for one in self._log.unfinished()}
+        found = {one.change: one for one in self._history.unfinished()}
         return [*found.values(), *(self._log.get(name) for name in sorted(taken - set(found)))]
 
     async def doctor(self) -> list[tuple[str, Check]]:
@@ -425,17 +432,17 @@ class ControlPlane:
             last = self.journal.last()
             begin = max(last - DOCTOR_ENTRIES, 0) + 1
             told = self.journal.verify(begin=begin if last else None)
-            page = self._log.open_items()
+            page = self._history.open_items()
         except ControlError as error:
             return Check("journal", "fail", f"changes are not known: {error.message}", error.hint or "")
         if not told.ok:
-            return Check("journal", "fail", f"{self.journal.path}: entry {told.first_bad} does not fit the chain")
+            return Check("journal", "fail", f"{self.journal.name}: entry {told.first_bad} does not fit the chain")
         if page.not_understood:
-            detail = f"{self.journal.path}: changes are not known in full: {page.why}"
+            detail = f"{self.journal.name}: changes are not known in full: {page.why}"
             return Check("journal", "fail", detail, "update trafficdeck; nothing is written until then")
         checked = "the chain holds" if begin == 1 else f"the chain of the last {DOCTOR_ENTRIES} holds"
         hint = "" if begin == 1 else "trafficdeck journal verify checks all"
-        return Check("journal", "ok", f"{self.journal.path}: {told.entries} entries, {checked}", hint)
+        return Check("journal", "ok", f"{self.journal.name}: {told.entries} entries, {checked}", hint)
 
     async def close(self) -> None:
         """Close every reader. Idempotent."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import replace
 
-from control.journal.changes import PAGE
+from control.journal.history import PAGE
 from control.plane import ControlPlane
 from control.planning.plan import HistoryPage
 

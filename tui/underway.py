@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from control.journal.changes import Kept
+    from control.journal.log import Kept
     from control.planning.plan import Plan, Result
 
 

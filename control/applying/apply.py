@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from control.applying.compensating import take_back
 from control.applying.observing import LOOK_SECONDS, OBSERVE_SECONDS, Question, count, observe, questions, refs_of
-from control.applying.open_change import OpenChange
+from control.applying.outcomes import refused
 from control.applying.proving import UNKNOWN, wait_loaded
 from control.applying.writing import Attempt, ObjectLocks, guarded_write, prepare_step, see
 from control.calls import READ_SECONDS, ask, surely
 from control.errors import ControlError, ErrorKind, GuardRefused, JournalError, PlatformError, Stale, Unreachable
-from control.journal.changes import ChangeLog, refused
+from control.journal.log import ChangeLog
+from control.journal.open_change import OpenChange
 from control.model import Limit, Snapshot
 from control.model.ref import Ref
 from control.planning.fields import rows_of
@@ -71,7 +72,7 @@ class Applying:
         self.log = log
         self.actor = actor
         self.stop = stop if stop is not None else asyncio.Event()
-        self.locks = ObjectLocks(log.journal.path)
+        self.locks = ObjectLocks(log.journal)
         self._refresh = situation
         self._progress = progress
         self._on_failure = options.on_failure or plan.on_failure

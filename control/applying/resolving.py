@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from control.applying.proving import UNKNOWN, look, wait_running
 from control.applying.writing import not_running
 from control.errors import ControlError, ErrorKind
-from control.journal.changes import ChangeLog, Recorded
+from control.journal.log import ChangeLog
+from control.journal.recorded import Recorded
 from control.planning.fields import reverse
 from control.planning.plan import Proof, Reason, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import Found, ProofPart, ProofState, Reader

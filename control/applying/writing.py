@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from control.applying.proving import UNKNOWN, read_back, wait_running
 from control.calls import READ_SECONDS, WRITE_SECONDS, ask
 from control.errors import ControlError, ErrorKind, Locked, ReadOnly, Stale, Unreachable
-from control.journal.os_locks import FileLock
+from control.journal.port import Journal
 from control.model import Counted
 from control.model.ref import Ref
 from control.planning.fields import reverse
@@ -150,14 +148,13 @@ class ObjectLocks:
     """Locks per native object among the processes that share one journal. Correctness comes from each write's own
     precondition; these only keep our own people from racing each other."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     @contextlib.asynccontextmanager
     async def held(self, object: str) -> AsyncIterator[None]:
         """Hold the lock of one object. Raises `Locked` after `LOCK_SECONDS`."""
-        mark = hashlib.sha256(object.encode()).hexdigest()[:16]
-        lock = FileLock(self._journal.with_name(f"{self._journal.name}.{mark}.lock"))
+        lock = self._journal.object_lock(object)
         await asyncio.to_thread(lock.take, LOCK_SECONDS, object)
         try:
             yield

@@ -19,7 +19,7 @@ from control.contract.plans import (
 )
 from control.errors import ControlError
 from control.fleet.views import EnvironmentView, Inventory, Seen, ServiceView, Unreached
-from control.journal.journal import Verification
+from control.journal.records import Verification
 from control.model import Burst, Limit, Route, Target, Traffic, Window
 from control.ports import Check
 

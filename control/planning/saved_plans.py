@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from control.contract.plans import seal
 from control.errors import Stale
-from control.journal.changes import Recorded
+from control.journal.recorded import Recorded
 from control.model import Effective, Owner
 from control.model.ref import Ref
 from control.planning.edit import Change

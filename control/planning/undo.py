@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from control.applying.compensating import split
 from control.errors import GuardRefused, Locked, Stale
-from control.journal.changes import Recorded
+from control.journal.recorded import Recorded
 from control.model import Snapshot
 from control.planning.edit import Change
 from control.planning.fields import FieldKey

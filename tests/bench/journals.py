@@ -1,4 +1,4 @@
-"""Journals of any size, made in one transaction: the chain as `Journal.append` makes it, without one fsync an entry."""
+"""Journals of any size, made in one transaction: the chain as appending makes it, without one fsync an entry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from control.contract.plans import plan_to_json, result_to_json
-from control.journal.journal import GENESIS, Journal
+from control.journal.records import GENESIS
+from control.journal.sqlite.chain import SqliteJournal
 from control.model.ref import Ref
 from control.planning.edit import Change, target_field
 from control.planning.plan import (
@@ -37,7 +38,7 @@ _DIFF = "\n".join(
 def fill(path: Path, changes: int, actor: str = "somebody@elsewhere", until: float | None = None) -> None:
     """Make a journal of so many closed changes of one route each, three entries a change; the last ended at `until`.
     Its index is left to whoever opens it, as after an update of the program."""
-    Journal(path).append("note", "", {"actor": actor, "what": "began"})
+    SqliteJournal(path).append("note", "", {"actor": actor, "what": "began"})
     end = time.time() if until is None else until
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA synchronous = OFF")

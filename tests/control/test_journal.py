@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from control.errors import JournalError, Locked
-from control.journal.journal import Journal
-from control.journal.os_locks import FileLock, is_held
+from control.journal.sqlite.chain import SqliteJournal
+from control.journal.sqlite.os_locks import FileLock
 
 
-def filled(path: Path, count: int = 4) -> tuple[Journal, list[str]]:
-    journal = Journal(path, busy_seconds=0.3)
+def filled(path: Path, count: int = 4) -> tuple[SqliteJournal, list[str]]:
+    journal = SqliteJournal(path, busy_seconds=0.3)
     return journal, [journal.append("note", "c", {"n": n, "text": "ü\n'"}) for n in range(count)]
 
 
@@ -28,7 +28,7 @@ def tamper(path: Path, *statements: str) -> None:
 
 
 def test_empty_and_absent(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "none" / "journal.db")
+    journal = SqliteJournal(tmp_path / "none" / "journal.db")
     assert journal.entries() == [] and journal.head() is None and journal.verify().ok
     assert not (tmp_path / "none").exists()
 
@@ -83,7 +83,11 @@ def test_newer_schema(tmp_path: Path) -> None:
 def test_corrupt(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "j.db"
     path.write_bytes(content)
-    for action in (Journal(path).head, Journal(path).verify, lambda: Journal(path).append("note", "c", {})):
+    for action in (
+        SqliteJournal(path).head,
+        SqliteJournal(path).verify,
+        lambda: SqliteJournal(path).append("note", "c", {}),
+    ):
         with pytest.raises(JournalError):
             action()
     assert path.read_bytes() == content
@@ -93,7 +97,7 @@ def test_another_program_s_database(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "j.db") as connection:
         connection.execute("CREATE TABLE mine (x)")
     with pytest.raises(JournalError, match="not a journal"):
-        Journal(tmp_path / "j.db").append("note", "c", {})
+        SqliteJournal(tmp_path / "j.db").append("note", "c", {})
 
 
 def test_locked_ends_in_time(tmp_path: Path) -> None:
@@ -110,10 +114,11 @@ def test_locked_ends_in_time(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     journal, heads = filled(tmp_path / "j.db")
     script = (
-        "import resource, signal, sys; from pathlib import Path; from control.journal.journal import Journal\n"
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from control.journal.sqlite.chain import SqliteJournal\n"
         "from control.errors import JournalError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "try: Journal(Path(sys.argv[1])).append('note', 'c', {'x': 'y' * 100000})\n"
+        "try: SqliteJournal(Path(sys.argv[1])).append('note', 'c', {'x': 'y' * 100000})\n"
         "except JournalError as error: print(error)\n"
     )
     ran = subprocess.run([sys.executable, "-c", script, str(journal.path)], capture_output=True, text=True, timeout=20)
@@ -134,19 +139,19 @@ def test_group_writable_folders_share_the_file(tmp_path: Path) -> None:
 def test_locks_end_with_their_process(tmp_path: Path) -> None:
     path = tmp_path / "one.lock"
     script = (
-        "import sys, time; from pathlib import Path; from control.journal.os_locks import FileLock\n"
+        "import sys, time; from pathlib import Path; from control.journal.sqlite.os_locks import FileLock\n"
         "FileLock(Path(sys.argv[1])).take(1, 'it'); print('held', flush=True); time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "held\n"
-    assert is_held(path) and is_held(path)
+    assert FileLock(path).is_held() and FileLock(path).is_held()
     with pytest.raises(Locked):
         FileLock(path).take(0.1, "it")
     process.kill()
     process.wait()
-    assert not is_held(path)
+    assert not FileLock(path).is_held()
     mine = FileLock(path)
     mine.take(1, "it")
-    assert is_held(path)
+    assert FileLock(path).is_held()
     mine.release()
-    assert not path.exists() and not is_held(path)
+    assert not path.exists() and not FileLock(path).is_held()

@@ -14,10 +14,11 @@ from worlds import A, world
 
 from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig
 from control.errors import JournalError, Locked, NotFound
-from control.journal import index as journalindex
-from control.journal import journal as journals
-from control.journal.changes import ChangeLog
-from control.journal.journal import Journal
+from control.journal.history import History
+from control.journal.log import ChangeLog
+from control.journal.port import Journal
+from control.journal.sqlite import chain, tables
+from control.journal.sqlite.chain import SqliteJournal
 from control.model.ref import Ref
 from control.planning.edit import SharesEdit
 from control.planning.options import ApplyOptions, PlanOptions
@@ -27,9 +28,18 @@ from tests.bench.journals import fill
 DRAINED = Ref.parse("cluster-0/HTTPRoute/inference/model-0000")
 
 
-def log_of(path: Path, changes: int, **more: Any) -> ChangeLog:
+class Asked:
+    """One journal and what is asked of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.journal = SqliteJournal(path, busy_seconds=0.3)
+        self.log = ChangeLog(self.journal)
+        self.history = History(self.log)
+
+
+def log_of(path: Path, changes: int, **more: Any) -> Asked:
     fill(path, changes, **more)
-    return ChangeLog(Journal(path, busy_seconds=0.3))
+    return Asked(path)
 
 
 def sql(path: Path, *statements: str) -> None:
@@ -59,18 +69,18 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         yield steps
 
 
-QUESTIONS: dict[str, Callable[[ChangeLog], object]] = {
-    "history": lambda log: log.history(20),
-    "history, older": lambda log: log.history(20, before="000030-filled"),
-    "since": lambda log: log.history(None, since=log.history(5).items[-1].at),
-    "interrupted": lambda log: log.open_items(),
-    "unfinished": lambda log: log.unfinished(),
-    "undo": lambda log: log.last_of("somebody@elsewhere"),
-    "one": lambda log: log.get("000040-filled"),
-    "cool down": lambda log: log.last_change_at(log.history(3).items[-1].at),
-    "remembered": lambda log: log.remembered_weight(DRAINED, "v1"),
+QUESTIONS: dict[str, Callable[[Asked], object]] = {
+    "history": lambda log: log.history.page(20),
+    "history, older": lambda log: log.history.page(20, before="000030-filled"),
+    "since": lambda log: log.history.page(None, since=log.history.page(5).items[-1].at),
+    "interrupted": lambda log: log.history.open_items(),
+    "unfinished": lambda log: log.history.unfinished(),
+    "undo": lambda log: log.history.last_of("somebody@elsewhere"),
+    "one": lambda log: log.log.get("000040-filled"),
+    "cool down": lambda log: log.history.last_change_at(log.history.page(3).items[-1].at),
+    "remembered": lambda log: log.history.remembered_weight(DRAINED, "v1"),
     "begin": lambda log: log.journal.check_ready(),
-    "mark": lambda log: log.last(),
+    "mark": lambda log: log.journal.last(),
 }
 
 
@@ -81,7 +91,7 @@ def test_a_long_journal_costs_what_a_short_one_does(
     costs = []
     for changes in (60, 3_000):
         log = log_of(tmp_path / f"{changes}.db", changes)
-        log.history()
+        log.history.page()
         with counted(monkeypatch) as steps:
             QUESTIONS[question](log)
         costs.append(steps[0])
@@ -95,16 +105,16 @@ async def test_nothing_that_looks_plans_or_begins_a_change_reads_the_whole_chain
     fill(tmp_path / "journal.db", 400)
     w.plane.history()
     read: list[str] = []
-    monkeypatch.setattr(journals, "_record", lambda body, was=journals._record: read.append(body) or was(body))
+    monkeypatch.setattr(chain, "_record", lambda body, was=chain._record: read.append(body) or was(body))
     plan = await w.plane.plan([SharesEdit(A, (("a", 80), ("b", 20)))], PlanOptions())
     result = await w.plane.apply(plan, ApplyOptions())
     assert result.outcome is ResultOutcome.APPLIED
     assert (await w.plane.undo_plan()).undo_of == result.change
-    assert len(read) < journals.TAIL + 30
+    assert len(read) < chain.TAIL + 30
     assert w.plane.history(1)[0].change == result.change and w.plane.changes(1).older == 400
 
 
-def answers(log: ChangeLog) -> dict[str, object]:
+def answers(log: Asked) -> dict[str, object]:
     return {name: question(log) for name, question in QUESTIONS.items() if name != "begin"}
 
 
@@ -133,15 +143,15 @@ def test_whoever_cannot_write_the_index_has_one_of_his_own(tmp_path: Path) -> No
     log = log_of(tmp_path / "j.db", 60)
     holder = sqlite3.connect(log.journal.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    assert len(log.history().items) == 60 and log.last_of("somebody@elsewhere").change == "000059-filled"
+    assert len(log.history.page().items) == 60 and log.history.last_of("somebody@elsewhere").change == "000059-filled"
     holder.execute("ROLLBACK")
     holder.close()
-    assert len(log.history().items) == 60
+    assert len(log.history.page().items) == 60
 
 
 def test_an_appended_change_is_in_the_index_at_once_and_a_broken_index_stops_no_entry(tmp_path: Path) -> None:
     log = log_of(tmp_path / "j.db", 3)
-    log.history()
+    log.history.page()
     sql(log.journal.path, "DROP TABLE ix1_touched")
     entry = log.journal.entries("000001-filled")[0]
     head = log.journal.append("open", "new", entry.data)
@@ -153,20 +163,20 @@ def test_pages_of_history(tmp_path: Path) -> None:
     found: list[str] = []
     before, older = None, 25
     while older:
-        page = log.history(10, before)
+        page = log.history.page(10, before)
         found += [item.change for item in page.items]
         assert page.older == older - len(page.items)
         before, older = found[-1], page.older
     assert found == [f"{number:06}-filled" for number in reversed(range(25))]
-    assert log.history(10, before).items == ()
+    assert log.history.page(10, before).items == ()
     with pytest.raises(NotFound):
-        log.history(10, "nothing")
+        log.history.page(10, "nothing")
 
 
 def test_verify_begins_where_it_is_told_and_reads_a_batch_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journalindex, "BATCH", 7)
+    monkeypatch.setattr(tables, "BATCH", 7)
     log = log_of(tmp_path / "j.db", 20)
     entries = log.journal.entries()
     whole = log.journal.verify()
@@ -183,11 +193,11 @@ def test_verify_begins_where_it_is_told_and_reads_a_batch_at_a_time(
 
 def test_verify_makes_an_index_anew_that_hides_a_change(tmp_path: Path) -> None:
     log = log_of(tmp_path / "j.db", 10)
-    assert log.history().items[0].outcome is ResultOutcome.APPLIED
+    assert log.history.page().items[0].outcome is ResultOutcome.APPLIED
     sql(log.journal.path, "UPDATE ix1_changes SET outcome = 'refused' WHERE change = '000009-filled'")
-    assert log.history().items[0].outcome is ResultOutcome.REFUSED
+    assert log.history.page().items[0].outcome is ResultOutcome.REFUSED
     assert log.journal.verify().ok
-    assert log.history().items[0].outcome is ResultOutcome.APPLIED
+    assert log.history.page().items[0].outcome is ResultOutcome.APPLIED
 
 
 # --- what is not known ------------------------------------------------------------------------------------------------
@@ -283,4 +293,4 @@ def test_the_bench_fills_as_the_journal_appends(tmp_path: Path) -> None:
     log = log_of(tmp_path / "j.db", 2)
     body = json.dumps(dict(log.journal.entries()[1].data), sort_keys=True)
     log.journal.append("open", "again", json.loads(body))
-    assert log.journal.verify().ok and log.history().items[0].change == "again"
+    assert log.journal.verify().ok and log.history.page().items[0].change == "again"

@@ -16,7 +16,7 @@ from fake_adapter import FakeWriter
 from worlds import A, B, World, shares, world
 
 from control.errors import ControlError, ErrorKind
-from control.journal.journal import Journal
+from control.journal.sqlite.chain import SqliteJournal
 from control.planning.options import PlanOptions
 from control.planning.plan import OnFailure, Progress, Result, ResultOutcome, StepOutcome
 from control.ports import Prepared
@@ -33,8 +33,8 @@ Break = Callable[[World, contextlib.ExitStack], None]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a locked journal for ten seconds here."""
-    made = Journal.__init__
-    monkeypatch.setattr(Journal, "__init__", lambda self, path, busy=0.1: made(self, path, min(busy, 0.1)))
+    made = SqliteJournal.__init__
+    monkeypatch.setattr(SqliteJournal, "__init__", lambda self, path, busy=0.1: made(self, path, min(busy, 0.1)))
 
 
 # --- what breaks ------------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def replaced(w: World, repair: contextlib.ExitStack) -> None:
     path = w.plane.journal.path
     away = path.with_name("away")
     path.rename(away)
-    Journal(path).append("note", "", {"what": "another journal", "actor": "x"})
+    SqliteJournal(path).append("note", "", {"what": "another journal", "actor": "x"})
     repair.callback(away.replace, path)
 
 
@@ -180,7 +180,7 @@ async def test_the_journal_breaks_at_a_gate(
         elif fault != "in_the_way":
             assert [one.change for one in kept] == [result.change]
             assert kept[0].outcome is result.outcome
-            assert kept[0].path.stat().st_mode & 0o777 == 0o600
+            assert os.stat(kept[0].where).st_mode & 0o777 == 0o600
     if fault == "in_the_way":
         # Nothing could be kept anywhere: the change is open, and looking at the platforms tells what is true.
         assert "nor its folder" in result.kept or first

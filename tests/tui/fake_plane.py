@@ -15,7 +15,7 @@ from pathlib import Path
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import InvalidValue, NotFound, ReadOnly, Stale
 from control.fleet.views import EnvironmentView, Headroom, Inventory, Seen, ServiceView, Unreached
-from control.journal.changes import Kept
+from control.journal.log import Kept
 from control.model import (
     Access,
     AccessState,

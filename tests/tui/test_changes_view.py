@@ -11,7 +11,7 @@ import pytest
 from driver import ready, screen_text, until
 
 from control.errors import JournalError
-from control.journal.changes import PAGE
+from control.journal.history import PAGE
 from control.planning.plan import HistoryItem, HistoryPage, ResultOutcome
 from tui.deck_app import DeckApp
 

@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from control.applying.outcomes import refused
 from control.contract.plans import plan_to_json, result_to_json
 from control.errors import ControlError, ErrorKind, InvalidValue, NotFound, Stale, UsageError
 from control.fleet.filters import parse_filter
 from control.fleet.views import Inventory
-from control.journal.changes import refused
 from control.model import TargetState
 from control.model.ref import Ref
 from control.plane import ControlPlane

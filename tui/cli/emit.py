@@ -13,7 +13,7 @@ from control.errors import ControlError, ErrorKind
 from control.text import clean_lines
 
 if TYPE_CHECKING:
-    from control.journal.changes import Kept
+    from control.journal.log import Kept
     from control.planning.plan import HistoryItem, HistoryPage
 
 REFUSED = 3
@@ -100,7 +100,7 @@ def tell_kept(kept: Iterable[Kept], taken: Iterable[Kept]) -> None:
         outcome = one.outcome
         came = f"what came of change {one.change} ({outcome.value})" if outcome else f"what is known of {one.change}"
         why = f", and cannot be read: {one.why}" if one.why else ""
-        say(f"{came} is not in the journal, which could not take it: it is kept in {one.path}{why}")
+        say(f"{came} is not in the journal, which could not take it: it is kept in {one.where}{why}")
 
 
 def tell_interrupted(items: list[HistoryItem]) -> None:

@@ -14,7 +14,7 @@ from tui.cli.arguments import Options
 from tui.cli.emit import fail, say, tell_interrupted, tell_kept, tell_not_understood
 
 if TYPE_CHECKING:
-    from control.journal.changes import Kept
+    from control.journal.log import Kept
     from control.plane import ControlPlane
 
 INTERRUPTED = 130

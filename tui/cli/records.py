@@ -9,7 +9,7 @@ from typing import Any
 
 from control.contract.plans import history_to_json, result_to_json
 from control.contract.rows import doctor_to_json, verify_to_json
-from control.journal.changes import PAGE
+from control.journal.history import PAGE
 from control.plane import ControlPlane
 from tui.cli import tables
 from tui.cli.arguments import Options

@@ -68,10 +68,10 @@ def later_version(journal: Path) -> None:
 
 
 def later_record(journal: Path) -> None:
-    from control.journal.journal import Journal
+    from control.journal.sqlite.chain import SqliteJournal
 
     fill(journal, 3)
-    Journal(journal).append("ramp", "260101-000000-aaaa", {"stages": [10, 50]})
+    SqliteJournal(journal).append("ramp", "260101-000000-aaaa", {"stages": [10, 50]})
 
 
 @pytest.mark.parametrize("harm", [damage, later_version, later_record])

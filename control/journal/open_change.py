@@ -1,7 +1,7 @@
 """One change while it is being applied or resolved: what is noted of it, and what becomes of a note that fails.
 
 Before a step's write a note must be in the journal, or nothing is written. After a write nothing may fail for the
-journal's sake: what it cannot take is kept beside it (`journal.beside`) and given to it as soon as it works again.
+journal's sake: what it cannot take is kept beside it (`Beside`) and given to it as soon as it works again.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from control.contract.plans import result_to_json
 from control.errors import ControlError, ErrorKind, JournalError
-from control.journal.beside import Beside, Record, records_in, same_data
-from control.journal.journal import Journal
-from control.journal.os_locks import FileLock
+from control.journal.port import Beside, Journal, Lock
+from control.journal.records import Record, same_data
 from control.planning.plan import Reason, Result, ResultOutcome, StepOutcome, StepResult
 
 ROOM_PER_BYTE = 4
@@ -31,7 +30,7 @@ _NOTHING = frozenset({StepOutcome.NOT_STARTED, StepOutcome.REFUSED, StepOutcome.
 class OpenChange:
     """A change that is being applied (or resolved) by this process."""
 
-    def __init__(self, change: str, journal: Journal, lock: FileLock, beside: Beside) -> None:
+    def __init__(self, change: str, journal: Journal, lock: Lock, beside: Beside) -> None:
         self.change = change
         self.trouble: ControlError | None = None
         """Why the journal does not have everything; None while it has."""
@@ -48,8 +47,8 @@ class OpenChange:
         self._is_read = False
         """Whether it is known what lies beside the journal: only then may it be removed."""
         self._head: str | None = None
-        self._file: tuple[int, int] | None = None
-        """Which file the journal was when the change began: one that is made anew has not heard of it."""
+        self._identity: Hashable | None = None
+        """Which journal it was when the change began: one that is made anew has not heard of it."""
 
     def begin(self, data: Mapping[str, Any]) -> None:
         """Record that the change is about to be applied, with room for all that may come of it. On disk when this
@@ -64,13 +63,11 @@ class OpenChange:
         """Go on with a change that another process left open, with what it kept beside the journal. Raises
         `JournalError` or `Locked` where the journal cannot take that now."""
         self._begun = True
-        self._remember_file()
+        self._remember_journal()
         try:
-            self._records = records_in(self._beside.path)
-        except FileNotFoundError:
-            self._records = []
+            self._records = self._beside.records()
         except OSError as error:
-            raise JournalError(f"{self._beside.path} cannot be read: {error.strerror}") from None
+            raise JournalError(f"{self._beside.name} cannot be read: {error.strerror}") from None
         self._is_read = True
         self._loaded = len(self._records)
         if self._records:
@@ -138,33 +135,29 @@ class OpenChange:
         self.trouble = None
 
     def _deliver(self) -> None:
-        journal = self._journal
-        if self.trouble is not None:
-            journal = Journal(journal.path, min(QUICK_SECONDS, journal.busy_seconds))
+        wait = None if self.trouble is None else QUICK_SECONDS
         while self._delivered < len(self._records):
             record = self._records[self._delivered]
-            self._check_file()
+            self._check_journal()
             late = self.trouble is not None or self._delivered < self._loaded
             data = {**record.data, "noted_at": record.at} if late else record.data
-            self._head = journal.append(record.kind, self.change, data)
+            self._head = self._journal.append(record.kind, self.change, data, wait)
             self._delivered += 1
-            self._remember_file()
+            self._remember_journal()
 
-    def _remember_file(self) -> None:
-        if self._file is None:
-            with contextlib.suppress(OSError):
-                found = self._journal.path.stat()
-                self._file = (found.st_dev, found.st_ino)
+    def _remember_journal(self) -> None:
+        if self._identity is None:
+            with contextlib.suppress(JournalError):
+                self._identity = self._journal.identity()
 
-    def _check_file(self) -> None:
-        if self._file is None:
+    def _check_journal(self) -> None:
+        if self._identity is None:
             return
-        try:
-            found = self._journal.path.stat()
-        except OSError as error:
-            raise JournalError(f"the journal {self._journal.path} is gone: {error.strerror}") from None
-        if (found.st_dev, found.st_ino) != self._file:
-            raise JournalError(f"the journal {self._journal.path} was replaced while the change was under way")
+        now = self._journal.identity()
+        if now is None:
+            raise JournalError(f"the journal {self._journal.name} is gone")
+        if now != self._identity:
+            raise JournalError(f"the journal {self._journal.name} was replaced while the change was under way")
 
     def _keep(self) -> None:
         if not self._begun:
@@ -188,7 +181,7 @@ class OpenChange:
         why = self.trouble.message if self.trouble is not None else ""
         if self.lost:
             return f"the journal could not take what came of change {self.change} ({why}), nor its folder ({self.lost})"
-        return f"the journal could not take what came of change {self.change} ({why}): kept in {self._beside.path}"
+        return f"the journal could not take what came of change {self.change} ({why}): kept in {self._beside.name}"
 
     def _told(self, step: StepResult) -> StepResult:
         """The step with what the journal lacks of it, where something of it was written."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from control.journal.records import Indexed
 from control.planning.plan import PLAN_SCHEMA, ResultOutcome
 
 KINDS = frozenset({"open", "writing", "step", "undoing", "close", "resolve", "note"})
@@ -58,24 +58,6 @@ _COPY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """One change as the index has it."""
-
-    number: int
-    """Its place among all changes, from 1."""
-    opened: int
-    """The number of its opening entry."""
-    change: str
-    at: float
-    actor: str
-    undo_of: str | None
-    closed: int | None
-    """The number of its last closing entry."""
-    outcome: ResultOutcome | None
-    """None while it is open."""
-
-
 # --- following the chain ----------------------------------------------------------------------------------------------
 
 
@@ -92,7 +74,7 @@ def follow(connection: sqlite3.Connection, limit: int = BATCH) -> bool:
     """Take at most so many further entries into the tables, made where they are missing. Runs in the caller's
     transaction. Returns whether the end of the chain was reached."""
     if not _exists(connection):
-        _create(connection, "", "main")
+        make(connection)
     seq, own = connection.execute("SELECT seq, hash FROM ix1_state").fetchone() or (0, "")
     if seq and connection.execute("SELECT 1 FROM entries WHERE seq = ? AND hash = ?", (seq, own)).fetchone() is None:
         forget(connection)
@@ -105,6 +87,11 @@ def follow(connection: sqlite3.Connection, limit: int = BATCH) -> bool:
     if rows:
         connection.execute("INSERT OR REPLACE INTO ix1_state VALUES (1, ?, ?)", rows[-1][:2])
     return len(rows) < limit
+
+
+def make(connection: sqlite3.Connection) -> None:
+    """Make the tables, empty, in the database itself."""
+    _create(connection, "", "main")
 
 
 def forget(connection: sqlite3.Connection) -> None:
@@ -188,8 +175,8 @@ def _opened(connection: sqlite3.Connection, seq: int, at: float, change: str, da
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
-class ChangeIndex:
-    """Questions to the tables of one open connection."""
+class SqliteIndex:
+    """Questions to the tables of one open connection, see `control.journal.port.ChangeIndex`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

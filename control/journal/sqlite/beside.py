@@ -10,27 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from control.errors import JournalError
-from control.journal.os_locks import file_mode
+from control.journal.records import Record
+from control.journal.sqlite.os_locks import file_mode
 
 SUFFIX = ".kept"
 LEAST_ROOM = 64 * 1024
 """Bytes that are reserved for what may have to be kept of the smallest change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One entry that the journal would have got."""
-
-    kind: str
-    at: float
-    """Unix time."""
-    data: Mapping[str, Any]
 
 
 def path_beside(journal: Path, change: str) -> Path:
@@ -38,11 +27,12 @@ def path_beside(journal: Path, change: str) -> Path:
     return journal.with_name(f"{journal.name}.{change}{SUFFIX}")
 
 
-class Beside:
+class BesideFile:
     """The file of one change. Empty, but with its room reserved, as long as the journal takes everything."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
         self._descriptor: int | None = None
 
     def reserve(self, room: int) -> None:
@@ -93,6 +83,13 @@ class Beside:
         except OSError:
             return False
 
+    def records(self) -> list[Record]:
+        """What is kept, as far as it was written whole; nothing without a file. Raises `OSError`."""
+        try:
+            return _records_in(self.path)
+        except FileNotFoundError:
+            return []
+
     def close(self) -> None:
         """Let go of the file and leave it there."""
         if self._descriptor is not None:
@@ -128,34 +125,30 @@ def _line(record: Record) -> bytes:
     return json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def kept_changes(journal: Path) -> Iterator[tuple[str, Path]]:
-    """(change, file) of everything that lies beside a journal, the oldest change first. Files may hold nothing."""
+def changes_beside(journal: Path) -> list[str]:
+    """The changes that have a file beside a journal, the oldest first. Files may hold nothing."""
     begin = f"{journal.name}."
-    with contextlib.suppress(OSError):
-        for name in sorted(path.name for path in journal.parent.iterdir()):
-            if name.startswith(begin) and name.endswith(SUFFIX):
-                yield name.removeprefix(begin).removesuffix(SUFFIX), journal.with_name(name)
+    try:
+        names = sorted(path.name for path in journal.parent.iterdir())
+    except OSError:
+        return []
+    return [
+        name.removeprefix(begin).removesuffix(SUFFIX)
+        for name in names
+        if name.startswith(begin) and name.endswith(SUFFIX)
+    ]
 
 
-def records_in(path: Path) -> list[Record]:
+def _records_in(path: Path) -> list[Record]:
     """What is kept in one file, as far as it was written whole. Raises `OSError` where it cannot be read."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         text = file.read()
-    found: list[Record] = []
+    records: list[Record] = []
     for line in text.split(b"\n")[:-1]:
         try:
             shape = json.loads(line)
-            found.append(Record(str(shape["kind"]), float(shape["at"]), dict(shape["data"])))
+            records.append(Record(str(shape["kind"]), float(shape["at"]), dict(shape["data"])))
         except (ValueError, KeyError, TypeError):
             break
-    return found
-
-
-def same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two entries say the same; when it was noted does not count."""
-    return bool(_bare(one) == _bare(other))
-
-
-def _bare(data: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps({key: value for key, value in data.items() if key != "noted_at"}))
+    return records

@@ -69,28 +69,26 @@ class FileLock:
         mine = os.fstat(descriptor)
         return (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino)
 
-    def release(self, remove: bool = True) -> None:
+    def release(self) -> None:
         """Give the lock back. The file goes first, while it is ours, so that no dead locks pile up."""
         if self._descriptor is None:
             return
-        if remove:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
         os.close(self._descriptor)
         self._descriptor = None
 
-
-def is_held(path: Path) -> bool | None:
-    """Does some process hold the lock on `path`? None where we may not ask. Asking disturbs nobody: it takes a shared
-    lock for a moment."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        return False if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR) else None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    def is_held(self) -> bool | None:
+        """Does some process hold it? None where we may not ask. Asking disturbs nobody: it takes a shared lock for a
+        moment."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            return False if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR) else None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False

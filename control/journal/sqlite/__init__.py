@@ -1,0 +1,1 @@
+"""The journal as one SQLite file, with small files beside it."""
