@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from control.applying.aftermath import observe_on
@@ -41,6 +40,7 @@ from control.planning.saved_plans import check_same, check_start, check_undo, wi
 from control.planning.silence import blocked, from_environment, kept
 from control.planning.undo import changes_back, check_undoable, identities, steps_to_undo
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
+from control.structs import replace
 
 __all__ = [
     "ApplyOptions",

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
-from dataclasses import replace
 
 from control.journal.history import PAGE
 from control.plane import ControlPlane
 from control.planning.plan import HistoryPage
+from control.structs import replace
 
 HOUR = 3600.0
 """The changes of the last hour are always read: the on-call view counts them."""

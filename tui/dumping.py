@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from textual.app import App
 from control.contract.rows import environment_to_json, limit_to_json, list_to_json, route_to_json, service_to_json
 from control.plane import EnvironmentView, Inventory, ServiceView
 from control.planning.fields import AnyRow
+from control.structs import replace
 from tui.store import ChangeRow, LimitRow, RouteRow
 
 

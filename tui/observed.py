@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from control.applying.aftermath import OPEN
 from control.planning.plan import Plan, Result, Step, StepOutcome
 from control.ports import ProofPart
+from control.structs import replace
 
 MOST_STEPS = 16
 """So many objects of one change are counted on; a drain of forty hosts is one question forty times."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from control.model import Health, Limit, ReachState, Route, Special, StatusState, TargetState, Traffic
 from control.plane import EnvironmentView, Seen
+from control.structs import replace
 from tui import figures
 
 STALE_SECONDS = 150.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from control.errors import Unreachable
@@ -11,6 +10,7 @@ from control.model import Access, Counted, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.ports import Check, NativeText, Prepared, ProofPart, Reader
+from control.structs import replace
 
 AGE_SECONDS = 400.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from adapters.kubernetes.wire.core import EndpointSlice
 from adapters.kubernetes.wire.gateway_api import Gateway
 from control.errors import ControlError, DeckError, Forbidden, NotFound
 from control.model import Missing
+from control.structs import replace
 from control.text import clean
 
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")

@@ -9,10 +9,11 @@ for its sticky sessions alone. So it counts as up, and where it is all there is,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adapters.kubernetes.wire.core import EndpointConditions, EndpointSlice
 from control.model import Health, Target
+from control.structs import replace
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 

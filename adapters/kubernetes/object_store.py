@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from adapters.kubernetes.wire.gateway_api import Gateway, HTTPRoute
 from control.memo import Memo
 from control.model import Editable, Limit, Outside, Route, Status, StatusState
 from control.planning.fields import AnyRow
+from control.structs import replace
 from control.text import clean
 
 BREATHE_EVERY = 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from adapters.ssh import discovery
@@ -21,6 +21,7 @@ from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.text_edits import changes_of, edits_between, refuse_others
 from control.ports import NativeText, Prepared
+from control.structs import replace
 from control.text import clean
 
 _PROBE_AGE = 300.0

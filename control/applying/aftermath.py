@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from control.applying.observing import (
@@ -31,6 +30,7 @@ from control.model.ref import Ref
 from control.planning.edit import Change, split_field
 from control.planning.fields import rows_of
 from control.ports import ProofPart, ProofState, Reader
+from control.structs import replace
 
 LONGEST_SECONDS = 900.0
 """After so long it is said that it could not be known."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from control.applying.compensating import take_back
@@ -37,6 +36,7 @@ from control.planning.plan import (
 )
 from control.planning.planner import ObjectRead, Outlook, Situation, guards_of, mismatches, outlook
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
+from control.structs import replace
 
 ProgressCall = Callable[[Progress], Awaitable[None]]
 Refresh = Callable[[Sequence[ObjectRead]], Awaitable[Situation]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from control.applying.proving import read_back, wait_loaded, wait_running
 from control.applying.writing import Attempt, not_running
@@ -15,6 +14,7 @@ from control.planning.edit import Change
 from control.planning.fields import FieldKey, reverse, show, three_ways
 from control.planning.plan import Reason, Step, StepOutcome, StepResult
 from control.ports import Found, Prepared, ProofState, Reader, Writer
+from control.structs import replace
 
 TRIES = 3
 """How often a step is tried to be taken back where somebody else writes the same object at the same time."""

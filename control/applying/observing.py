@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from control.fleet.measuring import observed, together
 from control.model import Binding, Counted, Limit
 from control.model.ref import Ref
 from control.ports import Prepared, ProofPart, ProofState, Reader
+from control.structs import replace
 
 OBSERVE_SECONDS = 120.0
 """How long traffic is watched by default where the caller waits for `observed`."""

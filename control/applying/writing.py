@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from control.applying.proving import UNKNOWN, read_back, wait_running
 from control.calls import READ_SECONDS, WRITE_SECONDS, ask
@@ -17,6 +17,7 @@ from control.model.ref import Ref
 from control.planning.fields import reverse
 from control.planning.plan import Proof, Reason, Step, StepOutcome, StepResult
 from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
+from control.structs import replace
 
 LOCK_SECONDS = 15.0
 """How long a step waits for another process of ours that is writing the same object."""

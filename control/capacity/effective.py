@@ -8,7 +8,6 @@ D* = min(cap / share). Unknown stays None, and `why` says what is not known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from control.fleet.views import Headroom
@@ -29,6 +28,7 @@ from control.model import (
 )
 from control.model.shares import percent
 from control.planning.expressions import format_number, format_window
+from control.structs import replace
 
 ALL_CALLERS = "all callers"
 UNKNOWN = Interval(None, None)

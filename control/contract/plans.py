@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -34,6 +33,7 @@ from control.planning.plan import (
     Verdict,
 )
 from control.ports import Found, ProofPart, ProofState
+from control.structs import replace
 from control.text import clean
 
 Json = dict[str, Any]

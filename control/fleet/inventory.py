@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from control.capacity import effective as capacity
 from control.deck.config import DeckConfig, EnvironmentConfig
@@ -24,6 +24,7 @@ from control.model import (
 from control.model.grouping import group_limit, group_route, with_group_rows
 from control.model.ref import GROUP_SCOPE, Ref
 from control.planning.fields import Row
+from control.structs import replace
 
 TOLD_AT_MOST = 3
 """So many missing things are named in a reach; lists name all."""

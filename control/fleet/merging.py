@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
 from control.capacity import effective as capacity
 from control.model import Counted, Health, Limit, Route, TargetCount
+from control.structs import replace
 
 AnyRow = TypeVar("AnyRow", Route, Limit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from control.background import in_background
@@ -31,6 +31,7 @@ from control.model import Counted, Snapshot
 from control.model.ref import Ref
 from control.planning.fields import AnyRow
 from control.ports import Reader
+from control.structs import replace
 
 COUNT_SECONDS = 5.0
 

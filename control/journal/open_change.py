@@ -10,7 +10,6 @@ import contextlib
 import json
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from control.contract.plans import result_to_json
@@ -18,6 +17,7 @@ from control.errors import ControlError, ErrorKind, JournalError
 from control.journal.port import Beside, Journal, Lock
 from control.journal.records import Record, same_data
 from control.planning.plan import Reason, Result, ResultOutcome, StepOutcome, StepResult
+from control.structs import replace
 
 ROOM_PER_BYTE = 4
 """So many bytes are reserved beside the journal for each byte of the plan: its opening, its notes, its result."""

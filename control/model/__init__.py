@@ -9,9 +9,9 @@ where they are shown.
 from __future__ import annotations
 
 from control.model.environments import Access, AccessState, Environment, Reach, ReachState
+from control.model.exact import Amount, Special, Weight
 from control.model.limits import (
     Action,
-    Amount,
     Binding,
     Burst,
     Charge,
@@ -23,7 +23,6 @@ from control.model.limits import (
     Measure,
     Mode,
     OverLimit,
-    Special,
     StoreFail,
     Strength,
     Use,
@@ -43,7 +42,6 @@ from control.model.routes import (
     StatusState,
     Target,
     TargetState,
-    Weight,
 )
 from control.model.snapshot import Missing, Outside, Snapshot
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from control.structs import Frozen
 
 
 class ReachState(StrEnum):
@@ -21,20 +22,17 @@ class AccessState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Frozen, frozen=True):
     state: ReachState = ReachState.OK
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Frozen, frozen=True):
     state: AccessState = AccessState.UNKNOWN
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Frozen, frozen=True):
     """A cluster context, a group of hosts, or an account and region."""
 
     name: str

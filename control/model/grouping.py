@@ -7,13 +7,13 @@ the field, which is what the JSON shapes ask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
 from control.deck.config import EnvironmentConfig
 from control.model import Limit, Owner, Route, Snapshot, Target, Use
 from control.model.ref import GROUP_SCOPE, Ref
+from control.structs import replace
 
 T = TypeVar("T")
 

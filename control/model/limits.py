@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
+from control.model.exact import Amount, Special
 from control.model.owners import Owner
 from control.model.ref import Ref
 from control.model.routes import Editable, Grid, Status
+from control.structs import Frozen
 
 
 class Measure(StrEnum):
@@ -29,16 +30,6 @@ class Measure(StrEnum):
         return self in (Measure.INFLIGHT, Measure.CONNECTIONS, Measure.QUEUE)
 
 
-class Special(StrEnum):
-    """Amounts that are no number. A native 0 is decoded per platform and never passed on."""
-
-    UNLIMITED = "unlimited"
-    BLOCKED = "blocked"
-
-
-Amount = Fraction | Special
-
-
 class WindowKind(StrEnum):
     BUCKET = "bucket"
     """Token or leaky bucket: `amount` per `seconds`, refilled steadily."""
@@ -47,16 +38,14 @@ class WindowKind(StrEnum):
     CALENDAR = "calendar"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Frozen, frozen=True):
     kind: WindowKind
     seconds: Fraction | None = None
     calendar: str | None = None
     """`day`, `week`, `month`: for CALENDAR, where seconds is None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
+class Burst(Frozen, frozen=True):
     """How much passes in one moment from idle: the native number, and the count it means."""
 
     native: int | None
@@ -71,8 +60,7 @@ class Action(StrEnum):
     QUEUE = "queue"
 
 
-@dataclass(frozen=True, slots=True)
-class OverLimit:
+class OverLimit(Frozen, frozen=True):
     """What happens over the limit."""
 
     action: Action = Action.REJECT
@@ -118,8 +106,7 @@ class Charge(StrEnum):
     AFTER_RESPONSE = "after_response"
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Frozen, frozen=True):
     """From `low` to `high`, ends included; None where that end is not known or not bounded (`why` says which)."""
 
     low: Fraction | None
@@ -130,8 +117,7 @@ class Interval:
         return cls(Fraction(value), Fraction(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Effective:
+class Effective(Frozen, frozen=True):
     """What a caller really gets. `low` and `high` are counts per `seconds` (None for concurrency), `at_once` what
     passes in one moment from idle."""
 
@@ -148,8 +134,7 @@ class Effective:
     """True where `low` and `high` are None because nothing holds callers back here, not because it is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Frozen, frozen=True):
     """Where a limit is counted, and in how many such places one caller's requests can be counted apart.
 
     `count` is the number N of the arithmetic in control-planes.md §5.5: replicas × routers × workers. A high of None
@@ -162,8 +147,7 @@ class Domain:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Frozen, frozen=True):
     """One place where a limit applies."""
 
     on: str
@@ -177,8 +161,7 @@ class Binding:
     """Filled by control (`control.capacity.effective`), never by adapters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Frozen, frozen=True):
     """How much of a limit is in use now; None where it cannot be read."""
 
     current: Fraction | None = None
@@ -186,8 +169,7 @@ class Use:
     read_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Frozen, frozen=True):
     """A definition, which is what is edited, and its bindings."""
 
     ref: Ref

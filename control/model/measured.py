@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from control.model.ref import Ref
+from control.structs import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class TargetCount:
+class TargetCount(Frozen, frozen=True):
     requests: Fraction
     errors: Fraction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Frozen, frozen=True):
     """Counters of one route as they stood `at` a moment, or (with `window_seconds`) what was counted in that window.
 
     Cumulative counters may go back to zero when a process restarts; control treats a decrease as a restart.
@@ -34,8 +32,7 @@ class Counted:
     """Refs whose requests are in the same counters: then no share of this route alone can be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Frozen, frozen=True):
     """Rates of one route over a window, each None where unknown."""
 
     rps: Fraction | None = None

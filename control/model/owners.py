@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from control.structs import Frozen
 
 
 class OwnerRole(StrEnum):
@@ -13,8 +14,7 @@ class OwnerRole(StrEnum):
     """A source will restore it at its next sync: an edit is warned about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Frozen, frozen=True):
     kind: str
     """`argocd`, `flux`, `helm`, `argo-rollouts`, `flagger`, `codedeploy`, `cloudformation`, `operator`, …"""
     name: str

@@ -8,11 +8,11 @@ glob.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
 from control.errors import UsageError
+from control.structs import Frozen
 
 GROUP_SCOPE = "*"
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]*")
@@ -33,8 +33,7 @@ def _encode(character: str) -> str:
     return character
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(Frozen, frozen=True, order=True, cache_hash=True):
     """The raw (decoded) segments; `str()` gives the printable name and `Ref.parse` takes it back."""
 
     environment: str

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
+from control.model.exact import Weight
 from control.model.owners import Owner
 from control.model.ref import Ref
-
-Weight = int | Fraction
-"""A native weight: a whole number, or an exact fraction where the platform counts so (a Lambda alias: 0.3)."""
+from control.structs import Frozen
 
 
 class Semantics(StrEnum):
@@ -26,8 +24,7 @@ class Semantics(StrEnum):
     REPLICA_RATIO = "replica_ratio"
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Frozen, frozen=True):
     """The weights that a platform can hold.
 
     Proportional kinds: every integer from `minimum` to `maximum` for a live target, and 0 where `zero` is true.
@@ -66,8 +63,7 @@ class Health(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Frozen, frozen=True):
     name: str
     """Unique within its route."""
     weight: Weight | None
@@ -86,8 +82,7 @@ class Target:
     """The native text of a weight that is not understood; then `weight` is None, and so is every share of the route."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(Frozen, frozen=True):
     name: str
     share: Fraction
 
@@ -100,22 +95,19 @@ class StatusState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Frozen, frozen=True):
     """What the platform itself reports of an object."""
 
     state: StatusState = StatusState.UNKNOWN
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Editable:
+class Editable(Frozen, frozen=True):
     yes: bool = True
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Frozen, frozen=True):
     """One decision point: one rule of an HTTPRoute, one nginx upstream, one HAProxy backend, one Lambda alias."""
 
     ref: Ref

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from control.model.environments import Environment
 from control.model.limits import Limit
 from control.model.routes import Route
+from control.structs import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(Frozen, frozen=True):
     """A change that somebody made without us, as the platform remembers it."""
 
     at: float
@@ -20,8 +18,7 @@ class Outside:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Frozen, frozen=True):
     """Something that an environment was asked for and that its rows lack: a host, a function, a file, a forbidden kind,
     objects of a version that is not read."""
 
@@ -32,13 +29,12 @@ class Missing:
         return f"{self.what}: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Frozen, frozen=True):
     """Everything read of one environment at one time. What could not be read of it is in `missing`."""
 
     environment: Environment
     routes: tuple[Route, ...] = ()
     limits: tuple[Limit, ...] = ()
     read_at: float = 0.0
-    outside: tuple[Outside, ...] = field(default=())
-    missing: tuple[Missing, ...] = field(default=())
+    outside: tuple[Outside, ...] = ()
+    missing: tuple[Missing, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from control.model import Limit, Route, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Value, split_field
 from control.ports import Found
+from control.structs import replace
 
 Row = Route | Limit
 AnyRow = TypeVar("AnyRow", Route, Limit)

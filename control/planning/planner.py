@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from control.capacity import effective as capacity
@@ -27,6 +27,7 @@ from control.planning.options import PlanOptions
 from control.planning.ordering import default_on_failure, ordered
 from control.planning.plan import EffectiveChange, GuardResult, Plan, Step, Verdict
 from control.ports import IDENTITY, Prepared
+from control.structs import replace
 
 Remembered = Callable[[Ref, str], Weight | None]
 """(route, target name) -> the weight that the journal has from before the target was drained."""

@@ -7,7 +7,6 @@ there now. What differs in a way that whoever reviewed the file has not seen ref
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from control.contract.plans import seal
 from control.errors import Stale
@@ -19,6 +18,7 @@ from control.planning.fields import Row, same, show
 from control.planning.plan import Plan, Step
 from control.planning.planner import mismatches
 from control.planning.undo import steps_to_undo
+from control.structs import replace
 
 REPLAN = "look at what is there now and plan anew"
 

@@ -11,7 +11,7 @@ import pytest
 from adapters import registry
 from control.ports import PlatformAdapter
 
-HEAVY = ("boto3", "botocore", "paramiko", "httpx", "kubernetes", "msgspec", "textual")
+HEAVY = ("boto3", "botocore", "paramiko", "httpx", "kubernetes", "textual")
 
 
 def run(code: str) -> str:

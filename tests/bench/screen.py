@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from control.structs import replace
 from tui.app import run
 
 ENVIRONMENTS = 25

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from control.model.ref import Ref
+from control.structs import Frozen
 from tests.bed.description import Bed
 
 TEXT = "x\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u200b[/]y"
@@ -29,6 +30,9 @@ def texts(value: object) -> Iterator[str]:
         return
     if isinstance(value, str):
         yield value
+    elif isinstance(value, Frozen):
+        for name in value.__struct_fields__:
+            yield from texts(getattr(value, name))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from texts(getattr(value, field.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +24,7 @@ from control.model import (
 )
 from control.model.ref import Ref
 from control.model.shares import shares_of
+from control.structs import replace
 
 ANY_WEIGHT = Grid()
 

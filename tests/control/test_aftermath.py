@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +15,7 @@ from control.applying.observing import Split
 from control.errors import Unreachable
 from control.model import Counted, Route, Snapshot, TargetCount
 from control.ports import ProofPart, ProofState
+from control.structs import replace
 
 ROUTE: Route = make_route({"a": 70, "b": 30})
 ASKED = [Split(ROUTE.ref, {"a": Fraction(7, 10), "b": Fraction(3, 10)})]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -29,6 +28,7 @@ from control.model import (
     Window,
     WindowKind,
 )
+from control.structs import replace
 
 
 def between(low: object, high: object) -> Interval:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -26,6 +25,7 @@ from control.model import (
     Use,
 )
 from control.model.ref import Ref
+from control.structs import replace
 from control.text import clean
 
 _PLAIN = make_route({"v1": 70, "v2-canary": 30}, states={"v2-canary": TargetState.DRAINING})

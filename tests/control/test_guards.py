@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from control.model import Owner, OwnerRole, Snapshot, Special, TargetState
 from control.planning.edit import LimitEdit, StateEdit
 from control.planning.options import ApplyOptions, PlanOptions
 from control.planning.plan import Plan, ResultOutcome, Verdict
+from control.structs import replace
 
 
 def guarded(folder: Path, guards: GuardConfig, state: dict[str, Any] | None = None, **of: Any) -> World:

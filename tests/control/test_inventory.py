@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from control.errors import InvalidValue, NotFound, Unreachable, UsageError
 from control.fleet.inventory import find_row
 from control.model import Interval
 from control.model.ref import Ref
+from control.structs import replace
 
 VM_RATE = "vm/NginxLimitReq/{}/edge"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from control.model import Editable, Environment, Limit, Missing, Mode, ReachStat
 from control.planning.edit import LimitEdit
 from control.planning.expressions import format_amount, limit_expression
 from control.planning.limit_edits import resolve_limit
+from control.structs import replace
 
 
 def not_understood() -> Limit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -48,6 +47,7 @@ from control.planning.plan import (
     Verdict,
 )
 from control.ports import Found, ProofPart, ProofState
+from control.structs import replace
 
 REF = Ref("east", "HTTPRoute", "inference", "llama", "rule=0")
 names = st.text(min_size=1, max_size=12)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from control.planning.edit import Change
 from control.planning.options import ApplyOptions, PlanOptions
 from control.planning.plan import EffectiveChange, GuardResult, OnFailure, Plan, ResultOutcome, Step, Verdict
 from control.planning.saved_plans import StalePlan
+from control.structs import replace
 
 C = Ref.parse("k8s/HTTPRoute/inference/gone")
 

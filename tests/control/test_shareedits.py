@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -14,6 +13,7 @@ from control.model.shares import shares_of
 from control.planning.edit import Share, SharesEdit
 from control.planning.edits import resolve_shares
 from control.planning.expressions import parse_shares
+from control.structs import replace
 
 PERCENT = Grid(minimum=1, maximum=100, only_percent=True)
 ALIAS = Grid(live_targets=2, only_percent=True, open_targets=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from control.fleet.inventory import EnvironmentState, build_inventory
 from control.fleet.snapshot_cache import cache_file, decode, encode, load, save
 from control.fleet.views import REMEMBERED
 from control.model import Environment, Outside, Reach, Snapshot
+from control.structs import replace
 
 NAMES = st.text(min_size=1, max_size=12)
 WEIGHTS = st.one_of(st.none(), st.integers(0, 10**9), st.fractions(0, 1))

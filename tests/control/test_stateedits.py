@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,6 +9,7 @@ from control.errors import InvalidValue, NotFound
 from control.model import Grid, Route, Semantics, TargetState, Weight
 from control.planning.edits import resolve_states
 from control.planning.expressions import parse_states
+from control.structs import replace
 
 ACTIVE, DRAINING, MAINTENANCE = TargetState.ACTIVE, TargetState.DRAINING, TargetState.MAINTENANCE
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,6 +67,7 @@ from control.planning.plan import (
 )  # fmt: skip
 from control.planning.saved_plans import check_same
 from control.ports import NativeText, ProofPart, ProofState
+from control.structs import replace
 from tui.session import Session
 
 KINDS = {"kubernetes": "HTTPRoute", "ssh": "HAProxyBackend", "serverless": "LambdaAlias"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import fake_plane
@@ -18,6 +17,7 @@ from control.planning.options import PlanOptions
 from control.planning.plan import Plan
 from control.planning.silence import blocked, kept
 from control.ports import ProofPart, ProofState
+from control.structs import replace
 from tui.actions import in_scope
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen

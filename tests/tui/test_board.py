@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 
 import fake_plane
@@ -13,6 +12,7 @@ from driver import pick, ready, screen_text, until
 from control.errors import DeckError
 from control.fleet.views import Unreached
 from control.model import Reach, ReachState
+from control.structs import replace
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 

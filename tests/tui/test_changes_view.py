@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import fake_plane
 import pytest
@@ -13,6 +12,7 @@ from driver import ready, screen_text, until
 from control.errors import JournalError
 from control.journal.history import PAGE
 from control.planning.plan import HistoryItem, HistoryPage, ResultOutcome
+from control.structs import replace
 from tui.deck_app import DeckApp
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]

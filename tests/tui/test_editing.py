@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from control.model import Grid
 from control.model.ref import Ref
 from control.planning.edit import LimitEdit, SharesEdit
 from control.planning.plan import GuardResult, Verdict
+from control.structs import replace
 from tui.app import _tell_ended
 from tui.deck_app import DeckApp
 from tui.planfiles import write_plan

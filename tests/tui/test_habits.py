@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import fake_plane
@@ -14,6 +13,7 @@ from driver import pick, ready, screen_text, type_text, until
 from textual.pilot import Pilot
 
 from control.planning.edit import Change
+from control.structs import replace
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 from tui.themes import our_themes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import fake_plane
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from control.model.ref import Ref
 from control.planning.plan import OnFailure, Plan, Step, Verdict
+from control.structs import replace
 from tui.cells import width
 from tui.deck_app import DeckApp
 from tui.look import Look

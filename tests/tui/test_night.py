@@ -7,13 +7,13 @@ import itertools
 import statistics
 import time
 import tracemalloc
-from dataclasses import replace
 from fractions import Fraction
 
 import fake_plane
 import pytest
 
 from control.model.ref import Ref
+from control.structs import replace
 from tui.look import UNICODE, Look
 from tui.store import Store
 from tui.themes import load_theme

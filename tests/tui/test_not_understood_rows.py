@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import fake_plane
 import pytest
@@ -11,6 +10,7 @@ from driver import pick, ready, screen_text, type_text, until
 
 from control.fleet.views import Unreached
 from control.model import Editable, Mode
+from control.structs import replace
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import fake_plane
 from driver import until
 
 from control.fleet.views import REMEMBERED, EnvironmentView
 from control.model import Environment, Outside, Reach, ReachState
+from control.structs import replace
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.store import Store

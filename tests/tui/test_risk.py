@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from fractions import Fraction
 
 import fake_plane
@@ -11,6 +10,7 @@ import pytest
 
 from control.fleet.views import Seen
 from control.model import Mirror, Status, StatusState, Traffic, Use
+from control.structs import replace
 from tui.cli import tables
 from tui.look import Look
 from tui.risk import HOLD_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from control.model import (
     StatusState,
 )
 from control.model.ref import Ref
+from control.structs import replace
 from tui.actions import ACTIONS, BY_ID, COMMANDS, RESERVED, WHAT_IF, Keymap, Situation, in_scope, method_name
 from tui.deck_app import DeckApp
 from tui.planfiles import read_plan_file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import fake_plane
 from driver import ready, screen_text, until
@@ -14,6 +13,7 @@ from rich.style import Style
 
 from control.fleet.views import Part
 from control.plane import Inventory
+from control.structs import replace
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.staging import Staging

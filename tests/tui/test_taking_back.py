@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import fake_plane
 from driver import guard_time, pick, ready, screen_text, until
@@ -12,6 +11,7 @@ from driver import guard_time, pick, ready, screen_text, until
 from control.model import Outside
 from control.model.ref import Ref
 from control.planning.edit import Change
+from control.structs import replace
 from tui.deck_app import DeckApp
 
 Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import replace
 from typing import Any
 
 from control.contract.rows import (
@@ -22,6 +21,7 @@ from control.model import Limit, ReachState, Route
 from control.model.ref import Ref
 from control.plane import ControlPlane
 from control.planning.fields import flattened
+from control.structs import replace
 from tui.cli.arguments import LISTS, Options
 from tui.cli.emit import emit, say
 

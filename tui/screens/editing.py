@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 
 from control.errors import ControlError, InvalidValue
@@ -12,6 +11,7 @@ from control.planning.edit import Edit, LimitEdit
 from control.planning.edits import resolve_limit
 from control.planning.expressions import limit_expression
 from control.planning.text_edits import edits_between
+from control.structs import replace
 from tui.cells import safe
 from tui.figures import plural
 from tui.screens.parts import DeckParts

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from control.structs import replace
 from tui import figures
 from tui.actions import BY_ID, Action, Situation, method_name
 from tui.look import SMALLEST, Line

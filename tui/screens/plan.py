@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ from control.errors import ControlError, ErrorKind, GuardRefused, InvalidValue, 
 from control.planning.options import ApplyOptions, PlanOptions
 from control.planning.plan import Plan, Progress, Result, ResultOutcome, StepOutcome, Verdict
 from control.planning.undo import CHANGED_SINCE
+from control.structs import replace
 from tui.actions import BY_ID, Action, Situation
 from tui.cells import wrap
 from tui.danger import Assessment, Danger, assess

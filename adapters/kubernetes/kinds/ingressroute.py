@@ -6,7 +6,6 @@ Source: traefik v3.7 provider/kubernetes/crd/kubernetes_http.go. With one servic
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from adapters.kubernetes.client.resource import Resource
@@ -33,6 +32,7 @@ from control.errors import InvalidValue
 from control.model import Editable, Route, Semantics, Target
 from control.model.ref import Ref
 from control.planning.edit import Change
+from control.structs import replace
 from control.text import clean
 
 RESOURCE = Resource(GROUP, VERSION, "ingressroutes", "IngressRoute")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import msgspec
@@ -41,6 +40,7 @@ from control.model import (
     WindowKind,
 )
 from control.planning.edit import Change, Value
+from control.structs import replace
 from control.text import clean
 
 RESOURCE = Resource(GROUP, VERSION, "middlewares", "Middleware")

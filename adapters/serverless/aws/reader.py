@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from adapters.serverless.aws import alias as alias_codec
@@ -23,6 +22,7 @@ from control.model import Access, AccessState, Counted, Environment, Reach, Reac
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.ports import Check, NativeText, Prepared, ProofPart
+from control.structs import replace
 
 ASK_DEPLOYMENTS_SECONDS = 3.0
 UNKNOWN_ACCESS = Access(AccessState.UNKNOWN, "AWS cannot be asked without IAM simulation; a write says")

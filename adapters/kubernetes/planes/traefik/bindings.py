@@ -7,12 +7,13 @@ an HTTPRoute's rule makes a router for each match and listener (provider/kuberne
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from adapters.kubernetes.planes.traefik.attachments import Key, Named, Names, Use
 from adapters.kubernetes.wire.traefik import Middleware
 from control.model import Binding, Domain, Interval, Limit
+from control.structs import replace
 
 
 @dataclass(frozen=True, slots=True)

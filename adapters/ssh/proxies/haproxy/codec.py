@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.file_owners import owners
@@ -22,6 +21,7 @@ from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Runtime, object
 from control.errors import PlatformError
 from control.model import Limit, Route
 from control.planning.edit import Change
+from control.structs import replace
 from control.text import clean
 
 

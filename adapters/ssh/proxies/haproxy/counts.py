@@ -7,13 +7,13 @@ backend is what its rules refused, all of them together; `req_tot` of a frontend
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from adapters.ssh.proxies.haproxy import runtime as haproxy_runtime
 from adapters.ssh.proxies.haproxy.config import Config
 from adapters.ssh.proxies.haproxy.reach import led_to
 from control.model import Counted, Limit, Route, TargetCount
+from control.structs import replace
 
 SOURCE = "HAProxy counters"
 _Row = Mapping[str, str]

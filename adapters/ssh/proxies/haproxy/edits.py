@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from adapters.ssh.proxies import standing
@@ -30,6 +30,7 @@ from adapters.ssh.proxies.spans import TokenEdit
 from control.errors import InvalidValue, NotFound
 from control.model import Special, TargetState
 from control.planning.edit import Change
+from control.structs import replace
 from control.text import clean
 
 _COMMANDS = {TargetState.ACTIVE: "ready", TargetState.DRAINING: "drain", TargetState.MAINTENANCE: "maint"}

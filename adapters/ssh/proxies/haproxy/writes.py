@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from adapters.ssh.proxies.haproxy import backend as haproxy_backend
 from adapters.ssh.proxies.haproxy import edits as haproxy_edits
@@ -23,6 +22,7 @@ from adapters.ssh.proxies.protocol import NativeEdit, Runtime
 from adapters.ssh.proxies.spans import TokenEdit, apply_edits, text
 from control.errors import InvalidValue, NotFound
 from control.planning.edit import Change, split_field
+from control.structs import replace
 from control.text import clean
 
 _INTEGER = re.compile(r"\bint\(\s*(-?\d+)\s*\)", re.ASCII)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.also_fed import also_fed
@@ -31,6 +30,7 @@ from adapters.ssh.proxies.spans import FileEdit, TokenEdit, apply_edits, text
 from control.errors import InvalidValue
 from control.model import Limit, Route
 from control.planning.edit import Change
+from control.structs import replace
 from control.text import clean, clean_lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
@@ -27,6 +27,7 @@ from control.errors import InvalidValue, NotFound
 from control.model import Action, Editable, Grid, Limit, Measure, Mode, OverLimit
 from control.model.ref import Ref
 from control.planning.edit import Change
+from control.structs import replace
 from control.text import clean
 
 KIND = "NginxLimitConn"

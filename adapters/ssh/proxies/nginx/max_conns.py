@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
@@ -40,6 +40,7 @@ from control.model import (
 )
 from control.model.ref import Ref
 from control.planning.edit import Change
+from control.structs import replace
 from control.text import clean
 
 KIND = "NginxMaxConns"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from adapters.ssh.proxies import standing
@@ -17,6 +16,7 @@ from control.errors import InvalidValue, NotFound
 from control.model import TargetState
 from control.model.ref import Ref
 from control.planning.edit import Change, split_field
+from control.structs import replace
 from control.text import clean
 
 _WEIGHT = re.compile(r"weight=(\d+)", re.ASCII)

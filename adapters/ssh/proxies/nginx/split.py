@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
@@ -26,6 +26,7 @@ from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
 from control.model import Editable, Grid, Route, Semantics, Status, StatusState, Target
 from control.planning.edit import Change, split_field
+from control.structs import replace
 from control.text import clean
 
 KIND = SPLIT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
@@ -16,6 +16,7 @@ from adapters.ssh.proxies.nginx.lexer import NginxSyntaxError, TokenKind, tokeni
 from control.model import TargetState
 from control.planning.edit import Change
 from control.planning.fields import reverse, value_of
+from control.structs import replace
 
 CODEC = NginxCodec()
 BLANK = st.text(" \t", min_size=1, max_size=3)

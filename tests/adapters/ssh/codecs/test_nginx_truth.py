@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from control.errors import InvalidValue
 from control.model import Limit, Mode, Route, TargetState, Window
 from control.planning.edit import Change
 from control.planning.fields import reverse, value_of
+from control.structs import replace
 
 CODEC = NginxCodec()
 FOLDER = NGINX_MAIN.rpartition("/")[0]
