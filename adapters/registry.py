@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from control.deck.config import DeckConfig, EnvironmentConfig
+from control.deck.sections import DeckSection
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 from control.text import clean
 
@@ -35,11 +36,17 @@ def platforms() -> Mapping[str, PlatformAdapter]:
         adapter = _load_entry(entry)
         if adapter is None:
             continue
-        if adapter.section in found:
-            _warn(entry, f"its section '{clean(adapter.section)}' is taken")
+        key = adapter.section.key
+        if key in found:
+            _warn(entry, f"its section '{clean(key)}' is taken")
             continue
-        found[adapter.section] = adapter
+        found[key] = adapter
     return found
+
+
+def sections() -> tuple[DeckSection, ...]:
+    """What every adapter brings to the deck file."""
+    return tuple(adapter.section for adapter in platforms().values())
 
 
 def kinds() -> dict[str, str]:
@@ -49,14 +56,14 @@ def kinds() -> dict[str, str]:
 
 def open_reader(config: EnvironmentConfig, secrets: Secrets) -> Reader:
     """A reader for an environment of a deck file. Raises `KeyError` for a section that no adapter serves."""
-    return platforms()[config.section].open_reader(config, secrets)
+    return platforms()[config.section.key].open_reader(config, secrets)
 
 
 def writer_factory(secrets: Secrets) -> WriterFactory:
     """How to make writers, for the start-up code of an armed session or a writing command alone."""
 
     def make(config: EnvironmentConfig, reader: Reader) -> Writer:
-        return platforms()[config.section].open_writer(config, secrets, reader)
+        return platforms()[config.section.key].open_writer(config, secrets, reader)
 
     return make
 

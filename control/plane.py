@@ -337,7 +337,8 @@ class ControlPlane:
     def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
         """Count on for a step that was applied, until the traffic says yes or no; see `control.applying.aftermath`."""
         reader = self._readers[self._known(step.environment)]
-        return observe_on(reader, step.object, step.changes, self.inventory.limits)
+        section = self.deck.section(step.environment)
+        return observe_on(reader, step.object, step.changes, self.inventory.limits, section)
 
     def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Writer]:
         writers: dict[str, Writer] = {}

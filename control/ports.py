@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from control.deck.config import EnvironmentConfig
+from control.deck.sections import DeckSection
 from control.model import Access, Counted, Limit, Route, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
@@ -25,7 +26,7 @@ class NativeText:
 
     object: str
     language: str
-    """`yaml`, `nginx`, `haproxy`, `json`."""
+    """`yaml`, `json`, or the proxy whose words these are."""
     text: str
 
 
@@ -223,8 +224,8 @@ class Secrets:
 class PlatformAdapter:
     """What a platform registers (`adapters.registry`, or the entry-point group `trafficdeck.adapters`)."""
 
-    section: str
-    """The deck file's key: `kubernetes`, `ssh`, `aws`."""
+    section: DeckSection
+    """What it brings to the deck file, and what control must know of its platform."""
     kinds: Mapping[str, str]
     """Kind name -> one line of what it is."""
     open_reader: Callable[[EnvironmentConfig, Secrets], Reader]

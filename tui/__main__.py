@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from control.deck.config import DeckConfig
+    from control.deck.sections import DeckSection
     from control.plane import ControlPlane, WriterFactory
     from control.ports import Reader, Secrets
     from tui.cli.arguments import Options
@@ -58,7 +59,7 @@ def run(words: list[str]) -> int:
         return _init(options)
     from tui.cli.main import run as run_command
 
-    return run_command(options, _open_plane)
+    return run_command(options, _open_plane, _sections)
 
 
 def _init(options: Options) -> int:
@@ -141,7 +142,7 @@ def _without_terminal(options: Options) -> int:
 
     say("this is no terminal: here is the on-call view as text; the deck opens in a terminal")
     options.command = "oncall"
-    return run_command(options, _open_plane)
+    return run_command(options, _open_plane, _sections)
 
 
 def _reset() -> int:
@@ -226,10 +227,15 @@ def _compose(options: Options, writing: bool) -> tuple[DeckConfig, dict[str, Rea
         deck, readers, make = registry.demo(state_folder())
         return deck, readers, make if may_write else None
     secrets = _secrets()
-    extra = set(registry.platforms()) - set(registry.OWN)
-    deck = read_deck(path, sorted(extra))
+    deck = read_deck(path, registry.sections())
     opened = {environment.name: registry.open_reader(environment, secrets) for environment in deck.environments}
     return deck, opened, only_in(None, registry.writer_factory(secrets)) if may_write else None
+
+
+def _sections() -> tuple[DeckSection, ...]:
+    from adapters import registry
+
+    return registry.sections()
 
 
 def _open_plane(options: Options) -> ControlPlane:

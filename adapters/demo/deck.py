@@ -8,17 +8,17 @@ from pathlib import Path
 from adapters.demo.cluster_data import CLUSTERS
 from adapters.demo.function_data import REGIONS
 from adapters.demo.hosts import GROUPS, HAPROXY_MAIN, HAPROXY_SOCKET, NGINX_LOG, NGINX_MAIN
+from adapters.kubernetes import section as kubernetes
+from adapters.serverless.aws import section as aws
+from adapters.ssh import section as ssh
 from control.deck.config import (
-    AwsConfig,
     DeckConfig,
     EnvironmentConfig,
     FrontConfig,
     GuardConfig,
-    KubernetesConfig,
-    ProxyConfig,
     ServiceConfig,
-    SshConfig,
 )
+from control.deck.sections import DeckSection
 
 GUARDS = GuardConfig()
 PLACES: Mapping[str, tuple[str, str, str | None]] = {
@@ -116,15 +116,11 @@ def traefik_url(environment: str, number: int) -> str:
 def _environment(name: str) -> EnvironmentConfig:
     region, tier, code = PLACES[name]
     production = tier == "production"
-    kubernetes = KubernetesConfig(context=name) if name in CLUSTERS else None
-    ssh = SshConfig(hosts=GROUPS[name].hosts) if name in GROUPS else None
-    aws = AwsConfig(REGIONS[name][0], profile="ml") if name in REGIONS else None
+    section, settings = _section(name)
     return EnvironmentConfig(
         name=name,
-        kubernetes=kubernetes,
-        ssh=ssh,
-        aws=aws,
-        section="kubernetes" if kubernetes else "ssh" if ssh else "aws",
+        section=section,
+        settings=settings,
         labels={"region": region, "tier": tier},
         production=production,
         code=code,
@@ -135,17 +131,25 @@ def _environment(name: str) -> EnvironmentConfig:
     )
 
 
-def _proxies(name: str) -> tuple[ProxyConfig, ...]:
+def _section(name: str) -> tuple[DeckSection, object]:
+    if name in CLUSTERS:
+        return kubernetes.SECTION, kubernetes.KubernetesConfig(context=name)
+    if name in GROUPS:
+        return ssh.SECTION, ssh.SshConfig(hosts=GROUPS[name].hosts)
+    return aws.SECTION, aws.AwsConfig(REGIONS[name][0], profile="ml")
+
+
+def _proxies(name: str) -> tuple[kubernetes.ProxyConfig | ssh.ProxyConfig, ...]:
     if name in CLUSTERS:
         urls = [traefik_url(name, number) for number in range(1, replicas(name) + 1)]
-        return tuple(ProxyConfig("traefik", api=url, metrics=f"{url}/metrics") for url in urls)
+        return tuple(kubernetes.ProxyConfig("traefik", api=url, metrics=f"{url}/metrics") for url in urls)
     if name not in GROUPS:
         return ()
     proxies = []
     if GROUPS[name].nginx:
-        proxies.append(ProxyConfig("nginx", config=NGINX_MAIN, access_log=NGINX_LOG))
+        proxies.append(ssh.ProxyConfig("nginx", config=NGINX_MAIN, access_log=NGINX_LOG))
     if GROUPS[name].haproxy:
-        proxies.append(ProxyConfig("haproxy", config=HAPROXY_MAIN, socket=HAPROXY_SOCKET))
+        proxies.append(ssh.ProxyConfig("haproxy", config=HAPROXY_MAIN, socket=HAPROXY_SOCKET))
     return tuple(proxies)
 
 

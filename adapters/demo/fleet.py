@@ -11,6 +11,8 @@ from adapters.demo.incidents import Active
 from adapters.demo.lazy import LazyReader, LazyWriter, Part
 from adapters.demo.simulation import Simulator
 from adapters.demo.stale import StaleReader
+from adapters.kubernetes.section import PLATFORM as CLUSTERS
+from adapters.serverless.aws.section import PLATFORM as FUNCTIONS
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.ports import Reader, Writer
 
@@ -37,11 +39,11 @@ def open_fleet(
 
 
 def _open(config: EnvironmentConfig, folder: Path, simulator: Simulator) -> Part:
-    if config.section == "aws":
+    if config.section.platform == FUNCTIONS:
         from adapters.demo.functions import open_functions
 
         return open_functions(config, folder, simulator)
-    if config.section == "kubernetes":
+    if config.section.platform == CLUSTERS:
         from adapters.demo.cluster_side import open_cluster
 
         return open_cluster(config, folder, simulator)

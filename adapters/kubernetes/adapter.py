@@ -5,6 +5,7 @@ Importing this module is cheap: HTTP client, codecs and YAML come with the first
 
 from __future__ import annotations
 
+from adapters.kubernetes.section import SECTION
 from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 
@@ -30,5 +31,5 @@ def _open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) ->
     return KubernetesWriter(reader)
 
 
-ADAPTER = PlatformAdapter("kubernetes", KINDS, _open_reader, _open_writer)
+ADAPTER = PlatformAdapter(SECTION, KINDS, _open_reader, _open_writer)
 """What the registry lists."""

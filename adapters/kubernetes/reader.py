@@ -30,9 +30,9 @@ from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.loaded import Payload, loaded
 from adapters.kubernetes.planes.traefik.surroundings import Lookout
 from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
-from adapters.kubernetes.section import PLATFORM
+from adapters.kubernetes.section import PLATFORM, KubernetesConfig, settings_of
 from adapters.kubernetes.shown import as_yaml, tidy
-from control.deck.config import EnvironmentConfig, KubernetesConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import AuthError, ControlError, Forbidden, NotFound, Unreachable, UsageError
 from control.model import (
     Access,
@@ -93,7 +93,7 @@ class KubernetesReader:
     @property
     def section(self) -> KubernetesConfig:
         """The deck file's section."""
-        return self.config.kubernetes or KubernetesConfig()
+        return settings_of(self.config)
 
     def connection(self) -> Connection:
         """How to reach the server; reads the kubeconfig the first time. Raises `DeckError`."""

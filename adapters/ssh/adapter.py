@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.ssh.section import SECTION, settings_of
 from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 
@@ -22,9 +23,7 @@ def open_reader(config: EnvironmentConfig, secrets: Secrets) -> Reader:
     from adapters.ssh.reader import SshReader
     from adapters.ssh.sources import RemoteHosts
 
-    if config.ssh is None:
-        raise ValueError(f"environment {config.name} has no ssh section")
-    return SshReader(config, RemoteHosts(config, secrets), config.ssh.sudo)
+    return SshReader(config, RemoteHosts(config, secrets), settings_of(config).sudo)
 
 
 def open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) -> Writer:
@@ -33,9 +32,9 @@ def open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) -> 
     from adapters.ssh.sources import RemoteHosts, RemoteWriters
     from adapters.ssh.writer import SshWriter
 
-    if not isinstance(reader, SshReader) or not isinstance(reader.hosts, RemoteHosts) or config.ssh is None:
+    if not isinstance(reader, SshReader) or not isinstance(reader.hosts, RemoteHosts):
         raise TypeError("the reader is not of this platform")
-    return SshWriter(reader, RemoteWriters(reader.hosts, config.ssh.sudo))
+    return SshWriter(reader, RemoteWriters(reader.hosts, settings_of(config).sudo))
 
 
-ADAPTER = PlatformAdapter("ssh", KINDS, open_reader, open_writer)
+ADAPTER = PlatformAdapter(SECTION, KINDS, open_reader, open_writer)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from adapters.ssh.client.ports import Probe, Process, Worker, Workers
 from adapters.ssh.client.sudo import trouble
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import PlatformError
 from control.text import clean
 

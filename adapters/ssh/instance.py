@@ -13,8 +13,8 @@ from adapters.ssh.client.ports import ConfigTree, HostReader, Probe, Workers
 from adapters.ssh.proxies import adopted
 from adapters.ssh.proxies.haproxy.sockets import stats_sockets
 from adapters.ssh.proxies.protocol import Driver, HostFacts, NativeEdit, Runtime, Step, object_name
+from adapters.ssh.section import ProxyConfig
 from control.background import in_background
-from control.deck.config import ProxyConfig
 from control.errors import Forbidden, InvalidValue, PlatformError
 from control.model import Limit, Route
 from control.model.ref import Ref

@@ -27,7 +27,7 @@ from adapters.ssh.client.ports import (
     Workers,
 )
 from adapters.ssh.proxies.haproxy.memory import MemoryHAProxy
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden, InvalidValue, NotFound, PlatformError, Stale, Unreachable
 from control.text import clean
 

@@ -14,10 +14,10 @@ from adapters.ssh.instance import ProxyInstance, State, held
 from adapters.ssh.outside import changed_files
 from adapters.ssh.proxies.protocol import Step, object_name
 from adapters.ssh.proxies.table import driver_for
-from adapters.ssh.section import PLATFORM
+from adapters.ssh.section import PLATFORM, ProxyConfig
 from adapters.ssh.sources import Hosts
 from adapters.ssh.watching import watch
-from control.deck.config import EnvironmentConfig, ProxyConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import AuthError, ControlError, NotFound, Unreachable
 from control.model import (
     Access,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from adapters.ssh.client.keys import KeyRing
 from adapters.ssh.client.ports import HostReader, HostWriter
-from control.deck.config import EnvironmentConfig, SshConfig
+from adapters.ssh.section import settings_of
+from control.deck.config import EnvironmentConfig
 from control.ports import Secrets
 
 if TYPE_CHECKING:
@@ -44,9 +45,8 @@ class RemoteHosts:
     """The hosts of a deck file's `ssh` section, each with one connection; bastions are shared."""
 
     def __init__(self, config: EnvironmentConfig, secrets: Secrets) -> None:
-        assert config.ssh is not None
-        self._ssh: SshConfig = config.ssh
-        self.names = config.ssh.hosts
+        self._ssh = settings_of(config)
+        self.names = self._ssh.hosts
         self._keys = KeyRing(secrets)
         self._readers: dict[str, RemoteReader] = {}
         self._connections: dict[tuple[str, ...], Connection] = {}

@@ -23,6 +23,7 @@ from control.applying.observing import (
     refs_of,
 )
 from control.calls import READ_SECONDS, ask
+from control.deck.sections import DeckSection
 from control.errors import ControlError
 from control.fleet.measuring import known_in
 from control.model import Limit, Route
@@ -40,7 +41,7 @@ OPEN = frozenset({ProofState.WAITING_FOR_TRAFFIC, ProofState.PENDING, ProofState
 
 
 async def questions_after(
-    reader: Reader, object: str, changes: Sequence[Change], limits: Mapping[Ref, Limit]
+    reader: Reader, object: str, changes: Sequence[Change], limits: Mapping[Ref, Limit], section: DeckSection
 ) -> list[Question]:
     """What is asked about an object that was changed so, as it stands now. `limits` are the rows of the inventory,
     which know where each holds. Raises `ControlError` where the object cannot be read."""
@@ -53,7 +54,7 @@ async def questions_after(
         elif isinstance(row, Limit):
             known = limits.get(ref) or limits.get(ref.on("*")) or row
             now = replace(row, bindings=row.bindings or known.bindings)
-            found.append(Admitted(now, _as_before(now, own)))
+            found.append(Admitted(now, _as_before(now, own), section.limits_may_be_bypassed))
     return found
 
 
@@ -107,11 +108,11 @@ def _when(refs: Sequence[Ref], before: Samples, after: Samples) -> str:
 
 
 async def observe_on(
-    reader: Reader, object: str, changes: Sequence[Change], limits: Mapping[Ref, Limit]
+    reader: Reader, object: str, changes: Sequence[Change], limits: Mapping[Ref, Limit], section: DeckSection
 ) -> AsyncIterator[ProofPart]:
     """`go_on` for one object of a change. What fails is told as not known, and ends it."""
     try:
-        asked = await questions_after(reader, object, changes, limits)
+        asked = await questions_after(reader, object, changes, limits, section)
         async for part in go_on(reader, asked):
             yield part
     except ControlError as error:

@@ -272,7 +272,8 @@ class Applying:
             return ProofPart(ProofState.UNKNOWN, broke(error))
 
     def _asked(self, step: Prepared) -> list[Question]:
-        return questions(step, self._limits_before)
+        assert self._situation is not None
+        return questions(step, self._limits_before, self._situation.deck.section(step.environment))
 
     async def _undo_all(self, change: OpenChange, failed: Attempt) -> None:
         """Take back in reverse what is in force, the failed step included where reading back says that it is."""

@@ -13,6 +13,7 @@ from control.applying.limit_proof import limit_seen, visible
 from control.applying.proving import pause
 from control.calls import ask
 from control.capacity.effective import effective
+from control.deck.sections import DeckSection
 from control.errors import ControlError, UsageError
 from control.fleet.measuring import observed, together
 from control.model import Binding, Counted, Limit
@@ -87,6 +88,7 @@ class Admitted:
 
     limit: Limit
     was: Limit | None
+    may_be_bypassed: bool
 
     @property
     def refs(self) -> Sequence[Ref]:
@@ -125,9 +127,8 @@ class Admitted:
         if why:
             return ProofPart(ProofState.UNKNOWN, why)
         was = None if self.was is None else effective(self.was, binding)
-        # On a host other places may lead to the same upstream, past the limit.
-        whole = self.limit.platform != "ssh"
-        part = limit_seen(before[ref], after[ref], was, effective(self.limit, binding), whole)
+        now = effective(self.limit, binding)
+        part = limit_seen(before[ref], after[ref], was, now, not self.may_be_bypassed)
         return replace(part, detail=f"{ref.name}: {part.detail}") if len(self.limit.bindings) > 1 else part
 
 
@@ -138,8 +139,9 @@ def _uncounted(ref: Ref, samples: Samples) -> str:
     return together(sample.together_with) if sample.together_with else ""
 
 
-def questions(step: Prepared, limits_before: Mapping[Ref, Limit]) -> list[Question]:
-    """What counters are asked about a step: each changed route and each changed limit once."""
+def questions(step: Prepared, limits_before: Mapping[Ref, Limit], section: DeckSection) -> list[Question]:
+    """What counters are asked about a step in an environment of `section`: each changed route and each changed limit
+    once."""
     routes = {route.ref: route for route in step.routes_after}
     limits = {limit.ref: limit for limit in step.limits_after}
     found: list[Question] = []
@@ -147,7 +149,7 @@ def questions(step: Prepared, limits_before: Mapping[Ref, Limit]) -> list[Questi
         if ref in routes:
             found.append(Split(ref, {target.name: target.share for target in routes[ref].targets}))
         elif ref in limits:
-            found.append(Admitted(limits[ref], limits_before.get(ref)))
+            found.append(Admitted(limits[ref], limits_before.get(ref), section.limits_may_be_bypassed))
     return found
 
 

@@ -6,11 +6,12 @@ not named here is a fault. Exact numbers are strings; measured figures and nativ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from control.deck.schema import GUARDS, deck_schema
+from control.deck.schema import DECK_SCHEMAS, GUARDS
+from control.deck.sections import DeckSection
 from control.errors import ErrorKind, UsageError
 from control.model import (
     AccessState,
@@ -116,7 +117,7 @@ def _traffic() -> Schema:
 def _environment() -> Schema:
     return _object(
         name=_TEXT,
-        platform={"enum": ["kubernetes", "ssh", "serverless"]},
+        platform=_TEXT,
         labels={"type": "object", "additionalProperties": _TEXT},
         production=_FLAG,
         identity=_TEXT,
@@ -156,7 +157,7 @@ def _route() -> Schema:
     return _object(
         ref=_REF,
         environment=_TEXT,
-        platform={"enum": ["kubernetes", "ssh", "serverless"]},
+        platform=_TEXT,
         kind=_TEXT,
         name=_MAYBE_TEXT,
         service=_MAYBE_TEXT,
@@ -182,7 +183,7 @@ def _limit() -> Schema:
     return _object(
         ref=_REF,
         environment=_TEXT,
-        platform={"enum": ["kubernetes", "ssh", "serverless"]},
+        platform=_TEXT,
         kind=_TEXT,
         name=_MAYBE_TEXT,
         measure=_maybe(_one_of(Measure)),
@@ -310,14 +311,31 @@ SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "doctor": _doctor,
     "error": _error,
     "progress": _progress,
-    "deck": deck_schema,
 }
 """Name of a shape -> what makes its schema."""
+NAMES = (*SCHEMAS, *DECK_SCHEMAS)
 
 
-def schema(name: str) -> Schema:
-    """The JSON Schema of one shape. Raises `UsageError` naming those that there are."""
+def schema(name: str, sections: Sequence[DeckSection] = ()) -> Schema:
+    """The JSON Schema of one shape, with the names that these adapters declare. Raises `UsageError` naming those shapes
+    that there are."""
+    head = {"$schema": DIALECT, "title": f"trafficdeck {name}"}
+    if name in DECK_SCHEMAS:
+        return head | DECK_SCHEMAS[name](sections)
     make = SCHEMAS.get(name)
     if make is None:
-        raise UsageError(f"there is no schema '{clean(name, 60)}'", hint=f"there are {', '.join(SCHEMAS)}")
-    return {"$schema": DIALECT, "title": f"trafficdeck {name}"} | make()
+        raise UsageError(f"there is no schema '{clean(name, 60)}'", hint=f"there are {', '.join(NAMES)}")
+    platforms = list(dict.fromkeys(section.platform for section in sections))
+    return head | (_with_platforms(make(), platforms) if platforms else make())
+
+
+def _with_platforms(schema: Any, platforms: list[str]) -> Any:
+    """The same schema in which `platform` is one of those that are declared."""
+    if isinstance(schema, list):
+        return [_with_platforms(one, platforms) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: _with_platforms(value, platforms) for key, value in schema.items()}
+    if "platform" in made.get("properties", ()):
+        made["properties"]["platform"] = {"enum": platforms}
+    return made

@@ -10,58 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class ProxyConfig:
-    """Where a data plane itself can be asked. Several replicas, several entries."""
-
-    kind: str
-    """`traefik`, `nginx`, `haproxy`."""
-    api: str | None = None
-    metrics: str | None = None
-    config: str | None = None
-    socket: str | None = None
-    access_log: str | None = None
-    master: str | None = None
-    """HAProxy's master socket, for reloads; nginx's pid file."""
-    name: str | None = None
-    reload: tuple[str, ...] | None = None
-    """A fixed command (argument list) that reloads the proxy, where neither systemd nor a signal is right."""
-    validate: tuple[str, ...] | None = None
-    hosts: tuple[str, ...] | None = None
-    """Only on these hosts of the environment; None for all."""
-    map_files: tuple[str, ...] = ()
-    state_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KubernetesConfig:
-    context: str | None = None
-    kubeconfig: str | None = None
-    """Path, `~` expanded; None for the usual places (KUBECONFIG, ~/.kube/config)."""
-    namespaces: tuple[str, ...] = ()
-    """Empty for all that the identity may list."""
-    kinds: tuple[str, ...] = ()
-    """Empty for all that the adapter reads. What is not asked for is not missing either."""
-
-
-@dataclass(frozen=True, slots=True)
-class SshConfig:
-    hosts: tuple[str, ...]
-    """Names as in ssh config; `gpu-[01-40]` already expanded."""
-    config: str | None = None
-    known_hosts: str | None = None
-    sudo: bool = False
-    user: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AwsConfig:
-    region: str
-    profile: str | None = None
-    functions: tuple[str, ...] = ("*",)
-    endpoints: Mapping[str, str] = field(default_factory=dict)
-    """Service name -> URL; only for tests."""
+from control.deck.sections import NO_SECTION, DeckSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +28,10 @@ class GuardConfig:
 @dataclass(frozen=True, slots=True)
 class EnvironmentConfig:
     name: str
-    kubernetes: KubernetesConfig | None = None
-    ssh: SshConfig | None = None
-    aws: AwsConfig | None = None
-    section: str = ""
-    """The key that was given: `kubernetes`, `ssh`, `aws`, or that of a third party's adapter."""
-    other: Mapping[str, Any] = field(default_factory=dict)
-    """The section of a third party's adapter, as it stands in the file."""
+    section: DeckSection = NO_SECTION
+    """Which of the adapters' sections was given."""
+    settings: Any = None
+    """What that section says, as its adapter parsed it."""
     labels: Mapping[str, str] = field(default_factory=dict)
     production: bool = False
     """`production: true`, or the label `tier: production`."""
@@ -97,11 +43,17 @@ class EnvironmentConfig:
     armed: bool | None = None
     """Start armed or not; None for the default (production disarmed, others armed)."""
     read_only: bool = False
-    proxies: tuple[ProxyConfig, ...] = ()
+    proxies: tuple[Any, ...] = ()
+    """Where data planes themselves can be asked, as the section's adapter parsed it; several replicas, several."""
     prometheus: str | None = None
     guards: GuardConfig = GuardConfig()
     """The deck's guards with this environment's own on top."""
     line: int = 0
+
+    @property
+    def is_group(self) -> bool:
+        """Is it several hosts, whose rows are shown as one?"""
+        return self.section.is_group(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +91,8 @@ class DeckConfig:
     def environment(self, name: str) -> EnvironmentConfig | None:
         """The environment called `name`, or None."""
         return next((e for e in self.environments if e.name == name), None)
+
+    def section(self, name: str) -> DeckSection:
+        """The section of the environment called `name`."""
+        config = self.environment(name)
+        return NO_SECTION if config is None else config.section

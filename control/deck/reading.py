@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from control.deck.config import (
-    AwsConfig,
     DeckConfig,
     EnvironmentConfig,
     FrontConfig,
     GuardConfig,
-    KubernetesConfig,
-    ProxyConfig,
     ServiceConfig,
-    SshConfig,
 )
-from control.deck.schema import SECTIONS, deck_schema
-from control.deck.yamlcheck import Place, check, compose, entries, line_of
+from control.deck.schema import deck_schema
+from control.deck.sections import DeckSection
+from control.deck.yamlcheck import Part, Place, check, compose, entries, line_of
 from control.errors import DeckError, UsageError
 from control.model.ref import Ref
 from control.text import clean
 
-MAXIMUM_HOSTS = 10_000
-_ADDRESS = re.compile(r"^([^@\[\]]*@)?\[[^\[\]]*:[^\[\]]*\](:[0-9]+)?$")
-"""An address of IPv6 in brackets, with a user and a port perhaps."""
-_RANGE = re.compile(r"\[([0-9]{1,9})-([0-9]{1,9})\]")
 
-
-def read_deck(path: Path, sections: Iterable[str] = ()) -> DeckConfig:
-    """The deck of a file. `sections` names further adapters' keys. Raises `DeckError` naming file and line."""
+def read_deck(path: Path, sections: Sequence[DeckSection]) -> DeckConfig:
+    """The deck of a file, whose environments are of these sections. Raises `DeckError` naming file and line."""
     try:
         text = _text_of(path)
     except FileNotFoundError:
@@ -68,14 +58,14 @@ def _sort_of(mode: int) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
-def parse_deck(text: str, path: Path, sections: Iterable[str] = ()) -> DeckConfig:
+def parse_deck(text: str, path: Path, sections: Sequence[DeckSection]) -> DeckConfig:
     """The deck of a text that stands in `path`. Raises `DeckError` naming file and line."""
-    place, extra = Place(path), tuple(sections)
+    place = Place(path)
     root = compose(text, place)
-    values = check(root, _schema_with(extra), "the deck file", place)
+    values = check(root, deck_schema(sections), "the deck file", place)
     guards = _guards(GuardConfig(), values.get("guards", {}))
     environments = tuple(
-        _environment(item, node, guards, extra, place)
+        _environment(item, node, guards, sections, place)
         for item, node in zip(values["environments"], _items(root, "environments", place), strict=True)
     )
     _check_names(_items(root, "environments", place), "environment", place)
@@ -91,19 +81,11 @@ def parse_deck(text: str, path: Path, sections: Iterable[str] = ()) -> DeckConfi
         environments=environments,
         services=services,
         guards=guards,
-        journal=Path(_home(journal["path"], root, place)) if journal else None,
+        journal=Path(str(Part(values, root, place).below("journal").path("path"))) if journal else None,
         theme=values.get("theme"),
         aliases=dict(values.get("aliases", {})),
         keys={action: (k,) if isinstance(k, str) else tuple(k) for action, k in values.get("keys", {}).items()},
     )
-
-
-def _schema_with(sections: tuple[str, ...]) -> dict[str, Any]:
-    """The schema, with the keys of further adapters (whose sections are theirs to check)."""
-    schema = deck_schema()
-    properties = schema["properties"]["environments"]["items"]["properties"]
-    properties.update({section: {"type": "object", "additionalProperties": {}} for section in sections})
-    return schema
 
 
 def _items(root: yaml.Node, key: str, place: Place) -> list[yaml.Node]:
@@ -130,25 +112,21 @@ def _check_names(nodes: list[yaml.Node], what: str, place: Place) -> None:
 
 
 def _environment(
-    item: Mapping[str, Any], node: yaml.Node, guards: GuardConfig, extra: tuple[str, ...], place: Place
+    item: Mapping[str, Any], node: yaml.Node, guards: GuardConfig, sections: Sequence[DeckSection], place: Place
 ) -> EnvironmentConfig:
-    sections = [key for key in (*SECTIONS, *extra) if key in item]
-    if len(sections) != 1:
-        what = " and ".join(sections) if sections else "none"
-        raise place.error(
-            node, f"the environment '{item['name']}' needs exactly one of {', '.join(SECTIONS)}, and has {what}"
-        )
-    section = sections[0]
-    below = entries(node, place)[section][1]
+    given = [section for section in sections if section.key in item]
+    if len(given) != 1:
+        what = " and ".join(section.key for section in given) if given else "none"
+        keys = ", ".join(section.key for section in sections)
+        raise place.error(node, f"the environment '{item['name']}' needs exactly one of {keys}, and has {what}")
+    [section] = given
+    part = Part(item, node, place)
     labels = dict(item.get("labels", {}))
     production = item.get("production", labels.get("tier") == "production")
     return EnvironmentConfig(
         name=item["name"],
-        kubernetes=_kubernetes(item[section], below, place) if section == "kubernetes" else None,
-        ssh=_ssh(item[section], below, place) if section == "ssh" else None,
-        aws=_aws(item[section]) if section == "aws" else None,
         section=section,
-        other=item[section] if section in extra else {},
+        settings=section.parse(part.below(section.key)),
         labels=labels,
         production=production,
         code=item.get("code") or (item["name"] if production else None),
@@ -157,86 +135,12 @@ def _environment(
         armed=item.get("armed"),
         read_only=item.get("read_only", False),
         proxies=tuple(
-            _proxy(proxy, proxy_node, place)
-            for proxy, proxy_node in zip(item.get("proxies", []), _items(node, "proxies", place), strict=True)
+            section.parse_proxy(part.below("proxies", number)) for number in range(len(item.get("proxies", [])))
         ),
         prometheus=item.get("prometheus"),
         guards=_guards(guards, item.get("guards", {})),
         line=line_of(node),
     )
-
-
-def _home(path: str, node: yaml.Node, place: Place) -> str:
-    """A path with `~` expanded."""
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError:
-        raise place.error(node, f"the home folder in '{path}' cannot be found") from None
-
-
-def _path(item: Mapping[str, Any], key: str, node: yaml.Node, place: Place) -> str | None:
-    return _home(item[key], entries(node, place)[key][1], place) if key in item else None
-
-
-def _kubernetes(item: Mapping[str, Any], node: yaml.Node, place: Place) -> KubernetesConfig:
-    kubeconfig = _path(item, "kubeconfig", node, place)
-    namespaces, kinds = tuple(item.get("namespaces", ())), tuple(item.get("kinds", ()))
-    return KubernetesConfig(item.get("context"), kubeconfig, namespaces, kinds)
-
-
-def _ssh(item: Mapping[str, Any], node: yaml.Node, place: Place) -> SshConfig:
-    return SshConfig(
-        hosts=_hosts(item["hosts"], node, place),
-        config=_path(item, "config", node, place),
-        known_hosts=_path(item, "known_hosts", node, place),
-        sudo=item.get("sudo", False),
-        user=item.get("user"),
-    )
-
-
-def _hosts(patterns: list[str], section: yaml.Node, place: Place) -> tuple[str, ...]:
-    """All hosts that are named below the key `hosts` of a section."""
-    lines: dict[str, int] = {}
-    for pattern, node in zip(patterns, _items(section, "hosts", place), strict=True):
-        spans = [int(last) - int(first) + 1 for first, last in _RANGE.findall(pattern)]
-        if prod(max(span, 1) for span in spans) > MAXIMUM_HOSTS:
-            raise place.error(node, f"the range of '{pattern}' is too long", f"at most {MAXIMUM_HOSTS} hosts")
-        for host in _expanded(pattern, node, place):
-            if host in lines:
-                raise place.error(node, f"the host '{host}' is there twice", f"first at line {lines[host]}")
-            lines[host] = line_of(node)
-    return tuple(lines)
-
-
-def _expanded(pattern: str, node: yaml.Node, place: Place) -> list[str]:
-    """`gpu-[01-40]` as gpu-01 … gpu-40: as many digits as the first number has."""
-    match = _RANGE.search(pattern)
-    if match is None:
-        if ("[" in pattern or "]" in pattern) and not _ADDRESS.match(pattern):
-            raise place.error(node, f"'{pattern}' is not a range of hosts", "write for example gpu-[01-40]")
-        return [pattern]
-    first, last = int(match[1]), int(match[2])
-    if first > last:
-        raise place.error(node, f"the range of '{pattern}' is empty", "write the smaller number first")
-    width = len(match[1])
-    numbered = (f"{pattern[: match.start()]}{n:0{width}d}{pattern[match.end() :]}" for n in range(first, last + 1))
-    return [host for each in numbered for host in _expanded(each, node, place)]
-
-
-def _aws(item: Mapping[str, Any]) -> AwsConfig:
-    return AwsConfig(
-        region=item["region"],
-        profile=item.get("profile"),
-        functions=tuple(item.get("functions", ("*",))),
-        endpoints=item.get("endpoints", {}),
-    )
-
-
-def _proxy(item: Mapping[str, Any], node: yaml.Node, place: Place) -> ProxyConfig:
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
-    if "hosts" in item:
-        values["hosts"] = _hosts(item["hosts"], node, place)
-    return ProxyConfig(**values)
 
 
 # --- guards and services ----------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+
+from control.deck.sections import ARGUMENTS, FLAG, TEXT, TEXTS, DeckSection, Schema, closed
 
 GUARDS = (
     "zero_sum",
@@ -17,101 +18,23 @@ GUARDS = (
     "freeze",
     "residency",
 )
-SECTIONS = ("kubernetes", "ssh", "aws")
-
-Schema = dict[str, Any]
-
-_TEXT: Schema = {"type": "string", "minLength": 1}
-_TEXTS: Schema = {"type": "array", "items": _TEXT}
-_ARGUMENTS: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
-_FLAG: Schema = {"type": "boolean"}
 _WORD: Schema = {"type": ["string", "integer", "number", "boolean"], "description": "taken as it is written"}
 _WORDS: Schema = {"type": "object", "additionalProperties": _WORD}
-
-
-def _object(properties: Schema, *required: str, about: str = "") -> Schema:
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False} | (
-        {"description": about} if about else {}
-    )
-
-
-_GUARDS = _object(
+_GUARDS = closed(
     {
         "maximum_move": {"type": "integer", "minimum": 1, "maximum": 100},
         "cool_down_seconds": {"type": "integer", "minimum": 0},
-        "verdicts": _object({name: {"enum": ["warn", "refuse", "off"]} for name in GUARDS}),
-        "freeze": _TEXT | {"description": "a reason; while it is set every write is refused"},
-        "regions": _TEXTS | {"description": "where traffic may go; without it anywhere"},
+        "verdicts": closed({name: {"enum": ["warn", "refuse", "off"]} for name in GUARDS}),
+        "freeze": TEXT | {"description": "a reason; while it is set every write is refused"},
+        "regions": TEXTS | {"description": "where traffic may go; without it anywhere"},
     }
 )
-_PROXY = _object(
+_SERVICE = closed(
     {
-        "kind": {"enum": ["traefik", "nginx", "haproxy"]},
-        "api": _TEXT,
-        "metrics": _TEXT,
-        "config": _TEXT,
-        "socket": _TEXT,
-        "access_log": _TEXT,
-        "master": _TEXT,
-        "name": _TEXT,
-        "reload": _ARGUMENTS,
-        "validate": _ARGUMENTS,
-        "hosts": _TEXTS,
-        "map_files": _TEXTS,
-        "state_file": _TEXT,
-    },
-    "kind",
-    about="where the data plane itself can be asked; several replicas, several entries",
-)
-_ENVIRONMENT = _object(
-    {
-        "name": _TEXT,
-        "kubernetes": _object(
-            {
-                "kubeconfig": _TEXT,
-                "context": _TEXT,
-                "namespaces": _TEXTS | {"description": "only these are read; without it all"},
-                "kinds": _ARGUMENTS | {"description": "only these are read, as HTTPRoute; without it all"},
-            }
-        ),
-        "ssh": _object(
-            {
-                "hosts": _ARGUMENTS | {"description": "names as in ssh config; gpu-[01-40] is expanded"},
-                "config": _TEXT,
-                "known_hosts": _TEXT,
-                "sudo": _FLAG,
-                "user": _TEXT,
-            },
-            "hosts",
-        ),
-        "aws": _object(
-            {
-                "region": _TEXT,
-                "profile": _TEXT,
-                "functions": _ARGUMENTS,
-                "endpoints": {"type": "object", "additionalProperties": _TEXT, "description": "only for tests"},
-            },
-            "region",
-        ),
-        "labels": _WORDS,
-        "production": _FLAG,
-        "code": _TEXT | {"description": "what is typed to confirm in production; the name where it is not given"},
-        "color": {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$", "description": "how its name is drawn"},
-        "banner": _TEXT | {"description": "a sentence that stands over everything of it that can be changed"},
-        "armed": _FLAG,
-        "read_only": _FLAG,
-        "proxies": {"type": "array", "items": _PROXY},
-        "prometheus": _TEXT,
-        "guards": _GUARDS,
-    },
-    "name",
-)
-_SERVICE = _object(
-    {
-        "name": _TEXT,
-        "routes": _ARGUMENTS | {"description": "globs over listed refs"},
-        "front": _object(
-            {"route": _TEXT, "targets": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1}},
+        "name": TEXT,
+        "routes": ARGUMENTS | {"description": "globs over listed refs"},
+        "front": closed(
+            {"route": TEXT, "targets": {"type": "object", "additionalProperties": TEXT, "minProperties": 1}},
             "route",
             "targets",
         ),
@@ -122,30 +45,60 @@ _SERVICE = _object(
 )
 
 
-def deck_schema() -> Schema:
-    """The published JSON Schema of the deck file."""
-    environment = deepcopy(_ENVIRONMENT) | {"oneOf": [{"required": [section]} for section in SECTIONS]}
+def _environment(sections: Sequence[DeckSection]) -> Schema:
+    kinds = [kind for section in sections for kind in section.proxy_kinds]
+    keys = {key: schema for section in sections for key, schema in section.proxy_keys.items()}
+    proxy = closed(
+        {"kind": {"enum": kinds}, **keys},
+        "kind",
+        about="where the data plane itself can be asked; several replicas, several entries",
+    )
+    return closed(
+        {
+            "name": TEXT,
+            **{section.key: section.schema for section in sections},
+            "labels": _WORDS,
+            "production": FLAG,
+            "code": TEXT | {"description": "what is typed to confirm in production; the name where it is not given"},
+            "color": {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$", "description": "how its name is drawn"},
+            "banner": TEXT | {"description": "a sentence that stands over everything of it that can be changed"},
+            "armed": FLAG,
+            "read_only": FLAG,
+            "proxies": {"type": "array", "items": proxy},
+            "prometheus": TEXT,
+            "guards": _GUARDS,
+        },
+        "name",
+    ) | {"oneOf": [{"required": [section.key]} for section in sections]}
+
+
+def deck_schema(sections: Sequence[DeckSection]) -> Schema:
+    """The published JSON Schema of the deck file, with the sections of these adapters."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "trafficdeck deck file",
-        **_object(
+        **closed(
             {
-                "environments": {"type": "array", "items": environment, "minItems": 1},
+                "environments": {"type": "array", "items": _environment(sections), "minItems": 1},
                 "services": {"type": "array", "items": _SERVICE},
                 "guards": _GUARDS,
-                "journal": _object({"path": _TEXT}, "path"),
-                "theme": _TEXT,
+                "journal": closed({"path": TEXT}, "path"),
+                "theme": TEXT,
                 "keys": {
                     "type": "object",
-                    "additionalProperties": {"oneOf": [_TEXT, _ARGUMENTS]},
+                    "additionalProperties": {"oneOf": [TEXT, ARGUMENTS]},
                     "description": "action id -> keys",
                 },
                 "aliases": {
                     "type": "object",
-                    "additionalProperties": _TEXT,
+                    "additionalProperties": TEXT,
                     "description": "word after ':' -> the command line that it stands for",
                 },
             },
             "environments",
         ),
     }
+
+
+DECK_SCHEMAS: Mapping[str, Callable[[Sequence[DeckSection]], Schema]] = {"deck": deck_schema}
+"""Name of a shape that is read from the deck file -> what makes its schema."""

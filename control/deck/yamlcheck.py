@@ -39,6 +39,54 @@ class Place:
         return DeckError(clean(f"{self.path}:{line_of(node)}: {message}"), hint=clean(hint) if hint else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A checked part of a file, whose values know their lines."""
+
+    values: Any
+    node: yaml.Node
+    place: Place
+
+    @property
+    def line(self) -> int:
+        """Where it begins, from 1."""
+        return line_of(self.node)
+
+    def below(self, *path: str | int) -> Part:
+        """What stands under these keys and numbers of elements; it must be there."""
+        values, node = self.values, self.node
+        for step in path:
+            values, node = values[step], _below(node, step, self.place) or node
+        return Part(values, node, self.place)
+
+    def error(self, message: str, hint: str | None = None, *path: str | int) -> DeckError:
+        """An error at the line of what stands under `path`, as deep as it goes."""
+        node = self.node
+        for step in path:
+            deeper = _below(node, step, self.place)
+            if deeper is None:
+                break
+            node = deeper
+        return self.place.error(node, message, hint)
+
+    def path(self, key: str) -> str | None:
+        """The path that stands under `key`, with `~` expanded; None where the key is not there."""
+        if key not in self.values:
+            return None
+        try:
+            return str(Path(self.values[key]).expanduser())
+        except RuntimeError:
+            raise self.error(f"the home folder in '{self.values[key]}' cannot be found", None, key) from None
+
+
+def _below(node: yaml.Node, step: str | int, place: Place) -> yaml.Node | None:
+    if isinstance(step, int):
+        inside = isinstance(node, yaml.SequenceNode) and step < len(node.value)
+        return node.value[step] if inside else None
+    pair = entries(node, place).get(step)
+    return pair[1] if pair else None
+
+
 def line_of(node: yaml.Node) -> int:
     """The line of a node, from 1."""
     return int(node.start_mark.line) + 1

@@ -21,7 +21,8 @@ REREAD_SECONDS = 120.0
 SAVE_SECONDS = 300.0
 """How often what is read is kept for the next session."""
 SHOW_MEASURED_SECONDS = 2.0
-MEASURE_SECONDS = {"kubernetes": 2.0, "ssh": 2.0, "serverless": 30.0}
+UNMEASURED_SECONDS = 2.0
+"""Until the next look where counters could not be asked."""
 
 
 async def watch(keeper: FleetStore) -> AsyncIterator[Inventory]:
@@ -110,8 +111,6 @@ async def _measure(keeper: FleetStore, name: str, first: asyncio.Event) -> None:
     await first.wait()
     while True:
         if await keeper.count(name):
-            snapshot = keeper.state(name).snapshot
-            platform = snapshot.environment.platform if snapshot is not None else "kubernetes"
-            await asyncio.sleep(MEASURE_SECONDS[platform])
+            await asyncio.sleep(keeper.deck.section(name).measure_seconds)
         else:
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(UNMEASURED_SECONDS)

@@ -181,11 +181,6 @@ def with_rows(deck: DeckConfig, inventory: Inventory, rows: Rows) -> Inventory:
     return assemble(deck, *rows, inventory.seen, inventory.environments)
 
 
-def _platform(config: EnvironmentConfig) -> str:
-    sections = {"ssh": "ssh", "aws": "serverless"}
-    return sections.get(config.section, "kubernetes")
-
-
 def environment_views(deck: DeckConfig, states: Mapping[str, EnvironmentState]) -> dict[str, EnvironmentView]:
     """Every environment of the deck file, those that were never read too."""
     return {config.name: environment_view(config, states.get(config.name)) for config in deck.environments}
@@ -194,7 +189,7 @@ def environment_views(deck: DeckConfig, states: Mapping[str, EnvironmentState]) 
 def environment_view(config: EnvironmentConfig, state: EnvironmentState | None) -> EnvironmentView:
     """One environment as the deck file and its last read say. What the deck file says of it always holds."""
     snapshot = state.snapshot if state is not None else None
-    environment = snapshot.environment if snapshot else Environment(config.name, _platform(config))
+    environment = snapshot.environment if snapshot else Environment(config.name, config.section.platform)
     reach = environment.reach
     if snapshot is not None and snapshot.missing and reach.state is ReachState.OK:
         reach = Reach(ReachState.DEGRADED, _told(snapshot.missing))

@@ -18,14 +18,9 @@ from control.structs import replace
 T = TypeVar("T")
 
 
-def is_host_group(config: EnvironmentConfig | None) -> bool:
-    """Does this environment consist of several hosts, whose rows are shown as one?"""
-    return config is not None and config.ssh is not None and len(config.ssh.hosts) > 1
-
-
 def with_group_rows(snapshot: Snapshot, config: EnvironmentConfig | None) -> Snapshot:
     """The same read with one row per thing. Rows that are groups already stay as they are."""
-    if not is_host_group(config):
+    if config is None or not config.is_group:
         return snapshot
     return replace(snapshot, routes=_grouped_routes(snapshot.routes), limits=_grouped_limits(snapshot.limits))
 

@@ -16,10 +16,13 @@ import pytest
 import yaml
 
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.section import SECTION as KUBERNETES
+from adapters.kubernetes.section import KubernetesConfig
 from adapters.serverless.aws import boto
 from adapters.serverless.aws.adapter import ADAPTER as AWS
+from adapters.serverless.aws.section import SECTION, AwsConfig
 from control import own_secrets as ownsecrets
-from control.deck.config import AwsConfig, EnvironmentConfig, KubernetesConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
 from control.ports import Secrets
 
@@ -99,7 +102,7 @@ async def test_an_api_server_that_echoes(
     }
     (tmp_path / "config").write_text(yaml.safe_dump(document))
     config = KubernetesConfig(kubeconfig=str(tmp_path / "config"))
-    reader = KubernetesReader(EnvironmentConfig("k8s", kubernetes=config, section="kubernetes"))
+    reader = KubernetesReader(EnvironmentConfig("k8s", settings=config, section=KUBERNETES))
     try:
         with pytest.raises(ControlError) as caught:
             snapshot = await reader.read()
@@ -123,7 +126,7 @@ async def test_an_aws_that_echoes(echo: str, monkeypatch: pytest.MonkeyPatch, re
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setattr(boto, "_sessions", {})  # those of the process were logged in by other tests
     config = AwsConfig("eu-central-1", None, ("chat",), {"lambda": echo})
-    reader = AWS.open_reader(EnvironmentConfig("fn", aws=config, section="aws"), Secrets(lambda _what, _key: None))
+    reader = AWS.open_reader(EnvironmentConfig("fn", SECTION, config), Secrets(lambda _what, _key: None))
     try:
         with pytest.raises(ControlError) as caught:
             raise ControlError(repr(await reader.read()))

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from adapters import registry
+from control.deck.sections import DeckSection
 from control.ports import PlatformAdapter
 
 HEAVY = ("boto3", "botocore", "paramiko", "httpx", "kubernetes", "textual")
@@ -26,9 +27,10 @@ def test_importing_the_registry_imports_no_platform() -> None:
 def test_asking_for_platforms_imports_nothing_heavy() -> None:
     code = f"""
 import sys, adapters.registry as registry
-from control.deck.config import AwsConfig, EnvironmentConfig
+from control.deck.config import EnvironmentConfig
+from adapters.serverless.aws.section import SECTION, AwsConfig
 from control.ports import Secrets
-registry.open_reader(EnvironmentConfig("fn", aws=AwsConfig("eu-central-1"), section="aws"), Secrets(lambda a, b: None))
+registry.open_reader(EnvironmentConfig("fn", SECTION, AwsConfig("eu-central-1")), Secrets(lambda a, b: None))
 print(*[m for m in {HEAVY} if m in sys.modules])
 """
     assert run(code).split() == []
@@ -38,11 +40,13 @@ def test_platforms_and_kinds() -> None:
     registry.platforms.cache_clear()
     found = registry.platforms()
     assert {"kubernetes", "ssh", "aws"} <= set(found)
-    assert all(adapter.section == section for section, adapter in found.items())
+    assert all(adapter.section.key == section for section, adapter in found.items())
     assert {"HTTPRoute", "NginxUpstream", "HAProxyBackend", "LambdaAlias", "LambdaConcurrency"} <= set(registry.kinds())
 
 
-THIRD_PARTY = PlatformAdapter("cloudrun", {"CloudRunService": "traffic of a service"}, None, None)  # type: ignore[arg-type]
+THIRD_PARTY = PlatformAdapter(
+    DeckSection("cloudrun", "serverless"), {"CloudRunService": "traffic of a service"}, None, None
+)  # type: ignore[arg-type]
 NOT_ONE = object()
 
 

@@ -102,7 +102,8 @@ class Fleet:
         from adapters.kubernetes.client.transport import Connection
         from adapters.kubernetes.memory.server import MemoryTransport
         from adapters.kubernetes.reader import KubernetesReader
-        from control.deck.config import EnvironmentConfig, KubernetesConfig
+        from adapters.kubernetes.section import SECTION, KubernetesConfig
+        from control.deck.config import EnvironmentConfig
 
         async def transport() -> httpx.AsyncBaseTransport:
             return MemoryTransport(api)
@@ -110,7 +111,7 @@ class Fleet:
         async def headers(renew: bool) -> list[tuple[str, str]]:
             return []
 
-        config = EnvironmentConfig(name, kubernetes=KubernetesConfig(), section="kubernetes")
+        config = EnvironmentConfig(name, SECTION, KubernetesConfig())
         self._add(
             config, KubernetesReader(config, Connection(f"https://{name}.invalid", transport, headers, what=name))
         )
@@ -118,25 +119,27 @@ class Fleet:
     def _hosts(self, name: str) -> None:
         from adapters.ssh.memory import NGINX_CONFIG, MemoryHost, MemoryHosts
         from adapters.ssh.reader import SshReader
-        from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
+        from adapters.ssh.section import SECTION, ProxyConfig, SshConfig
+        from control.deck.config import EnvironmentConfig
 
         text = nginx()
         hosts = [MemoryHost(f"{name}-{number:02}", {NGINX_CONFIG: text}) for number in range(HOSTS)]
         names = tuple(host.name for host in hosts)
-        config = EnvironmentConfig(name, ssh=SshConfig(names), section="ssh", proxies=(ProxyConfig("nginx"),))
+        config = EnvironmentConfig(name, SECTION, SshConfig(names), proxies=(ProxyConfig("nginx"),))
         self._add(config, SshReader(config, MemoryHosts(hosts)))
 
     def _functions(self, name: str) -> None:
         from adapters.serverless.aws.memory import MemoryAws, MemoryCloud
         from adapters.serverless.aws.operations import READS
         from adapters.serverless.aws.reader import LambdaReader
-        from control.deck.config import AwsConfig, EnvironmentConfig
+        from adapters.serverless.aws.section import SECTION, AwsConfig
+        from control.deck.config import EnvironmentConfig
 
         aws = MemoryAws("eu-central-1", concurrency=10_000)
         for number in range(FUNCTIONS):
             aws.add_function(f"fn-model-{number:02}", 3)
             aws.add_alias(f"fn-model-{number:02}", "live", "2", {"3": 0.1})
-        config = EnvironmentConfig(name, aws=AwsConfig("eu-central-1"), section="aws")
+        config = EnvironmentConfig(name, SECTION, AwsConfig("eu-central-1"))
         self._add(config, LambdaReader(config, MemoryCloud(aws, READS)))
 
     async def move(self) -> None:

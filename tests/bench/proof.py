@@ -13,8 +13,13 @@ from typing import Any
 
 import httpx
 
+from adapters.kubernetes.section import SECTION as KUBERNETES
+from adapters.kubernetes.section import KubernetesConfig
+from adapters.kubernetes.section import ProxyConfig as TraefikConfig
 from adapters.registry import open_reader, writer_factory
-from control.deck.config import DeckConfig, EnvironmentConfig, KubernetesConfig, ProxyConfig
+from adapters.ssh.section import SECTION as SSH
+from adapters.ssh.section import ProxyConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.model.ref import Ref
 from control.plane import ControlPlane
 from control.planning.edit import SharesEdit
@@ -126,7 +131,7 @@ async def _nginx(context: Context, section: Section) -> None:
     context.stack.callback(host.stop)
     host.start()
     ssh = sshhost.environment(folder, [host], user=sshhost.USER, sudo=True)
-    environment = EnvironmentConfig("lb", ssh=ssh, section="ssh", proxies=(ProxyConfig("nginx"),))
+    environment = EnvironmentConfig("lb", settings=ssh, section=SSH, proxies=(ProxyConfig("nginx"),))
     targets = ("127.0.0.1:9", "127.0.0.2:9")
     ours = Ours(folder, environment, "lb/NginxUpstream/web-1/llama", targets)
     master = _master(host.init)
@@ -179,8 +184,8 @@ async def _traefik(context: Context, section: Section) -> None:
     servers = context.stack.enter_context(cluster.started(folder, routes=1, traefik=True))
     api = servers.proxies[0][0]
     kubernetes = KubernetesConfig("bed", str(servers.kubeconfig()))
-    proxies = (ProxyConfig("traefik", api=api),)
-    environment = EnvironmentConfig("eu", kubernetes=kubernetes, section="kubernetes", proxies=proxies)
+    proxies = (TraefikConfig("traefik", api=api),)
+    environment = EnvironmentConfig("eu", settings=kubernetes, section=KUBERNETES, proxies=proxies)
     ours = Ours(folder, environment, f"eu/HTTPRoute/{cluster.NAMESPACE}/model-0000#rule=main", ("v1", "v2"))
     headers = {"Authorization": f"Bearer {cluster.kube_servers.ADMIN}"}
     async with (

@@ -10,21 +10,18 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 
-from adapters.registry import open_reader
-from control.deck.config import AwsConfig, EnvironmentConfig, KubernetesConfig, ProxyConfig, SshConfig
+from adapters.registry import open_reader, sections
+from control.deck.config import EnvironmentConfig
+from control.deck.reading import parse_deck
 from control.ports import Secrets
-
-_SECTIONS = {"kubernetes": KubernetesConfig, "ssh": SshConfig, "aws": AwsConfig}
 
 
 def environment(given: dict[str, object]) -> EnvironmentConfig:
     """An environment from its JSON form."""
-    section = next(key for key in given if key in _SECTIONS)
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in given[section].items()}  # type: ignore[attr-defined]
-    proxies = tuple(ProxyConfig(**proxy) for proxy in given.get("proxies", ()))  # type: ignore[attr-defined]
-    made = {section: _SECTIONS[section](**fields), "section": section, "proxies": proxies}
-    return EnvironmentConfig(str(given["name"]), **made)
+    deck = parse_deck(json.dumps({"environments": [given]}), Path("deck.json"), sections())
+    return deck.environments[0]
 
 
 async def read(given: dict[str, object], times: int) -> list[dict[str, float]]:

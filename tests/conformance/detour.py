@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from adapters.kubernetes.section import KubernetesConfig
+from adapters.ssh.section import SshConfig
 from control.deck.config import EnvironmentConfig
 from tests.bed.description import Bed
 from tests.conformance.relay import Relay
@@ -17,16 +19,16 @@ SSH_PORT = 10022
 
 def detour(bed: Bed, config: EnvironmentConfig, host: str, folder: Path) -> tuple[EnvironmentConfig, Relay]:
     """`config` changed so that all its traffic passes a relay; for hosts, that of `host` alone."""
-    if config.kubernetes is not None:
+    if isinstance(config.settings, KubernetesConfig):
         return _cluster(config, folder)
-    if config.ssh is not None:
+    if isinstance(config.settings, SshConfig):
         return _host(bed, config, host, folder)
     return _functions(config)
 
 
 def _cluster(config: EnvironmentConfig, folder: Path) -> tuple[EnvironmentConfig, Relay]:
-    assert config.kubernetes is not None and config.kubernetes.kubeconfig is not None
-    content = yaml.safe_load(Path(config.kubernetes.kubeconfig).read_text())
+    assert config.settings.kubeconfig is not None
+    content = yaml.safe_load(Path(config.settings.kubeconfig).read_text())
     cluster = content["clusters"][0]["cluster"]
     server = urlsplit(cluster["server"])
     assert server.hostname and server.port
@@ -34,12 +36,12 @@ def _cluster(config: EnvironmentConfig, folder: Path) -> tuple[EnvironmentConfig
     cluster |= {"server": f"https://127.0.0.1:{relay.port}", "tls-server-name": server.hostname}
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(content))
-    return replace(config, kubernetes=replace(config.kubernetes, kubeconfig=str(path))), relay
+    return replace(config, settings=replace(config.settings, kubeconfig=str(path))), relay
 
 
 def _host(bed: Bed, config: EnvironmentConfig, host: str, folder: Path) -> tuple[EnvironmentConfig, Relay]:
-    assert config.ssh is not None and config.ssh.config is not None
-    original = Path(config.ssh.config).read_text()
+    assert config.settings.config is not None
+    original = Path(config.settings.config).read_text()
     block = original.split(f"Host {host}\n")[1].split("Host ")[0]
     address = block.split("HostName ")[1].split()[0]
     user = block.split("User ")[1].split()[0]
@@ -54,13 +56,12 @@ def _host(bed: Bed, config: EnvironmentConfig, host: str, folder: Path) -> tuple
         f"    IdentityFile {bed.dir}/ssh/id_deck\n    IdentitiesOnly yes\n    UserKnownHostsFile {hosts}\n"
         "    GlobalKnownHostsFile /dev/null\n"
     )
-    return replace(config, ssh=replace(config.ssh, hosts=(host,), config=str(path))), relay
+    return replace(config, settings=replace(config.settings, hosts=(host,), config=str(path))), relay
 
 
 def _functions(config: EnvironmentConfig) -> tuple[EnvironmentConfig, Relay]:
-    assert config.aws is not None
-    server = urlsplit(config.aws.endpoints["lambda"])
+    server = urlsplit(config.settings.endpoints["lambda"])
     assert server.hostname and server.port
     relay = Relay(server.hostname, server.port)
-    endpoints = dict.fromkeys(config.aws.endpoints, f"http://127.0.0.1:{relay.port}")
-    return replace(config, aws=replace(config.aws, endpoints=endpoints)), relay
+    endpoints = dict.fromkeys(config.settings.endpoints, f"http://127.0.0.1:{relay.port}")
+    return replace(config, settings=replace(config.settings, endpoints=endpoints)), relay

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapters import registry
+from adapters.registry import sections
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.deck.reading import read_deck
 from control.errors import ControlError, InvalidValue, Locked, ReadOnly, Stale
@@ -95,7 +96,7 @@ def differences(now: Route | Limit, before: Route | Limit) -> list[Change]:
 @pytest.fixture(params=SUBJECTS, ids=lambda subject: subject.kind)
 async def case(request: pytest.FixtureRequest, bed: Bed) -> AsyncIterator[Case]:
     subject: Subject = request.param
-    deck = read_deck(bed.deck)
+    deck = read_deck(bed.deck, sections())
     config = deck.environment(subject.environment)
     assert config is not None
     reader = registry.open_reader(config, SECRETS)

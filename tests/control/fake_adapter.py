@@ -194,7 +194,7 @@ class FakeReader:
                 continue
             routes += [self._route(name, one["version"], ref, r) for ref, r in one.get("routes", {}).items()]
             limits += [self._limit(name, one["version"], ref, r) for ref, r in one.get("limits", {}).items()]
-        environment = Environment(self.name, "ssh" if self.config.ssh else "kubernetes")
+        environment = Environment(self.name, self.config.section.platform)
         return Snapshot(environment, tuple(routes), tuple(limits), time.time())
 
     # --- the port -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from making import make_route
 from control.applying import aftermath
 from control.applying.aftermath import go_on, observe_on
 from control.applying.observing import Split
+from control.deck.sections import NO_SECTION
 from control.errors import Unreachable
 from control.model import Counted, Route, Snapshot, TargetCount
 from control.ports import ProofPart, ProofState
@@ -71,7 +72,7 @@ async def test_no_is_believed_only_after_several_windows_say_it() -> None:
 async def test_it_ends_where_nothing_can_be_counted_or_read_or_comes() -> None:
     (told,) = [part async for part in go_on(Counting((0, 0)), [replace(ASKED[0], shares={"a": None})])]  # type: ignore[arg-type]
     assert told.state is ProofState.UNKNOWN and "not known" in told.detail
-    parts = [part async for part in observe_on(Counting((0, 0)), "c/x/y/z", (), {})]  # type: ignore[arg-type]
+    parts = [part async for part in observe_on(Counting((0, 0)), "c/x/y/z", (), {}, NO_SECTION)]  # type: ignore[arg-type]
     assert [part.state for part in parts] == [ProofState.UNKNOWN] and "no answer" in parts[0].detail
 
 

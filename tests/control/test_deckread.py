@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from adapters.registry import sections
 from control.deck.reading import parse_deck, read_deck
 from control.deck.schema import deck_schema
+from control.deck.sections import DeckSection
 from control.errors import DeckError, ErrorKind
 from control.text import clean
 
 PATH = Path("/etc/deck.yaml")
+SECTIONS = sections()
 
 WHOLE = """\
 environments:
@@ -51,27 +54,24 @@ aliases: {gw: get routes llm-gw}
 
 def wrong(text: str) -> DeckError:
     with pytest.raises(DeckError) as caught:
-        parse_deck(text, PATH)
+        parse_deck(text, PATH, SECTIONS)
     assert caught.value.kind is ErrorKind.DECK
     return caught.value
 
 
 def test_a_whole_deck_is_read() -> None:
-    deck = parse_deck(WHOLE, PATH)
+    deck = parse_deck(WHOLE, PATH, SECTIONS)
     eu, lb, fn = deck.environments
-    assert eu.kubernetes is not None
-    assert eu.kubernetes.kubeconfig == str(Path("~/.kube/config").expanduser())
-    assert (eu.production, eu.code, eu.section, eu.line) == (True, "eu", "kubernetes", 2)
+    assert eu.settings.kubeconfig == str(Path("~/.kube/config").expanduser())
+    assert (eu.production, eu.code, eu.section.key, eu.line) == (True, "eu", "kubernetes", 2)
     assert (eu.color, eu.banner, lb.color, lb.banner) == ("#b3261e", "payments, page first", None, "")
     assert deck.aliases == {"gw": "get routes llm-gw"}
     assert eu.labels == {"region": "eu-west-1", "tier": "production", "rank": "1", "spot": "false"}
-    assert lb.ssh is not None
-    assert lb.ssh.hosts == ("lb-1", "lb-2", "gpu-08", "gpu-09", "gpu-10")
-    assert (lb.production, lb.code, lb.read_only, lb.ssh.sudo) == (False, None, True, True)
+    assert lb.settings.hosts == ("lb-1", "lb-2", "gpu-08", "gpu-09", "gpu-10")
+    assert (lb.production, lb.code, lb.read_only, lb.settings.sudo) == (False, None, True, True)
     assert lb.proxies[0].hosts == ("lb-1", "lb-2")
     assert lb.proxies[0].reload == ("service", "haproxy")
-    assert fn.aws is not None
-    assert (fn.production, fn.code, fn.aws.functions) == (True, "fn", ("chat-*",))
+    assert (fn.production, fn.code, fn.settings.functions) == (True, "fn", ("chat-*",))
     service = deck.services[0]
     assert service.front is not None
     assert service.front.targets == {"k8s": "prod-eu", "vm": "lb", "fn": "fn"}
@@ -80,17 +80,17 @@ def test_a_whole_deck_is_read() -> None:
 
 
 def test_an_environment_has_its_own_guards_on_top_of_the_decks() -> None:
-    eu, lb, _ = parse_deck(WHOLE, PATH).environments
+    eu, lb, _ = parse_deck(WHOLE, PATH, SECTIONS).environments
     assert (eu.guards.maximum_move, eu.guards.cool_down_seconds) == (10, 5)
     assert eu.guards.verdicts == {"driven": "warn", "declared": "off"}
     assert lb.guards.maximum_move == 20
 
 
 def test_the_published_schema_takes_what_is_read() -> None:
-    Draft202012Validator.check_schema(deck_schema())
+    Draft202012Validator.check_schema(deck_schema(SECTIONS))
     values = yaml.safe_load(WHOLE.replace("declared: off", "declared: 'off'"))
-    Draft202012Validator(deck_schema()).validate(values)
-    json.dumps(deck_schema())
+    Draft202012Validator(deck_schema(SECTIONS)).validate(values)
+    json.dumps(deck_schema(SECTIONS))
 
 
 ONE = "environments:\n  - name: a\n    kubernetes: {}\n"
@@ -101,9 +101,8 @@ def test_addresses_of_version_six_with_a_port_are_hosts(tmp_path: Path) -> None:
     path.write_text(
         "environments:\n  - name: a\n    ssh: {hosts: ['[::1]:2222', 'ops@[fe80::1%eth0]', '::1', 'b-[1-2]']}\n"
     )
-    [environment] = read_deck(path).environments
-    assert environment.ssh is not None
-    assert environment.ssh.hosts == ("[::1]:2222", "ops@[fe80::1%eth0]", "::1", "b-1", "b-2")
+    [environment] = read_deck(path, SECTIONS).environments
+    assert environment.settings.hosts == ("[::1]:2222", "ops@[fe80::1%eth0]", "::1", "b-1", "b-2")
 
 
 @pytest.mark.parametrize(
@@ -163,29 +162,29 @@ def test_what_is_wrong_is_told_with_its_line(text: str, line: int, message: str,
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeckError, match=r"there is no deck file .*/none\.yaml") as caught:
-        read_deck(tmp_path / "none.yaml")
+        read_deck(tmp_path / "none.yaml", SECTIONS)
     assert caught.value.hint is not None
 
 
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "deck.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DeckError, match="it is not UTF-8 text"):
-        read_deck(tmp_path / "deck.yaml")
+        read_deck(tmp_path / "deck.yaml", SECTIONS)
     with pytest.raises(DeckError, match="is a folder, and no file"):
-        read_deck(tmp_path)
+        read_deck(tmp_path, SECTIONS)
 
 
 def test_a_further_adapter_has_its_own_section() -> None:
     text = "environments:\n  - name: a\n    edge: {zone: 3, list: [1, {x: null}]}\n"
-    environment = parse_deck(text, PATH, ["edge"]).environments[0]
-    assert (environment.section, environment.other) == ("edge", {"zone": 3, "list": [1, {"x": None}]})
+    environment = parse_deck(text, PATH, [*SECTIONS, DeckSection("edge", "cdn")]).environments[0]
+    assert (environment.section.key, environment.settings) == ("edge", {"zone": 3, "list": [1, {"x": None}]})
     assert "unknown key 'edge'" in wrong(text).message
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_deck_or_an_error_with_a_line(text: str) -> None:
     try:
-        parse_deck(text, PATH)
+        parse_deck(text, PATH, SECTIONS)
     except DeckError as error:
         assert error.message.startswith(f"{PATH}:")
         assert clean(error.message) == error.message
@@ -194,17 +193,19 @@ def test_any_text_is_a_deck_or_an_error_with_a_line(text: str) -> None:
 @given(st.integers(0, 400), st.integers(0, 12))
 def test_a_deck_cut_or_bitten_never_crashes(at: int, length: int) -> None:
     try:
-        parse_deck(WHOLE[:at] + WHOLE[at + length :], PATH)
+        parse_deck(WHOLE[:at] + WHOLE[at + length :], PATH, SECTIONS)
     except DeckError as error:
         assert error.message.startswith(f"{PATH}:")
 
 
 @pytest.mark.parametrize(
-    "text", ["NO", "1.10", "007", "12:30", "2026-11-28", "0x1F", "1_000", "+1", "~x", "off", "1e3"]
+    "written", ["NO", "1.10", "007", "12:30", "2026-11-28", "0x1F", "1_000", "+1", "~x", "off", "1e3"]
 )
-def test_labels_keep_their_text(text: str) -> None:
-    deck = parse_deck(f"environments:\n  - name: a\n    aws: {{region: r}}\n    labels: {{is: {text}}}\n", PATH)
-    assert deck.environments[0].labels == {"is": text}
+def test_labels_keep_their_text(written: str) -> None:
+    deck = parse_deck(
+        f"environments:\n  - name: a\n    aws: {{region: r}}\n    labels: {{is: {written}}}\n", PATH, SECTIONS
+    )
+    assert deck.environments[0].labels == {"is": written}
 
 
 @pytest.mark.parametrize(("make", "sort"), [(os.mkfifo, "a FIFO"), (os.mkdir, "a folder"), (None, "a device")])
@@ -215,4 +216,4 @@ def test_a_deck_file_that_is_no_file_is_refused_unread(
     if make is not None:
         make(str(path))
     with pytest.raises(DeckError, match=sort):
-        read_deck(path)
+        read_deck(path, SECTIONS)

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from worlds import A, world
 
-from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig
+from adapters.kubernetes.section import SECTION as KUBERNETES
+from adapters.kubernetes.section import KubernetesConfig
+from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig
 from control.errors import JournalError, Locked, NotFound
 from control.journal.history import History
 from control.journal.log import ChangeLog
@@ -255,7 +257,7 @@ def no_database(path: Path) -> None:
 @pytest.mark.parametrize("harm", [damaged, later, broken_tail, no_database])
 async def test_a_journal_that_cannot_be_relied_on(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     guards = GuardConfig(cool_down_seconds=60)
-    k8s = EnvironmentConfig("k8s", kubernetes=KubernetesConfig(), section="kubernetes", guards=guards)
+    k8s = EnvironmentConfig("k8s", settings=KubernetesConfig(), section=KUBERNETES, guards=guards)
     w = world(tmp_path, DeckConfig(tmp_path / "deck.yaml", (k8s,)))
     fill(tmp_path / "journal.db", 5)
     w.plane.history()

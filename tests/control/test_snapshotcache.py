@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from making import make_limit, make_route
 from worlds import world
 
-from control.deck.config import DeckConfig, EnvironmentConfig, KubernetesConfig
+from adapters.kubernetes.section import SECTION as KUBERNETES
+from adapters.kubernetes.section import KubernetesConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.fleet.inventory import EnvironmentState, build_inventory
 from control.fleet.snapshot_cache import cache_file, decode, encode, load, save
 from control.fleet.views import REMEMBERED
@@ -89,7 +91,7 @@ async def test_the_first_rows_wait_for_nobody_who_hangs(tmp_path: Path, monkeypa
 
 
 def test_an_environment_of_the_last_session_is_awaited_until_it_is_read() -> None:
-    deck = DeckConfig(None, (EnvironmentConfig("east", kubernetes=KubernetesConfig(), section="kubernetes"),))
+    deck = DeckConfig(None, (EnvironmentConfig("east", settings=KubernetesConfig(), section=KUBERNETES),))
     kept = snapshot({"v1": 90, "v2": 10}, 50, REMEMBERED)
     view = build_inventory(deck, {"east": EnvironmentState(kept, from_cache=True)}, 1).environments["east"]
     assert view.is_awaited and view.read_at == 1234.5

@@ -8,7 +8,11 @@ from typing import Any
 
 from fake_adapter import FakeReader, FakeWriter, Faults, Native, Store, limit, route
 
-from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig, KubernetesConfig, SshConfig
+from adapters.kubernetes.section import SECTION as KUBERNETES
+from adapters.kubernetes.section import KubernetesConfig
+from adapters.ssh.section import SECTION as SSH
+from adapters.ssh.section import SshConfig
+from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig
 from control.model.ref import Ref
 from control.plane import ControlPlane
 from control.planning.edit import LimitEdit, Share, SharesEdit
@@ -36,8 +40,8 @@ def native() -> dict[str, Native]:
 def environments(**of: Any) -> tuple[EnvironmentConfig, ...]:
     guards = GuardConfig(cool_down_seconds=0)
     return (
-        EnvironmentConfig("k8s", kubernetes=KubernetesConfig(), section="kubernetes", guards=guards, **of),
-        EnvironmentConfig("vm", ssh=SshConfig(("h1", "h2", "h3")), section="ssh", guards=guards),
+        EnvironmentConfig("k8s", settings=KubernetesConfig(), section=KUBERNETES, guards=guards, **of),
+        EnvironmentConfig("vm", settings=SshConfig(("h1", "h2", "h3")), section=SSH, guards=guards),
     )
 
 

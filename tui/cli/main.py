@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from control.errors import ControlError
@@ -14,6 +14,7 @@ from tui.cli.arguments import Options
 from tui.cli.emit import fail, say, tell_interrupted, tell_kept, tell_not_understood
 
 if TYPE_CHECKING:
+    from control.deck.sections import DeckSection
     from control.journal.log import Kept
     from control.plane import ControlPlane
 
@@ -48,13 +49,15 @@ def writes(options: Options) -> bool:
     return not options.read_only and (options.command == "apply" or (options.command in WRITING and options.apply))
 
 
-def run(options: Options, open_plane: Callable[[Options], ControlPlane]) -> int:
+def run(
+    options: Options, open_plane: Callable[[Options], ControlPlane], sections: Callable[[], Sequence[DeckSection]]
+) -> int:
     """Run a command to its end; returns the exit code."""
     try:
         if options.command == "schema":
             from tui.cli.records import schema
 
-            return schema(options)
+            return schema(options, sections())
         if options.command == "completion":
             from tui.cli.completion import script
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from control.contract.plans import history_to_json, result_to_json
 from control.contract.rows import doctor_to_json, verify_to_json
+from control.deck.sections import DeckSection
 from control.journal.history import PAGE
 from control.plane import ControlPlane
 from tui.cli import tables
@@ -78,15 +80,15 @@ async def doctor(plane: ControlPlane, options: Options) -> int:
     return 1 if any(check.state == "fail" for _, check in checks) else 0
 
 
-def schema(options: Options) -> int:
+def schema(options: Options, sections: Sequence[DeckSection]) -> int:
     """`schema NAME`; without a name, the names."""
-    from control.contract.schemas import SCHEMAS
+    from control.contract.schemas import NAMES
     from control.contract.schemas import schema as of
 
     if options.name is None:
-        names = sorted(SCHEMAS)
+        names = sorted(NAMES)
         emit(names, options.output, lambda: "\n".join(names))
         return 0
-    document = of(options.name)
+    document = of(options.name, sections)
     emit(document, "yaml" if options.output == "yaml" else "json", lambda: "")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from adapters.serverless.aws.section import SECTION, settings_of
 from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 
@@ -42,9 +43,7 @@ def open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) -> 
 def _cloud(config: EnvironmentConfig, purpose: str) -> Cloud:
     from adapters.serverless.aws.boto import BotoCloud
 
-    if config.aws is None:
-        raise ValueError(f"environment {config.name} has no aws section")
-    return BotoCloud(config.name, config.aws, purpose, _rate())
+    return BotoCloud(config.name, settings_of(config), purpose, _rate())
 
 
 def _rate() -> float:
@@ -55,4 +54,4 @@ def _rate() -> float:
     return rate if 0 < rate <= 10_000 else RATE
 
 
-ADAPTER = PlatformAdapter("aws", KINDS, open_reader, open_writer)
+ADAPTER = PlatformAdapter(SECTION, KINDS, open_reader, open_writer)

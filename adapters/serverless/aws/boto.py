@@ -21,7 +21,7 @@ from adapters.serverless.aws.credentials import ObjectStore, watch_helpers
 from adapters.serverless.aws.failures import THROTTLES, from_botocore, mend, profile_words
 from adapters.serverless.aws.operations import READS, WRITES, Operation
 from adapters.serverless.aws.pace import Pace
-from control.deck.config import AwsConfig
+from adapters.serverless.aws.section import AwsConfig
 from control.errors import AuthError, Unreachable
 from control.text import clean
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from adapters.serverless.aws import fetch
 from adapters.serverless.aws.cloud import Cloud, NotOffered, ServiceError
 from adapters.serverless.aws.metrics import PERIOD
-from control.deck.config import AwsConfig
+from adapters.serverless.aws.section import AwsConfig
 from control.errors import ControlError
 from control.ports import Check
 

@@ -14,9 +14,9 @@ from adapters.serverless.aws.cloud import Cloud, NotOffered, ServiceError
 from adapters.serverless.aws.metrics import Metrics
 from adapters.serverless.aws.prepare import prepare
 from adapters.serverless.aws.records import Deployment, Function, Place
-from adapters.serverless.aws.section import PLATFORM
+from adapters.serverless.aws.section import PLATFORM, settings_of
 from adapters.serverless.aws.sweep import Sweep
-from control.deck.config import AwsConfig, EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import AuthError, ControlError, NotFound, Unreachable
 from control.model import Access, AccessState, Counted, Environment, Reach, ReachState, Snapshot
 from control.model.ref import Ref
@@ -33,12 +33,10 @@ class LambdaReader:
 
     def __init__(self, config: EnvironmentConfig, cloud: Cloud, *, read_seconds: float = 12.0) -> None:
         """`read_seconds`: how long one `read` may sweep; functions that do not fit keep their last values and age."""
-        if config.aws is None:
-            raise ValueError("the environment has no aws section")
         self.name = config.name
         self.cloud = cloud
         self._config = config
-        self._aws: AwsConfig = config.aws
+        self._aws = settings_of(config)
         self._sweep = Sweep(cloud)
         self._read_seconds = read_seconds
         self._metrics = Metrics(cloud)

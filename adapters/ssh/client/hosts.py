@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.ssh.client import ssh_config, tokens
-from control.deck.config import SshConfig
+from adapters.ssh.section import SshConfig
 from control.errors import DeckError
 
 _HOST = re.compile(r"[A-Za-z0-9_.:%\[\]-]{1,255}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from adapters.ssh.client.ports import SHOWS
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden, InvalidValue
 from control.text import clean
 

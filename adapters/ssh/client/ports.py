@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 
 Includes = Callable[[str, str, bytes], list[str]]
 """`Codec.includes`: (main file, path, bytes) -> absolute globs of files still to fetch."""

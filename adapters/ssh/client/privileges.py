@@ -10,7 +10,7 @@ from adapters.ssh import discovery
 from adapters.ssh.client.paths import checked
 from adapters.ssh.client.ports import Probe, Process, Workers
 from adapters.ssh.client.shell import quote
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden
 from control.text import clean
 

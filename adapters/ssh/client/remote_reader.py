@@ -15,7 +15,7 @@ from adapters.ssh.client.privileges import main_files, privileges_for
 from adapters.ssh.client.shell import Done, assign
 from adapters.ssh.client.sockets import Sockets
 from adapters.ssh.client.tree import MAXIMUM_FILE, UNREADABLE, NotWhole, TreeParts
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden, NotFound, Unreachable
 from control.text import clean
 

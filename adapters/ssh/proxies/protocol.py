@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from adapters.ssh.client.ports import ConfigTree, HostReader, HostWriter, Workers, sha256_of
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.model import Counted, Limit, Route
 from control.model.ref import Ref
 from control.planning.edit import Change

@@ -9,7 +9,8 @@ import pytest
 from kube_servers import Servers
 
 from adapters.kubernetes.reader import KubernetesReader
-from control.deck.config import EnvironmentConfig, KubernetesConfig, ProxyConfig
+from adapters.kubernetes.section import KubernetesConfig, ProxyConfig
+from control.deck.config import EnvironmentConfig
 
 NAMESPACE = "inference"
 
@@ -84,7 +85,7 @@ async def reader_of(kube: Servers) -> AsyncIterator[Callable[..., KubernetesRead
     def make(token: str = kube_servers.DECK, replicas: int = 2, **config: object) -> KubernetesReader:
         proxies = tuple(ProxyConfig("traefik", api=api, metrics=f"{api}/metrics") for api, _ in kube.proxies[:replicas])
         section = KubernetesConfig(context="bed", kubeconfig=str(kube.kubeconfig(token)))
-        environment = EnvironmentConfig(name="bed", kubernetes=section, proxies=proxies, **config)  # type: ignore[arg-type]
+        environment = EnvironmentConfig(name="bed", settings=section, proxies=proxies, **config)  # type: ignore[arg-type]
         made.append(KubernetesReader(environment))
         return made[-1]
 

@@ -21,7 +21,8 @@ from adapters.kubernetes.client.credentials import Credentials
 from adapters.kubernetes.client.kubeconfig import Cluster, User, contexts, load
 from adapters.kubernetes.client.transport import connect
 from adapters.kubernetes.reader import KubernetesReader
-from control.deck.config import EnvironmentConfig, KubernetesConfig
+from adapters.kubernetes.section import KubernetesConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import AuthError, ControlError, DeckError, ErrorKind, Unreachable
 
 CLUSTER = Cluster("c", "https://127.0.0.1:1")
@@ -113,7 +114,7 @@ def test_bad_users_and_clusters(tmp_path: Path, user: Any, cluster: Any, words: 
 
 async def test_a_reader_of_a_missing_file_says_so_at_its_first_call(tmp_path: Path) -> None:
     section = KubernetesConfig(kubeconfig=str(tmp_path / "gone"))
-    reader = KubernetesReader(EnvironmentConfig("env", kubernetes=section))
+    reader = KubernetesReader(EnvironmentConfig("env", settings=section))
     with pytest.raises(ControlError) as caught:
         await reader.read()
     assert caught.value.kind is ErrorKind.DECK
@@ -122,7 +123,7 @@ async def test_a_reader_of_a_missing_file_says_so_at_its_first_call(tmp_path: Pa
 
 async def test_an_unreachable_server_costs_seconds_at_most(tmp_path: Path) -> None:
     path = config(tmp_path, {"token": "t"}, server="https://127.0.0.1:1")
-    reader = KubernetesReader(EnvironmentConfig("env", kubernetes=KubernetesConfig(kubeconfig=str(path))))
+    reader = KubernetesReader(EnvironmentConfig("env", settings=KubernetesConfig(kubeconfig=str(path))))
     started = time.monotonic()
     with pytest.raises(Unreachable, match=r"context 'one' at https://127.0.0.1:1"):
         await reader.read()
@@ -252,7 +253,7 @@ async def tls_server(tmp_path: Path) -> Any:
 
 
 def tls_reader(path: Path) -> KubernetesReader:
-    return KubernetesReader(EnvironmentConfig("env", kubernetes=KubernetesConfig(kubeconfig=str(path))))
+    return KubernetesReader(EnvironmentConfig("env", settings=KubernetesConfig(kubeconfig=str(path))))
 
 
 async def test_client_certificates_authorities_and_server_names(tmp_path: Path, tls_server: Any) -> None:

@@ -12,8 +12,10 @@ from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.object_store import BREATHE_EVERY, RowDecorator, snapshot_parts
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.section import SECTION as KUBERNETES
+from adapters.kubernetes.section import KubernetesConfig
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deck.config import EnvironmentConfig, KubernetesConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import Forbidden, Stale, Unreachable
 from control.model import AccessState
 from control.model.ref import Ref
@@ -41,7 +43,7 @@ def opened(api: MemoryApi) -> tuple[KubernetesReader, KubernetesWriter]:
     async def headers(renew: bool) -> list[tuple[str, str]]:
         return []
 
-    config = EnvironmentConfig("c", kubernetes=KubernetesConfig(), section="kubernetes")
+    config = EnvironmentConfig("c", settings=KubernetesConfig(), section=KUBERNETES)
     reader = KubernetesReader(config, Connection("https://c.invalid", transport, headers, what="c"))
     return reader, KubernetesWriter(reader)
 

@@ -248,10 +248,10 @@ def _of_memory(held: dict[str, Any]) -> KubernetesReader:
 
 
 def _of_server(kube: Servers) -> KubernetesReader:
-    from control.deck.config import KubernetesConfig
+    from adapters.kubernetes.section import KubernetesConfig
 
     section = KubernetesConfig(context="bed", kubeconfig=str(kube.kubeconfig(DECK)))
-    return KubernetesReader(EnvironmentConfig(name="bed", kubernetes=section))
+    return KubernetesReader(EnvironmentConfig(name="bed", settings=section))
 
 
 def test_the_kinds_that_both_hold_have_the_same_groups() -> None:

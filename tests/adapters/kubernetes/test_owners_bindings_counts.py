@@ -24,8 +24,9 @@ from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.counted_names import CountedNames
 from adapters.kubernetes.planes.traefik.names import child_service, gateway_prefix, ingress_router
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.section import ProxyConfig
 from adapters.kubernetes.wire.gateway_api import Gateway, ParentRef
-from control.deck.config import EnvironmentConfig, ProxyConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import Unreachable
 from control.model import OwnerRole
 from control.model.ref import Ref

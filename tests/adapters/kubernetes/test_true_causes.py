@@ -21,8 +21,9 @@ from kube_servers import ADMIN, Servers
 
 from adapters.kubernetes import reader as reader_module
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.section import KubernetesConfig
 from adapters.kubernetes.writer import KubernetesWriter
-from control.deck.config import EnvironmentConfig, KubernetesConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import ControlError, DeckError, ErrorKind, Forbidden
 from control.model import AccessState, ReachState
 from control.planning.edit import Change
@@ -117,7 +118,7 @@ async def reader_of(kube: Servers, tmp_path: Path) -> AsyncIterator[Make]:
         }
         path.write_text(yaml.safe_dump(document))
         config = KubernetesConfig(kubeconfig=str(path), **section)
-        made.append(KubernetesReader(EnvironmentConfig("bed", kubernetes=config)))
+        made.append(KubernetesReader(EnvironmentConfig("bed", settings=config)))
         return made[-1]
 
     yield make

@@ -20,8 +20,10 @@ import pytest
 
 from adapters.serverless.aws.adapter import ADAPTER
 from adapters.serverless.aws.reader import LambdaReader
+from adapters.serverless.aws.section import SECTION as AWS
+from adapters.serverless.aws.section import AwsConfig
 from adapters.serverless.aws.writer import LambdaWriter
-from control.deck.config import AwsConfig, EnvironmentConfig
+from control.deck.config import EnvironmentConfig
 from control.ports import Secrets
 
 REGION = "eu-central-1"
@@ -108,7 +110,7 @@ def make_function(admin: Any, name: str, versions: int = 3, role: str = "r") -> 
 def environment(url: str, *functions: str, **endpoints: str) -> EnvironmentConfig:
     """An environment whose services are all at `url`, but for `endpoints`."""
     services = {"lambda": url, "sts": url, "cloudwatch": url} | endpoints
-    return EnvironmentConfig("fn", aws=AwsConfig(REGION, None, functions or ("*",), services), section="aws")
+    return EnvironmentConfig("fn", settings=AwsConfig(REGION, None, functions or ("*",), services), section=AWS)
 
 
 async def opened(config: EnvironmentConfig) -> tuple[LambdaReader, LambdaWriter]:

@@ -11,7 +11,7 @@ from lambda_helpers import REGION, Proxy, environment, opened
 from adapters.serverless.aws import guard
 from adapters.serverless.aws.boto import BotoCloud
 from adapters.serverless.aws.operations import CREDENTIALS, READS, WRITES, Operation
-from control.deck.config import AwsConfig
+from adapters.serverless.aws.section import AwsConfig
 from control.errors import ReadOnly
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

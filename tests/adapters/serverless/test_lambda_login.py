@@ -13,7 +13,7 @@ from lambda_helpers import REGION, Proxy, environment
 
 from adapters.serverless.aws import boto, credentials
 from adapters.serverless.aws.boto import BotoCloud
-from control.deck.config import AwsConfig
+from adapters.serverless.aws.section import AwsConfig
 from control.errors import AuthError, Unreachable
 
 SSO = """[profile ml]
@@ -181,7 +181,7 @@ async def test_a_helper_that_hangs_keeps_no_other_environment_waiting(
     hanging = BotoCloud("fn", AwsConfig(REGION, profile="ml"), "read")
     waiting = asyncio.create_task(hanging.call("lambda", "ListFunctions", {}))
     await asyncio.sleep(0.5)
-    other = environment(ministack).aws
+    other = environment(ministack).settings
     assert other is not None
     cloud = BotoCloud("other", other, "read")
     assert "Functions" in await cloud.call("lambda", "ListFunctions", {})

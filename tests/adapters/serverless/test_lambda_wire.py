@@ -34,7 +34,8 @@ class Stubbed:
 
     def __init__(self) -> None:
         session = boto3.session.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION)
-        self.cloud = BotoCloud("fn", environment("http://127.0.0.1:1", codedeploy="http://127.0.0.1:1").aws, "read")  # type: ignore[arg-type]
+        nowhere = environment("http://127.0.0.1:1", codedeploy="http://127.0.0.1:1")
+        self.cloud = BotoCloud("fn", nowhere.settings, "read")
         self.stubs: dict[str, Stubber] = {}
         for service in ("lambda", "codedeploy", "cloudwatch", "sts"):
             made = session.client(service)
@@ -104,7 +105,7 @@ async def test_codedeploy_on_moto_without_lambda_deployments_drives_nothing(moto
         applicationName="web", deploymentGroupName="g", serviceRoleArn="arn:aws:iam::123456789012:role/codedeploy"
     )
     admin.create_deployment(applicationName="web", deploymentGroupName="g")
-    aws = environment("http://127.0.0.1:1", codedeploy=moto).aws
+    aws = environment("http://127.0.0.1:1", codedeploy=moto).settings
     assert aws is not None
     cloud = BotoCloud("fn", aws, "read")
     assert await fetch.deployments(cloud) == ()
@@ -213,7 +214,7 @@ async def test_synthetic_cloudwatch_figures_become_a_window_count(moto: str) -> 
     put(moto, "Invocations", 310, at, **whole, ExecutedVersion="2")
     put(moto, "ConcurrentExecutions", 4, at, FunctionName="counted")
     put(moto, "Throttles", 480, at, FunctionName="counted")
-    aws = environment("http://127.0.0.1:1", cloudwatch=moto).aws
+    aws = environment("http://127.0.0.1:1", cloudwatch=moto).settings
     assert aws is not None
     cloud = BotoCloud("fn", aws, "read")
     metrics = Metrics(cloud)
@@ -231,7 +232,7 @@ async def test_a_percentile_that_an_endpoint_lacks_costs_only_itself(moto: str) 
     at = int(time.time()) // PERIOD * PERIOD - 2 * PERIOD
     put(moto, "Invocations", 10, at, FunctionName="slow", Resource="slow:live")
     put(moto, "Duration", 700, at, FunctionName="slow", Resource="slow:live")
-    aws = environment("http://127.0.0.1:1", cloudwatch=moto).aws
+    aws = environment("http://127.0.0.1:1", cloudwatch=moto).settings
     assert aws is not None
     cloud = BotoCloud("fn", aws, "read")
     metrics = Metrics(cloud)

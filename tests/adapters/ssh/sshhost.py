@@ -16,7 +16,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
+from adapters.ssh.section import SECTION as SSH
+from adapters.ssh.section import ProxyConfig, SshConfig
+from control.deck.config import EnvironmentConfig
 from control.ports import Secrets
 from tests.bed import own_etc
 
@@ -265,7 +267,7 @@ def environment(folder: Path, hosts: list[Host], *, user: str = "root", sudo: bo
 
 def deck_environment(ssh: SshConfig, *proxies: ProxyConfig) -> EnvironmentConfig:
     both = (ProxyConfig("nginx"), ProxyConfig("haproxy"))
-    return EnvironmentConfig("lb", ssh=ssh, section="ssh", proxies=proxies or both)
+    return EnvironmentConfig("lb", settings=ssh, section=SSH, proxies=proxies or both)
 
 
 NO_SECRETS = Secrets(lambda what, key: None)

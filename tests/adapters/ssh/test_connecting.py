@@ -13,7 +13,8 @@ from sshhost import NO_SECRETS, USER, Host, Keys, deck_environment, environment,
 
 from adapters.ssh import adapter
 from adapters.ssh.reader import SshReader
-from control.deck.config import EnvironmentConfig, ProxyConfig, SshConfig
+from adapters.ssh.section import ProxyConfig, SshConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import AuthError, ControlError, DeckError, Forbidden, NotFound, Unreachable
 from control.model import ReachState, Snapshot
 from control.ports import Secrets

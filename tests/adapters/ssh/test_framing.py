@@ -14,7 +14,7 @@ from adapters.ssh.client.ports import FileChange, FileReplacement
 from adapters.ssh.client.shell import Done
 from adapters.ssh.client.tree import NotWhole, TreeParts
 from adapters.ssh.reader import SshReader
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import Stale, Unreachable
 from control.model.ref import Ref
 from control.planning.edit import Change

@@ -11,9 +11,11 @@ from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, Memory
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.reader import SshReader
+from adapters.ssh.section import SECTION as SSH
+from adapters.ssh.section import ProxyConfig, SshConfig
 from adapters.ssh.writer import SshWriter
 from control.contract.plans import plan_to_json
-from control.deck.config import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.model.ref import Ref
 from control.plane import ControlPlane
 from control.planning.edit import SharesEdit
@@ -58,7 +60,7 @@ SECRETS = ("k3y-of-upstream", "gate-word", "param-word", "hunter2hunter2", "sk-l
 async def test_neither_plan_nor_journal_holds_what_stands_beside_the_settings(kind: str, tmp_path: Path) -> None:
     path, data = (NGINX_CONFIG, NGINX) if kind == "nginx" else (HAPROXY_CONFIG, HAPROXY)
     host = MemoryHost("h-1", {path: data})
-    config = EnvironmentConfig("vm", ssh=SshConfig(("h-1",)), section="ssh", proxies=(ProxyConfig(kind),))
+    config = EnvironmentConfig("vm", settings=SshConfig(("h-1",)), section=SSH, proxies=(ProxyConfig(kind),))
     reader = SshReader(config, MemoryHosts([host]))
     writer = SshWriter(reader, MemoryWriters([host]))
     deck = DeckConfig(tmp_path / "deck.yaml", (config,), journal=tmp_path / "journal.db")

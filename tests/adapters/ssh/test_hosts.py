@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.ssh.client import hosts
 from adapters.ssh.client.hosts import Options
-from control.deck.config import SshConfig
+from adapters.ssh.section import SshConfig
 from control.errors import DeckError
 
 names = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=30).filter(lambda n: n[0] != "-")

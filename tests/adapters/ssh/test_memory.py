@@ -11,9 +11,11 @@ import pytest
 
 from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
 from adapters.ssh.reader import SshReader
+from adapters.ssh.section import SECTION as SSH
+from adapters.ssh.section import ProxyConfig, SshConfig
 from adapters.ssh.writer import SshWriter
 from control.contract.plans import plan_from_json, plan_to_json
-from control.deck.config import DeckConfig, EnvironmentConfig, ProxyConfig, SshConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import ControlError, Forbidden, PlatformError, Stale, Unreachable
 from control.model import ReachState, TargetState
 from control.model.ref import Ref
@@ -55,7 +57,7 @@ def lb(name: str = "lb-1") -> MemoryHost:
 
 def opened(kind: str, *hosts: MemoryHost) -> tuple[SshReader, SshWriter]:
     config = EnvironmentConfig(
-        "vm", ssh=SshConfig(tuple(host.name for host in hosts)), section="ssh", proxies=(ProxyConfig(kind),)
+        "vm", settings=SshConfig(tuple(host.name for host in hosts)), section=SSH, proxies=(ProxyConfig(kind),)
     )
     reader = SshReader(config, MemoryHosts(hosts))
     return reader, SshWriter(reader, MemoryWriters(hosts))

@@ -15,7 +15,7 @@ from sshhost import NO_SECRETS, USER, Host, deck_environment, environment
 from adapters.ssh import adapter
 from adapters.ssh.client import privileges as means
 from adapters.ssh.reader import SshReader
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import ControlError, Forbidden
 from control.model import AccessState
 from control.model.ref import Ref

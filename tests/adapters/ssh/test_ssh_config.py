@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.ssh.client import hosts, ssh_config
-from control.deck.config import SshConfig
+from adapters.ssh.section import SshConfig
 from control.errors import DeckError
 
 COMPARED = (

@@ -9,7 +9,7 @@ import pytest
 from sshhost import NO_SECRETS, Host, deck_environment, environment, free_port
 
 from adapters.ssh import adapter
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.model import Route
 from control.planning.edit import Change
 

@@ -15,7 +15,7 @@ from adapters.ssh.client.ports import Process
 from adapters.ssh.client.shell import assign, quote
 from adapters.ssh.client.tree import TreeParts
 from adapters.ssh.proxies.haproxy.sockets import stats_sockets
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, PlatformError
 
 words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=60)

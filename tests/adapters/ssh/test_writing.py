@@ -17,8 +17,8 @@ from adapters.ssh import adapter
 from adapters.ssh.client import remote_writer
 from adapters.ssh.client.ports import FileChange, FileReplacement
 from adapters.ssh.reader import SshReader
+from adapters.ssh.section import ProxyConfig
 from adapters.ssh.sources import RemoteHosts, RemoteWriters
-from control.deck.config import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, Locked, PlatformError, Stale, Unreachable
 from control.model import AccessState
 from control.model.ref import Ref

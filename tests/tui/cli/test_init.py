@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.registry import sections
 from control.deck.reading import read_deck
 
 KUBECONFIG = """
@@ -71,7 +72,7 @@ def test_what_is_there_becomes_a_deck_that_reads(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     path = home / ".config" / "trafficdeck" / "deck.yaml"
     assert path.read_text() == done.stdout and path.stat().st_mode & 0o777 == 0o600
-    deck = read_deck(path)
+    deck = read_deck(path, sections())
     by_name = {environment.name: environment for environment in deck.environments}
     assert set(by_name) == {"prod-eu", "lab", "edge-1", "gpu", "bastion", "lonely", "default", "ml-prod"}
     assert {name for name, environment in by_name.items() if environment.production} == {"prod-eu", "ml-prod"}

@@ -8,7 +8,7 @@ from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.proxies.protocol import HostFacts, Runtime
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.model import Limit, Route
 
 NGINX_MAIN = "/etc/nginx/nginx.conf"

@@ -21,7 +21,7 @@ import pytest
 
 from adapters.ssh.client.ports import ConfigTree, FileFacts, FileReplacement, Includes, Probe, Worker, Workers
 from adapters.ssh.proxies.protocol import HostFacts, Runtime, Step
-from control.deck.config import ProxyConfig
+from adapters.ssh.section import ProxyConfig
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Limit, Route
 from control.planning.edit import Change
