@@ -27,8 +27,8 @@ from control.folders import journal_path
 from control.journal.history import PAGE, History
 from control.journal.log import ChangeLog, Kept
 from control.journal.port import Journal
-from control.journal.recorded import Recorded
 from control.journal.sqlite.chain import SqliteJournal
+from control.journal.state import ChangeState
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.fields import FieldKey, UndoField, flattened, three_ways
@@ -184,7 +184,7 @@ class ControlPlane:
 
         return list(await asyncio.gather(*(one(*pair) for pair in objects)))
 
-    async def _situation(self, read: Sequence[ObjectRead], undone: Recorded | None = None) -> Situation:
+    async def _situation(self, read: Sequence[ObjectRead], undone: ChangeState | None = None) -> Situation:
         """Merge fresh reads in and say what plans are made on; `undone` is the change that a plan takes back."""
         for one in read:
             await asyncio.to_thread(self._store.merge, one.environment, one.snapshot, one.object)
@@ -273,7 +273,7 @@ class ControlPlane:
         snapshots = {one.object: one.snapshot for one in read}
         return [field for step in steps for field in three_ways(step.changes, snapshots[step.object])]
 
-    async def _to_undo(self, change: str | None) -> tuple[Recorded, list[Step], list[ObjectRead]]:
+    async def _to_undo(self, change: str | None) -> tuple[ChangeState, list[Step], list[ObjectRead]]:
         recorded = await asyncio.to_thread(self._recorded, change)
         check_undoable(recorded)
         steps = steps_to_undo(recorded)
@@ -282,7 +282,7 @@ class ControlPlane:
         await self._read_beside(names)
         return recorded, steps, await self._read_objects([(step.environment, step.object) for step in steps])
 
-    def _recorded(self, change: str | None) -> Recorded:
+    def _recorded(self, change: str | None) -> ChangeState:
         return self._log.get(change) if change is not None else self._history.last_of(self.actor)
 
     async def _prepare(self, changes: Sequence[Change]) -> list[Prepared]:
@@ -408,7 +408,7 @@ class ControlPlane:
                 results.append(one.result)
         return results
 
-    def _to_resolve(self, change: str | None, taken: set[str]) -> list[Recorded]:
+    def _to_resolve(self, change: str | None, taken: set[str]) -> list[ChangeState]:
         """The named change, or all that may need it. Raises `NotFound`."""
         if change is not None:
             return [self._log.get(change)]

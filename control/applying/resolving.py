@@ -9,13 +9,13 @@ from control.applying.proving import UNKNOWN, look, wait_running
 from control.applying.writing import not_running
 from control.errors import ControlError, ErrorKind
 from control.journal.log import ChangeLog
-from control.journal.recorded import Recorded
+from control.journal.state import ChangeState
 from control.planning.fields import reverse
 from control.planning.plan import Proof, Reason, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import Found, ProofPart, ProofState, Reader
 
 
-async def resolve_change(recorded: Recorded, log: ChangeLog, readers: Mapping[str, Reader], actor: str) -> Result:
+async def resolve_change(recorded: ChangeState, log: ChangeLog, readers: Mapping[str, Reader], actor: str) -> Result:
     """State what is true of an interrupted change (or of one that left something unknown) and journal it.
 
     A change of which a platform cannot be reached stays open, so that it can be resolved later.
@@ -32,10 +32,10 @@ async def resolve_change(recorded: Recorded, log: ChangeLog, readers: Mapping[st
             change.abandon()
 
 
-async def _found(recorded: Recorded, number: int, readers: Mapping[str, Reader]) -> StepResult:
+async def _found(recorded: ChangeState, number: int, readers: Mapping[str, Reader]) -> StepResult:
     """What is true of one step now, by what the journal recorded before it was written."""
-    step, noted = recorded.plan.steps[number], recorded.step_result(number)
-    before = recorded.writing.get(number)
+    one = recorded.steps[number]
+    step, noted, before = one.step, one.result, one.recorded
     never = before is None and recorded.notes_writing
     reader = readers.get(step.environment)
     if reader is None and never:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from control.errors import ControlError, JournalError, NotFound
-from control.journal.log import ChangeLog
+from control.journal.events import NotKnown
+from control.journal.log import ChangeLog, why_not_understood
 from control.journal.port import ChangeIndex, check_understood
-from control.journal.recorded import DONE, Recorded, opened
 from control.journal.records import Entry, Indexed, told
+from control.journal.state import IN_FORCE, ChangeState, advance
 from control.model import Weight
 from control.model.ref import Ref
 from control.planning.edit import target_field
 from control.planning.plan import HistoryItem, HistoryPage, HistoryStep, Result, ResultOutcome
-from control.text import clean
 
 PAGE = 200
 """So many changes are listed where nobody asks for more."""
@@ -26,7 +27,7 @@ class History:
         self._log = log
         self._journal = log.journal
 
-    def unfinished(self) -> list[Recorded]:
+    def unfinished(self) -> list[ChangeState]:
         """The changes that are open, or that their process left in progress; oldest first."""
         with self._journal.index() as index:
             rows = index.unfinished()
@@ -34,7 +35,7 @@ class History:
         every = [self._log.get(change) for change in names]
         return [one for one in every if one.result is None or one.unfinished]
 
-    def last_of(self, actor: str) -> Recorded:
+    def last_of(self, actor: str) -> ChangeState:
         """The last change of `actor` that was begun and not refused, whatever came of it. Raises `NotFound`.
 
         One that was rolled back is not passed over: whoever says "undo" then does not mean the change before it.
@@ -90,7 +91,7 @@ class History:
         return HistoryPage(tuple(still), 0, count + len(wrong), told([*first, *wrong]))
 
     def _items(
-        self, rows: Sequence[Indexed], undone: Mapping[str, str | None], late: Mapping[str, Recorded]
+        self, rows: Sequence[Indexed], undone: Mapping[str, str | None], late: Mapping[str, ChangeState]
     ) -> tuple[list[HistoryItem], list[tuple[int, str]]]:
         """(what is listed of these changes, the records that are not understood)."""
         entries = self._journal.numbered([row.opened for row in rows])
@@ -103,20 +104,20 @@ class History:
                     raise entry
                 recorded = late.get(row.change) or self._as_indexed(row, entry)
                 items.append(_item(recorded, undone.get(row.change)))
-            except (ControlError, KeyError, ValueError, TypeError, AttributeError) as error:
-                why = error.message if isinstance(error, ControlError) else type(error).__name__
-                wrong.append((row.opened, clean(why)))
+            except (NotKnown, ControlError, KeyError, ValueError, TypeError, AttributeError) as error:
+                wrong.append((row.opened, why_not_understood(error)))
         return items, wrong
 
-    def _as_indexed(self, row: Indexed, opening: Entry) -> Recorded:
+    def _as_indexed(self, row: Indexed, opening: Entry) -> ChangeState:
         """A change from its opening and what the index says became of it; its result holds no steps."""
-        recorded = opened(opening)
-        if row.outcome is not None:
-            recorded.result = Result(row.change, row.outcome, None)
-        return self._log.with_process(recorded)
+        state = advance(row.change, None, opening)
+        if state is None:
+            raise NotKnown("it opens no change")
+        result = None if row.outcome is None else Result(row.change, row.outcome, None)
+        return self._log.with_process(replace(state, result=result))
 
     def _in_force(self, row: Indexed) -> bool:
-        return (row.outcome or self._log.get(row.change).outcome) in DONE
+        return (row.outcome or self._log.get(row.change).outcome) in IN_FORCE
 
     def _undone_by(self, index: ChangeIndex, change: str) -> str | None:
         """The last change that took one back and is in force."""
@@ -126,7 +127,7 @@ class History:
         """When each ref was last changed, since then, by a change that left or may have left something in force; and
         why more than that may be so, where the journal holds what this version does not understand."""
         with self._journal.index() as index:
-            known = index.touched_since(since, DONE)
+            known = index.touched_since(since, IN_FORCE)
             count, first = index.unknown()
         found = {Ref.parse(ref): at for ref, at in known.items()}
         for one in self._log.late().values():
@@ -142,7 +143,7 @@ class History:
             check_understood(self._journal.name, index)
             rows = index.zeroing(str(ref), *fields)
             found = next((row for row in rows if self._in_force(row)), None)
-        mine = [one for one in self._log.late().values() if one.outcome in DONE]
+        mine = [one for one in self._log.late().values() if one.outcome in IN_FORCE]
         mine += [self._log.get(found.change)] if found is not None else []
         for one in sorted(mine, key=lambda one: -one.at):
             for change in one.changes():
@@ -151,7 +152,7 @@ class History:
         return None
 
 
-def _item(recorded: Recorded, undone_by: str | None = None) -> HistoryItem:
+def _item(recorded: ChangeState, undone_by: str | None = None) -> HistoryItem:
     steps = tuple(HistoryStep(step.object, step.changes) for step in recorded.plan.steps)
     reason, outcome = recorded.reason, recorded.outcome
     return HistoryItem(recorded.change, recorded.at, recorded.actor, reason, outcome, undone_by, steps)

@@ -11,16 +11,17 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from control.contract.plans import plan_to_json, result_from_json
+from control.contract.plans import plan_to_json
 from control.errors import ControlError, JournalError, Locked, NotFound
+from control.journal.events import Closed, NotKnown, read
 from control.journal.open_change import OpenChange
 from control.journal.port import Journal
 from control.journal.process import lives, process_identity
-from control.journal.recorded import Recorded, add, opened
-from control.journal.records import Entry, Record
+from control.journal.records import Record
+from control.journal.state import ChangeState, Said, reduce
 from control.own_secrets import strike
 from control.planning.plan import Plan, ResultOutcome
 from control.text import clean
@@ -40,8 +41,10 @@ class Kept:
     @property
     def outcome(self) -> ResultOutcome | None:
         """What came of the change; None where its process died before it knew, or where it cannot be read."""
-        closed = [one for one in self.records if one.kind in ("close", "resolve") and one.data.get("closes", True)]
-        return result_from_json(closed[-1].data["result"]).outcome if closed else None
+        with contextlib.suppress(NotKnown):
+            closed = [event for one in self.records if isinstance(event := read(one.kind, one.data), Closed)]
+            return closed[-1].outcome if closed else None
+        return None
 
 
 class ChangeLog:
@@ -90,11 +93,6 @@ class ChangeLog:
         """Record something that is no change of a platform: that somebody armed a session, and why."""
         self.journal.append("note", "", {"actor": actor, "what": what, **data})
 
-    def _is_at_it(self, recorded: Recorded) -> bool:
-        """Whether a process is at an open change: it holds the lock, or, where we may not ask that, it lives."""
-        locked = self.journal.change_lock(recorded.change).is_held()
-        return lives(recorded.process) if locked is None else locked
-
     # --- what the journal could not take ------------------------------------------------------------------------------
 
     def kept(self) -> list[Kept]:
@@ -124,46 +122,57 @@ class ChangeLog:
                     taken.append(one)
         return taken
 
-    def late(self) -> dict[str, Recorded]:
+    def late(self) -> dict[str, ChangeState]:
         """The changes of which something lies beside the journal: it counts as if the journal had it."""
         return {one.change: self.get(one.change) for one in self.kept() if one.records}
 
     # --- one change ---------------------------------------------------------------------------------------------------
 
-    def get(self, change: str) -> Recorded:
+    def get(self, change: str) -> ChangeState:
         """One change. Raises `NotFound`, and `JournalError` where this version does not understand its records."""
-        recorded: Recorded | None = None
-        for entry in (*self.journal.entries(change), *self._entries_beside(change)):
-            try:
-                if entry.kind == "open":
-                    recorded = recorded or opened(entry)
-                elif recorded is not None and (entry.seq or recorded.result is None):
-                    add(recorded, entry)
-            except (ControlError, KeyError, ValueError, TypeError, AttributeError) as error:
-                raise self._not_understood(entry.seq, error) from None
-        if recorded is None:
+        state: ChangeState | None = None
+        for entry in self.journal.entries(change):
+            state = self._advance(change, state, entry, entry.seq)
+        if state is None or state.result is None:
+            for record in self._beside(change):
+                state = self._advance(change, state, record, 0)
+        if state is None:
             raise NotFound(f"there is no change {change}", hint="'trafficdeck history' lists them")
-        return self.with_process(recorded)
+        return self.with_process(state)
 
-    def with_process(self, recorded: Recorded) -> Recorded:
-        """A change with what its entries cannot say: whether, while it is open, a process is at it."""
-        if recorded.result is None:
-            recorded.held = self._is_at_it(recorded)
-        return recorded
+    def _advance(self, change: str, state: ChangeState | None, record: Said, seq: int) -> ChangeState | None:
+        try:
+            return reduce(change, (record,), state)
+        except (NotKnown, ControlError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise self._not_understood(seq, error) from None
 
-    def _entries_beside(self, change: str) -> list[Entry]:
-        """What lies beside the journal of one change that no process is at, as entries without a number."""
+    def with_process(self, state: ChangeState) -> ChangeState:
+        """A change with what its records cannot say: whether, while it is open, a process is at it: it holds the lock,
+        or, where we may not ask that, it lives."""
+        if state.result is not None:
+            return state
+        locked = self.journal.change_lock(state.change).is_held()
+        return replace(state, at_work=lives(state.process) if locked is None else locked)
+
+    def _beside(self, change: str) -> list[Record]:
+        """What lies beside the journal of one change that no process is at."""
         if self.journal.change_lock(change).is_held():
             return []
         try:
-            records = self.journal.beside(change).records()
+            return self.journal.beside(change).records()
         except OSError:
             return []
-        return [Entry(0, "", record.at, record.kind, change, record.data) for record in records]
 
     def _not_understood(self, seq: int, error: Exception) -> JournalError:
-        why = error.message if isinstance(error, ControlError) else type(error).__name__
+        why = why_not_understood(error)
         return JournalError(
-            f"entry {seq} of the journal {self.journal.name} is not understood by this version: {clean(why)}",
+            f"entry {seq} of the journal {self.journal.name} is not understood by this version: {why}",
             hint="update trafficdeck; 'trafficdeck journal verify' says whether the chain holds",
         )
+
+
+def why_not_understood(error: Exception) -> str:
+    """Why a record is not understood, in words."""
+    if isinstance(error, ControlError):
+        return clean(error.message)
+    return str(error) if isinstance(error, NotKnown) else type(error).__name__

@@ -50,7 +50,7 @@ class Indexed:
     actor: str
     undo_of: str | None
     closed: int | None
-    """The number of its last closing entry."""
+    """The number of the last entry that closed it, or opened it again."""
     outcome: ResultOutcome | None
     """None while it is open."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from control.contract.plans import seal
 from control.errors import Stale
-from control.journal.recorded import Recorded
+from control.journal.state import ChangeState
 from control.model import Effective, Owner
 from control.model.ref import Ref
 from control.planning.edit import Change
@@ -65,7 +65,7 @@ def check_start(saved: Plan, rows: Mapping[Ref, Row]) -> None:
     _raise(wrong)
 
 
-def check_undo(saved: Plan, recorded: Recorded) -> None:
+def check_undo(saved: Plan, recorded: ChangeState) -> None:
     """Raises `StalePlan` where the plan says that it undoes a change and does something else: an undo is exempt from
     guards."""
     before = {(c.ref, c.field): c.before for step in steps_to_undo(recorded) for c in step.changes}

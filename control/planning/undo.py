@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from control.applying.compensating import split
 from control.errors import GuardRefused, Locked, Stale
-from control.journal.recorded import Recorded
+from control.journal.state import ChangeState
 from control.model import Snapshot
 from control.planning.edit import Change
 from control.planning.fields import FieldKey
@@ -16,7 +16,7 @@ from control.ports import IDENTITY, Found
 CHANGED_SINCE = "changed_since"
 
 
-def check_undoable(recorded: Recorded) -> None:
+def check_undoable(recorded: ChangeState) -> None:
     """Raises `Locked` while a change is being applied, and `GuardRefused` where it was interrupted and nobody has
     looked at what is true."""
     if recorded.interrupted:
@@ -29,27 +29,18 @@ def check_undoable(recorded: Recorded) -> None:
         raise Locked(f"change {recorded.change} is still being applied by process {pid}", hint="wait for its end")
 
 
-def steps_to_undo(recorded: Recorded) -> list[Step]:
+def steps_to_undo(recorded: ChangeState) -> list[Step]:
     """The steps of which something may be in force, last first."""
-    found: list[Step] = []
-    for number, step in enumerate(recorded.plan.steps):
-        result = recorded.step_result(number)
-        if result is None or result.outcome in (StepOutcome.NOT_STARTED, StepOutcome.REFUSED, StepOutcome.UNDONE):
-            continue
-        if result.found is not Found.BEFORE:
-            found.append(step)
-    return found[::-1]
+    nothing = (None, StepOutcome.NOT_STARTED, StepOutcome.REFUSED, StepOutcome.UNDONE)
+    begun = [one for one in reversed(recorded.steps) if one.outcome not in nothing]
+    return [one.step for one in begun if one.result is None or one.result.found is not Found.BEFORE]
 
 
-def identities(recorded: Recorded) -> dict[str, str]:
+def identities(recorded: ChangeState) -> dict[str, str]:
     """Native object -> which one it was when the change wrote it, where the platform has an identity that outlives
     edits and ends with the object (a uid)."""
-    found = {}
-    for number, step in enumerate(recorded.plan.steps):
-        uid = recorded.writing.get(number, {}).get(IDENTITY)
-        if isinstance(uid, str) and uid:
-            found[step.object] = uid
-    return found
+    uids = {one.step.object: (one.recorded or {}).get(IDENTITY) for one in recorded.steps}
+    return {name: uid for name, uid in uids.items() if isinstance(uid, str) and uid}
 
 
 def changes_back(

@@ -125,18 +125,18 @@ def test_an_index_that_is_missing_behind_or_of_another_chain_is_made_anew(tmp_pa
     first = answers(log)
     sql(
         log.journal.path,
-        "DROP TABLE ix1_state",
-        "DROP TABLE ix1_changes",
-        "DROP TABLE ix1_touched",
-        "DROP TABLE ix1_unknown",
+        "DROP TABLE ix2_state",
+        "DROP TABLE ix2_changes",
+        "DROP TABLE ix2_touched",
+        "DROP TABLE ix2_unknown",
     )
     assert answers(log) == first
-    sql(log.journal.path, "UPDATE ix1_state SET hash = 'of another chain'", "UPDATE ix1_changes SET outcome = NULL")
+    sql(log.journal.path, "UPDATE ix2_state SET hash = 'of another chain'", "UPDATE ix2_changes SET outcome = NULL")
     assert answers(log) == first
     sql(
         log.journal.path,
-        "DELETE FROM ix1_changes WHERE number > 40",
-        "UPDATE ix1_state SET seq = 121, hash = (SELECT hash FROM entries WHERE seq = 121)",
+        "DELETE FROM ix2_changes WHERE number > 40",
+        "UPDATE ix2_state SET seq = 121, hash = (SELECT hash FROM entries WHERE seq = 121)",
     )
     assert answers(log) == first
 
@@ -154,7 +154,7 @@ def test_whoever_cannot_write_the_index_has_one_of_his_own(tmp_path: Path) -> No
 def test_an_appended_change_is_in_the_index_at_once_and_a_broken_index_stops_no_entry(tmp_path: Path) -> None:
     log = log_of(tmp_path / "j.db", 3)
     log.history.page()
-    sql(log.journal.path, "DROP TABLE ix1_touched")
+    sql(log.journal.path, "DROP TABLE ix2_touched")
     entry = log.journal.entries("000001-filled")[0]
     head = log.journal.append("open", "new", entry.data)
     assert log.journal.head() == head and log.journal.verify(head).ok
@@ -196,7 +196,7 @@ def test_verify_begins_where_it_is_told_and_reads_a_batch_at_a_time(
 def test_verify_makes_an_index_anew_that_hides_a_change(tmp_path: Path) -> None:
     log = log_of(tmp_path / "j.db", 10)
     assert log.history.page().items[0].outcome is ResultOutcome.APPLIED
-    sql(log.journal.path, "UPDATE ix1_changes SET outcome = 'refused' WHERE change = '000009-filled'")
+    sql(log.journal.path, "UPDATE ix2_changes SET outcome = 'refused' WHERE change = '000009-filled'")
     assert log.history.page().items[0].outcome is ResultOutcome.REFUSED
     assert log.journal.verify().ok
     assert log.history.page().items[0].outcome is ResultOutcome.APPLIED

@@ -48,14 +48,6 @@ def _columns(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return record["seq"], record["at"], record["kind"], record["change"]
 
 
-def _agrees(index: SqliteIndex, record: Mapping[str, Any]) -> bool:
-    """Whether the index fits one record; it says nothing of those that this version does not understand."""
-    try:
-        return index.agrees(record["kind"], record["seq"], record["change"], record["data"])
-    except (KeyError, TypeError, AttributeError):
-        return True
-
-
 class SqliteJournal:
     """See `control.journal.port.Journal`."""
 
@@ -201,7 +193,7 @@ class SqliteJournal:
                     record = _record(body) if good else None
                     if record is None or _columns(record) != (seq, at, kind, change):
                         return Verification(False, self._length(), last, count + 1)
-                    agrees = agrees and _agrees(index, record)
+                    agrees = agrees and index.agrees(kind, seq, change, record["data"])
                     previous, last, count, met = own, own, count + 1, met or own == head
         if not agrees:
             self.forget_index()

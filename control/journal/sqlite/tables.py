@@ -14,47 +14,45 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from control.journal.events import Closed, NotKnown, Opened, Stepped, Undoing, Writing, read
 from control.journal.records import Indexed
-from control.planning.plan import PLAN_SCHEMA, ResultOutcome
+from control.planning.plan import ResultOutcome
 
-KINDS = frozenset({"open", "writing", "step", "undoing", "close", "resolve", "note"})
-"""The kinds of records that this version understands."""
 BATCH = 2_000
 """So many entries are followed in one transaction: others may append in between."""
-_OUTCOMES = frozenset(outcome.value for outcome in ResultOutcome)
 
 _TABLES = (
-    "CREATE {temp} TABLE ix1_state (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL)",
-    "CREATE {temp} TABLE ix1_changes (number INTEGER PRIMARY KEY, opened INTEGER NOT NULL UNIQUE, "
+    "CREATE {temp} TABLE ix2_state (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL)",
+    "CREATE {temp} TABLE ix2_changes (number INTEGER PRIMARY KEY, opened INTEGER NOT NULL UNIQUE, "
     "change TEXT NOT NULL UNIQUE, at REAL NOT NULL, actor TEXT NOT NULL, undo_of TEXT, closed INTEGER, outcome TEXT)",
-    "CREATE {temp} TABLE ix1_touched (ref TEXT NOT NULL, field TEXT NOT NULL, number INTEGER NOT NULL, "
+    "CREATE {temp} TABLE ix2_touched (ref TEXT NOT NULL, field TEXT NOT NULL, number INTEGER NOT NULL, "
     "zeroed INTEGER NOT NULL)",
-    "CREATE {temp} TABLE ix1_unknown (seq INTEGER PRIMARY KEY, why TEXT NOT NULL)",
+    "CREATE {temp} TABLE ix2_unknown (seq INTEGER PRIMARY KEY, why TEXT NOT NULL)",
 )
 _INDEXES = (
-    "CREATE INDEX {schema}.ix1_changes_at ON ix1_changes (at)",
-    "CREATE INDEX {schema}.ix1_changes_actor ON ix1_changes (actor, number)",
-    "CREATE INDEX {schema}.ix1_changes_undo ON ix1_changes (undo_of) WHERE undo_of IS NOT NULL",
-    "CREATE INDEX {schema}.ix1_changes_open ON ix1_changes (number) WHERE outcome IS NULL OR outcome = 'in_progress'",
-    "CREATE INDEX {schema}.ix1_touched_number ON ix1_touched (number)",
-    "CREATE INDEX {schema}.ix1_touched_zeroed ON ix1_touched (ref, field, number) WHERE zeroed",
+    "CREATE INDEX {schema}.ix2_changes_at ON ix2_changes (at)",
+    "CREATE INDEX {schema}.ix2_changes_actor ON ix2_changes (actor, number)",
+    "CREATE INDEX {schema}.ix2_changes_undo ON ix2_changes (undo_of) WHERE undo_of IS NOT NULL",
+    "CREATE INDEX {schema}.ix2_changes_open ON ix2_changes (number) WHERE outcome IS NULL OR outcome = 'in_progress'",
+    "CREATE INDEX {schema}.ix2_touched_number ON ix2_touched (number)",
+    "CREATE INDEX {schema}.ix2_touched_zeroed ON ix2_touched (ref, field, number) WHERE zeroed",
 )
-_EMPTY = ("DELETE FROM ix1_state", "DELETE FROM ix1_changes", "DELETE FROM ix1_touched", "DELETE FROM ix1_unknown")
+_EMPTY = ("DELETE FROM ix2_state", "DELETE FROM ix2_changes", "DELETE FROM ix2_touched", "DELETE FROM ix2_unknown")
 _DROP = (
-    "DROP TABLE IF EXISTS main.ix1_state",
-    "DROP TABLE IF EXISTS main.ix1_changes",
-    "DROP TABLE IF EXISTS main.ix1_touched",
-    "DROP TABLE IF EXISTS main.ix1_unknown",
+    "DROP TABLE IF EXISTS main.ix2_state",
+    "DROP TABLE IF EXISTS main.ix2_changes",
+    "DROP TABLE IF EXISTS main.ix2_touched",
+    "DROP TABLE IF EXISTS main.ix2_unknown",
 )
 _COUNT = (
-    "SELECT COUNT(*) FROM temp.sqlite_master WHERE type = 'table' AND name GLOB 'ix1_*'",
-    "SELECT COUNT(*) FROM main.sqlite_master WHERE type = 'table' AND name GLOB 'ix1_*'",
+    "SELECT COUNT(*) FROM temp.sqlite_master WHERE type = 'table' AND name GLOB 'ix2_*'",
+    "SELECT COUNT(*) FROM main.sqlite_master WHERE type = 'table' AND name GLOB 'ix2_*'",
 )
 _COPY = (
-    "INSERT INTO temp.ix1_state SELECT * FROM main.ix1_state",
-    "INSERT INTO temp.ix1_changes SELECT * FROM main.ix1_changes",
-    "INSERT INTO temp.ix1_touched SELECT * FROM main.ix1_touched",
-    "INSERT INTO temp.ix1_unknown SELECT * FROM main.ix1_unknown",
+    "INSERT INTO temp.ix2_state SELECT * FROM main.ix2_state",
+    "INSERT INTO temp.ix2_changes SELECT * FROM main.ix2_changes",
+    "INSERT INTO temp.ix2_touched SELECT * FROM main.ix2_touched",
+    "INSERT INTO temp.ix2_unknown SELECT * FROM main.ix2_unknown",
 )
 
 
@@ -65,7 +63,7 @@ def is_current(connection: sqlite3.Connection) -> bool:
     """Whether the tables are there and end where the chain ends."""
     if not _exists(connection):
         return False
-    state = connection.execute("SELECT seq, hash FROM ix1_state").fetchone() or (0, "")
+    state = connection.execute("SELECT seq, hash FROM ix2_state").fetchone() or (0, "")
     last = connection.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
     return bool(state == last)
 
@@ -75,7 +73,7 @@ def follow(connection: sqlite3.Connection, limit: int = BATCH) -> bool:
     transaction. Returns whether the end of the chain was reached."""
     if not _exists(connection):
         make(connection)
-    seq, own = connection.execute("SELECT seq, hash FROM ix1_state").fetchone() or (0, "")
+    seq, own = connection.execute("SELECT seq, hash FROM ix2_state").fetchone() or (0, "")
     if seq and connection.execute("SELECT 1 FROM entries WHERE seq = ? AND hash = ?", (seq, own)).fetchone() is None:
         forget(connection)
         seq = 0
@@ -85,7 +83,7 @@ def follow(connection: sqlite3.Connection, limit: int = BATCH) -> bool:
     for number, _, body in rows:
         _take(connection, number, body)
     if rows:
-        connection.execute("INSERT OR REPLACE INTO ix1_state VALUES (1, ?, ?)", rows[-1][:2])
+        connection.execute("INSERT OR REPLACE INTO ix2_state VALUES (1, ?, ?)", rows[-1][:2])
     return len(rows) < limit
 
 
@@ -126,48 +124,51 @@ def _create(connection: sqlite3.Connection, temp: str, schema: str) -> None:
 def _take(connection: sqlite3.Connection, seq: int, body: str) -> None:
     """One entry into the tables."""
     try:
-        record = json.loads(body)
-        kind, change, data = record["kind"], record["change"], record["data"]
-        if kind not in KINDS:
-            raise _NotKnown(f"it is of a kind that is not known here, '{str(kind)[:40]}'")
-        if kind == "open":
-            _opened(connection, seq, record["at"], change, data)
-        elif kind in ("close", "resolve") and data.get("closes", True):
-            outcome = _known_outcome(data["result"]["outcome"])
-            connection.execute(
-                "UPDATE ix1_changes SET closed = ?, outcome = ? WHERE change = ?", (seq, outcome, change)
-            )
-    except _NotKnown as error:
+        record = _whole(body)
+        event, change = read(record["kind"], record["data"]), record["change"]
+        match event:
+            case Opened():
+                _open(connection, seq, record["at"], change, event)
+            case Closed():
+                came = (seq, event.outcome.value, change)
+                connection.execute("UPDATE ix2_changes SET closed = ?, outcome = ? WHERE change = ?", came)
+            case Writing() | Stepped() | Undoing():  # somebody is at it again, whatever it was closed with
+                connection.execute(
+                    "UPDATE ix2_changes SET closed = ?, outcome = NULL WHERE change = ? AND outcome IS NOT NULL",
+                    (seq, change),
+                )
+    except NotKnown as error:
         _not_understood(connection, seq, str(error))
-    except (ValueError, KeyError, TypeError, AttributeError, sqlite3.IntegrityError):
-        _not_understood(connection, seq, "it is no whole record")
+    except sqlite3.IntegrityError:
+        _not_understood(connection, seq, "it opens a change that is open")
 
 
-class _NotKnown(Exception):
-    """A record of a later version."""
+def _whole(body: str) -> dict[str, Any]:
+    """The record in an entry's text. Raises `NotKnown`."""
+    try:
+        record = json.loads(body)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not {"kind", "at", "change", "data"} <= record.keys():
+        raise NotKnown("it is no whole record")
+    return record
 
 
 def _not_understood(connection: sqlite3.Connection, seq: int, why: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO ix1_unknown VALUES (?, ?)", (seq, why))
+    connection.execute("INSERT OR REPLACE INTO ix2_unknown VALUES (?, ?)", (seq, why))
 
 
-def _known_outcome(outcome: Any) -> str:
-    if outcome not in _OUTCOMES:
-        raise _NotKnown(f"its outcome is not known here, '{str(outcome)[:40]}'")
-    return str(outcome)
-
-
-def _opened(connection: sqlite3.Connection, seq: int, at: float, change: str, data: Mapping[str, Any]) -> None:
-    plan = data["plan"]
-    if plan["schema"] > PLAN_SCHEMA:
-        raise _NotKnown(f"its plan is of a later version (schema {plan['schema']}, this one knows {PLAN_SCHEMA})")
-    touched = [(c["ref"], c["field"], c["to"] in (0, "0")) for step in plan["steps"] for c in step["changes"]]
+def _open(connection: sqlite3.Connection, seq: int, at: float, change: str, event: Opened) -> None:
+    try:
+        touched, undo_of = event.touched(), event.undo_of
+    except (KeyError, TypeError):
+        raise NotKnown("it is no whole record") from None
     cursor = connection.execute(
-        "INSERT INTO ix1_changes (opened, change, at, actor, undo_of) VALUES (?, ?, ?, ?, ?)",
-        (seq, change, at, data["actor"], plan["undo_of"]),
+        "INSERT INTO ix2_changes (opened, change, at, actor, undo_of) VALUES (?, ?, ?, ?, ?)",
+        (seq, change, at, event.actor, undo_of),
     )
     connection.executemany(
-        "INSERT INTO ix1_touched VALUES (?, ?, ?, ?)",
+        "INSERT INTO ix2_touched VALUES (?, ?, ?, ?)",
         [(ref, field, cursor.lastrowid, zeroed) for ref, field, zeroed in touched],
     )
 
@@ -183,37 +184,37 @@ class SqliteIndex:
 
     def page(self, limit: int | None, before: int | None = None) -> list[Indexed]:
         """The newest changes first: at most `limit`, with numbers below `before`."""
-        query = "SELECT * FROM ix1_changes WHERE number < ? ORDER BY number DESC LIMIT ?"
+        query = "SELECT * FROM ix2_changes WHERE number < ? ORDER BY number DESC LIMIT ?"
         return self._rows(query, 2**62 if before is None else before, -1 if limit is None else limit)
 
     def since(self, at: float, limit: int | None) -> list[Indexed]:
         """The changes that were begun since then (Unix time), newest first."""
-        query = "SELECT * FROM ix1_changes WHERE at >= ? ORDER BY at DESC, number DESC LIMIT ?"
+        query = "SELECT * FROM ix2_changes WHERE at >= ? ORDER BY at DESC, number DESC LIMIT ?"
         return self._rows(query, at, -1 if limit is None else limit)
 
     def get(self, change: str) -> Indexed | None:
-        return next(iter(self._rows("SELECT * FROM ix1_changes WHERE change = ?", change)), None)
+        return next(iter(self._rows("SELECT * FROM ix2_changes WHERE change = ?", change)), None)
 
     def unfinished(self) -> list[Indexed]:
         """What is open, or was left in progress; oldest first."""
-        return self._rows("SELECT * FROM ix1_changes WHERE outcome IS NULL OR outcome = 'in_progress' ORDER BY number")
+        return self._rows("SELECT * FROM ix2_changes WHERE outcome IS NULL OR outcome = 'in_progress' ORDER BY number")
 
     def by_actor(self, actor: str, without: Iterable[ResultOutcome]) -> Indexed | None:
         """The last change of an actor with another outcome than these, the open ones among them."""
         query = (
-            "SELECT * FROM ix1_changes WHERE actor = ? AND (outcome IS NULL OR NOT instr(?, ' ' || outcome || ' ')) "
+            "SELECT * FROM ix2_changes WHERE actor = ? AND (outcome IS NULL OR NOT instr(?, ' ' || outcome || ' ')) "
             "ORDER BY number DESC LIMIT 1"
         )
         return next(iter(self._rows(query, actor, _words(without))), None)
 
     def undoing(self, change: str) -> list[Indexed]:
         """The undos of a change, last first."""
-        return self._rows("SELECT * FROM ix1_changes WHERE undo_of = ? ORDER BY number DESC", change)
+        return self._rows("SELECT * FROM ix2_changes WHERE undo_of = ? ORDER BY number DESC", change)
 
     def touched_since(self, at: float, outcomes: Iterable[ResultOutcome]) -> dict[str, float]:
         """Ref -> when it was last changed, since then, by a change that is open or has one of these outcomes."""
         query = (
-            "SELECT t.ref, MAX(c.at) FROM ix1_changes c JOIN ix1_touched t ON t.number = c.number "
+            "SELECT t.ref, MAX(c.at) FROM ix2_changes c JOIN ix2_touched t ON t.number = c.number "
             "WHERE c.at >= ? AND (c.outcome IS NULL OR instr(?, ' ' || c.outcome || ' ')) GROUP BY t.ref"
         )
         return dict(self._connection.execute(query, (at, _words(outcomes))).fetchall())
@@ -221,32 +222,34 @@ class SqliteIndex:
     def zeroing(self, ref: str, field: str, or_field: str) -> Iterable[Indexed]:
         """The changes that set one of two fields of `ref` to 0, last first."""
         query = (
-            "SELECT DISTINCT c.* FROM ix1_touched t JOIN ix1_changes c ON c.number = t.number "
+            "SELECT DISTINCT c.* FROM ix2_touched t JOIN ix2_changes c ON c.number = t.number "
             "WHERE t.zeroed AND t.ref = ? AND t.field IN (?, ?) ORDER BY t.number DESC"
         )
         return map(_indexed, self._connection.execute(query, (ref, field, or_field)))
 
     def unknown(self, limit: int = 5) -> tuple[int, list[tuple[int, str]]]:
         """(how many records are not understood, the first of them as number and why)."""
-        count = self._connection.execute("SELECT COUNT(*) FROM ix1_unknown").fetchone()[0]
-        rows = self._connection.execute("SELECT seq, why FROM ix1_unknown ORDER BY seq LIMIT ?", (limit,)).fetchall()
+        count = self._connection.execute("SELECT COUNT(*) FROM ix2_unknown").fetchone()[0]
+        rows = self._connection.execute("SELECT seq, why FROM ix2_unknown ORDER BY seq LIMIT ?", (limit,)).fetchall()
         return int(count), [(int(seq), str(why)) for seq, why in rows]
 
     def count(self) -> int:
         """How many changes there are."""
-        return int(self._connection.execute("SELECT MAX(number) FROM ix1_changes").fetchone()[0] or 0)
+        return int(self._connection.execute("SELECT MAX(number) FROM ix2_changes").fetchone()[0] or 0)
 
     def agrees(self, kind: str, seq: int, change: str, data: Mapping[str, Any]) -> bool:
-        """Whether the tables say of one record of the chain what it says itself."""
-        if kind == "open":
-            row = self._connection.execute("SELECT * FROM ix1_changes WHERE opened = ?", (seq,)).fetchone()
-            plan = data["plan"]
-            return row is not None and (row[2], row[4], row[5]) == (change, data["actor"], plan["undo_of"])
-        if kind in ("close", "resolve") and data.get("closes", True):
-            row = self._connection.execute(
-                "SELECT closed, outcome FROM ix1_changes WHERE change = ?", (change,)
-            ).fetchone()
-            return row is None or (row[0] or 0) > seq or row == (seq, data["result"]["outcome"])
+        """Whether the tables say of one record of the chain what it says itself; nothing of what is not understood."""
+        try:
+            event = read(kind, data)
+        except NotKnown:
+            return True
+        if isinstance(event, Opened):
+            row = self._connection.execute("SELECT * FROM ix2_changes WHERE opened = ?", (seq,)).fetchone()
+            return row is not None and (row[2], row[4], row[5]) == (change, event.actor, event.undo_of)
+        if isinstance(event, Closed):
+            query = "SELECT closed, outcome FROM ix2_changes WHERE change = ?"
+            row = self._connection.execute(query, (change,)).fetchone()
+            return row is None or (row[0] or 0) > seq or row == (seq, event.outcome.value)
         return True
 
     def _rows(self, query: str, *values: Any) -> list[Indexed]:
