@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.collect import Collector
 from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.kinds.table import BY_GROUP_KIND
 from adapters.kubernetes.object_store import ObjectStore
 from control.deck.config import EnvironmentConfig
 from control.model import Access, AccessState
@@ -31,7 +31,7 @@ async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[
     """The access to the kinds that are held; why each kind and namespace is refused is noted in `held`."""
     if config.read_only:
         return Access(AccessState.READ_ONLY_BY_TOOL, "read_only in the deck file")
-    kinds = [CODECS[kind] for kind in held.objects if kind in CODECS]
+    kinds = [BY_GROUP_KIND[kind] for kind in held.objects if kind in BY_GROUP_KIND]
     held.refused = {}
     answers = await asyncio.gather(*(_refusals(codec, rights, namespaces, held) for codec in kinds))
     if rights.why_unknown:
@@ -44,14 +44,15 @@ async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[
 
 async def _refusals(codec: Codec, rights: Rights, namespaces: Sequence[str], held: ObjectStore) -> list[str]:
     """Namespaces in which we may not patch a kind; an empty name where we may in none."""
-    spaces = list(namespaces)
+    spaces = list(namespaces) if codec.resource.namespaced else [""]
     if spaces == [""]:
         if await rights.may("patch", codec.resource) is not False:
             return []
-        spaces = sorted({native.metadata.namespace for native in held.of(codec.kind)})
+        spaces = sorted({native.metadata.namespace for native in held.of(codec.resource.group_kind)})
     queried = spaces[:MAXIMUM_ASKED_NAMESPACES]
     answers = await asyncio.gather(*(rights.may("patch", codec.resource, space) for space in queried))
     refused = [space for space, may in zip(queried, answers, strict=True) if may is False]
     for space in refused:
-        held.refused[(codec.kind, space)] = f"our role may not patch {codec.resource.plural} in {clean(space)}"
+        where = f" in {clean(space)}" if space else ""
+        held.refused[(codec.resource.group_kind, space)] = f"our role may not patch {codec.resource.plural}{where}"
     return [""] if len(refused) == len(spaces) else refused

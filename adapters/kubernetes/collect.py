@@ -11,10 +11,12 @@ from urllib.parse import quote
 
 from adapters.kubernetes.client.api import Api, Listed
 from adapters.kubernetes.client.discovery import Discovery
-from adapters.kubernetes.client.resource import Resource
+from adapters.kubernetes.client.resource import GroupKind, Resource
 from adapters.kubernetes.client.unread import unread
+from adapters.kubernetes.client.watching import Key, Watched
 from adapters.kubernetes.health import Endpoints, endpoints_of
-from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.kinds.common import Codec
+from adapters.kubernetes.kinds.table import BY_GROUP_KIND, CODECS
 from adapters.kubernetes.owners.owners import Sources
 from adapters.kubernetes.owners.sources import read_sources
 from adapters.kubernetes.wire.core import EndpointSlice
@@ -24,14 +26,10 @@ from control.model import Missing
 from control.structs import replace
 from control.text import clean
 
-GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
+GATEWAYS = Resource("gateway.networking.k8s.io", ("v1",), "gateways", "Gateway")
 NAMESPACES = "/api/v1/namespaces"
-SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+SLICES = Resource("discovery.k8s.io", ("v1",), "endpointslices", "EndpointSlice")
 AROUND_FRESH_SECONDS = 60.0
-
-
-Key = tuple[str, str]
-"""(kind, namespace); an empty namespace stands for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,8 @@ class Collected:
             else:
                 where = f" in {clean(space)}" if space else ""
                 found += [
-                    Missing(f"{CODECS[kind].resource.qualified}{where}", _why(error, hint)) for kind, error in errors
+                    Missing(f"{BY_GROUP_KIND[kind].resource.qualified}{where}", _why(error, hint))
+                    for kind, error in errors
                 ]
         return (*found, *(one for part in self.parts.values() for one in part.missing), *self.unread)
 
@@ -107,13 +106,29 @@ class Collector:
         self.codecs = [codec for codec in CODECS.values() if not kinds or codec.kind in kinds]
         """The kinds that were asked for."""
         self.discovery = Discovery(api)
+        self._served: dict[GroupKind, Resource] = {}
         self._around_at: float | None = None
+
+    def watched(self, kind: GroupKind) -> Watched:
+        """A kind that was listed, in the version in which it was."""
+        codec = BY_GROUP_KIND[kind]
+        return Watched(self._served.get(kind, codec.resource), codec.wire)
+
+    async def resource(self, codec: Codec) -> Resource:
+        """A kind in the version that is served, the preferred one where none is."""
+        served = await self.discovery.served(codec.resource) or codec.resource
+        self._served[served.group_kind] = served
+        return served
+
+    def spaces(self, resource: Resource) -> tuple[str, ...]:
+        """The namespaces in which a kind is listed; a kind that has none is listed everywhere."""
+        return self.namespaces if resource.namespaced else ("",)
 
     async def everything(self) -> Collected:
         """All kinds that are asked for and installed. Raises the first error where nothing at all could be read."""
         collected = Collected()
         codecs = [codec for codec in self.codecs if await self.discovery.has(codec.resource)]
-        keys = [(codec.kind, namespace) for codec in codecs for namespace in self.namespaces]
+        keys = [(one.resource.group_kind, space) for one in codecs for space in self.spaces(one.resource)]
         answers = await asyncio.gather(*(self.part(key) for key in keys), return_exceptions=True)
         for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, Part):
@@ -136,8 +151,9 @@ class Collector:
 
     async def part(self, key: Key) -> Part:
         """One kind in one namespace."""
-        codec = CODECS[key[0]]
-        listed = await self._api.list(codec.resource, key[1], codec.wire)
+        codec = BY_GROUP_KIND[key[0]]
+        resource = await self.resource(codec)
+        listed = await self._api.list(resource, key[1], codec.wire)
         if not listed.broken:
             return Part(listed.items, listed.resource_version)
         where = f" in {clean(key[1])}" if key[1] else ""
@@ -189,14 +205,15 @@ class Collector:
         """Lists of what is good to have; what we may not read is left out."""
         found = []
         try:
-            if not await self.discovery.has(resource):
+            served = await self.discovery.served(resource)
+            if served is None:
                 return []
             spaces = ("",) if everywhere else self.namespaces
         except ControlError:
             return []
         for namespace in spaces:
             try:
-                found.append(await self._api.list(resource, namespace, wire))
+                found.append(await self._api.list(served, namespace, wire))
             except ControlError:
                 if everywhere and self.namespaces != ("",):
                     return await self._quietly(resource, wire)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from adapters.kubernetes.client.objects import Metadata
+from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
@@ -53,25 +54,25 @@ class Dressed:
 class ObjectStore:
     """Objects by kind and (namespace, name), and what was read around them."""
 
-    objects: dict[str, dict[Key, Any]] = field(default_factory=dict)
+    objects: dict[GroupKind, dict[Key, Any]] = field(default_factory=dict)
     gateways: dict[Key, Gateway] = field(default_factory=dict)
     sources: Sources = NO_SOURCES
     endpoints: Endpoints | None = None
     surroundings: Surroundings = field(default_factory=Surroundings)
-    whole: frozenset[tuple[str, str]] = frozenset()
+    whole: frozenset[tuple[GroupKind, str]] = frozenset()
     """(kind, namespace) that was listed with nothing left out; an empty namespace stands for all."""
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused: dict[tuple[GroupKind, str], str] = field(default_factory=dict)
     """(kind, namespace) -> why we may not patch there."""
-    read_cache: dict[tuple[str, str], tuple[str, Read]] = field(default_factory=dict)
-    dressed: dict[tuple[str, Key], Dressed] = field(default_factory=dict)
+    read_cache: dict[tuple[GroupKind, str], tuple[str, Read]] = field(default_factory=dict)
+    dressed: dict[tuple[GroupKind, Key], Dressed] = field(default_factory=dict)
     """(kind, namespace and name) -> its rows when they were last asked for."""
     _named: tuple[Mapping[Key, Gateway], Memo[HTTPRoute, Named]] | None = None
 
-    def of(self, kind: str) -> Iterable[Any]:
+    def of(self, kind: GroupKind) -> Iterable[Any]:
         """The held objects of one kind."""
         return self.objects.get(kind, {}).values()
 
-    def replace(self, key: tuple[str, str], natives: Iterable[Any]) -> bool:
+    def replace(self, key: tuple[GroupKind, str], natives: Iterable[Any]) -> bool:
         """Take a new list of one (kind, namespace). True where anything is otherwise than before."""
         kind, namespace = key
         store = self.objects.setdefault(kind, {})
@@ -82,6 +83,14 @@ class ObjectStore:
         store.update(now)
         versions = [{name: one.metadata.resource_version for name, one in side.items()} for side in (before, now)]
         return versions[0] != versions[1]
+
+    def put(self, kind: GroupKind, native: Any) -> None:
+        """An object is there, or is otherwise than before."""
+        self.objects.setdefault(kind, {})[(native.metadata.namespace, native.metadata.name)] = native
+
+    def drop(self, kind: GroupKind, native: Any) -> None:
+        """An object is gone."""
+        self.objects.get(kind, {}).pop((native.metadata.namespace, native.metadata.name), None)
 
     def surround(self, around: Around) -> None:
         """Take what was read around the objects. What is equal to what is held stays the same object."""
@@ -99,20 +108,20 @@ class ObjectStore:
         if self._named is None or self._named[0] is not gateways:
             remembering = Memo[HTTPRoute, Named](lambda route: by_http_route(route, gateways, environment))
             self._named = gateways, remembering
-        ingresses = self.objects.get(ingressroute.RESOURCE.kind, {})
+        ingresses = self.objects.get(ingressroute.RESOURCE.group_kind, {})
         named = [
-            *self._named[1](list(self.of(httproute.RESOURCE.kind))),
+            *self._named[1](list(self.of(httproute.RESOURCE.group_kind))),
             *(by_ingress_route(one, environment) for one in ingresses.values()),
             by_parents(ingresses, environment),
-            *(by_traefik_service(one, environment) for one in self.of(traefikservice.RESOURCE.kind)),
+            *(by_traefik_service(one, environment) for one in self.of(traefikservice.RESOURCE.group_kind)),
             *self.surroundings.named(gateways),
         ]
-        return uses(named, self.of(middleware.RESOURCE.kind))
+        return uses(named, self.of(middleware.RESOURCE.group_kind))
 
     def read(self, codec: Codec, native: Any, environment: str, at: float) -> Read:
         """What a codec makes of one object, from the cache where the object has not changed."""
         metadata: Metadata = native.metadata
-        key = (codec.kind, metadata.uid)
+        key = (codec.resource.group_kind, metadata.uid)
         cached = self.read_cache.get(key)
         if cached and metadata.resource_version and cached[0] == metadata.resource_version:
             return cached[1]
@@ -188,17 +197,17 @@ class RowDecorator:
         faults = self.unloaded.of(native)
         around = (self.held.sources, self.held.endpoints, self.held.surroundings.unseen)
         made_of = (read, used, why, faults, self.instances, around)
-        found = self.held.dressed.get((codec.kind, name))
+        found = self.held.dressed.get((codec.resource.group_kind, name))
         if found is None or found.made_of != made_of:
             routes, limits = self.routes(codec, native, read.routes), self.limits(codec, native, read.limits)
             if found is not None:
                 routes, limits = _unless_equal(found.routes, routes), _unless_equal(found.limits, limits)
-            found = self.held.dressed[(codec.kind, name)] = Dressed(made_of, routes, limits)
+            found = self.held.dressed[(codec.resource.group_kind, name)] = Dressed(made_of, routes, limits)
         return found
 
     def _refused(self, codec: Codec, metadata: Metadata) -> str:
-        refused = self.held.refused
-        return refused.get((codec.kind, metadata.namespace)) or refused.get((codec.kind, ""), "")
+        refused, kind = self.held.refused, codec.resource.group_kind
+        return refused.get((kind, metadata.namespace)) or refused.get((kind, ""), "")
 
 
 def _with_fault(status: Status, fault: str) -> Status:
@@ -226,7 +235,7 @@ async def snapshot_parts(
     outside: list[Outside] = []
     count = 0
     for codec in CODECS.values():
-        for native in list(held.of(codec.kind)):  # a watch may add and take away while we give way
+        for native in list(held.of(codec.resource.group_kind)):  # a watch may add and take away while we give way
             read = held.read(codec, native, environment, dress.at)
             if read.routes or read.limits:
                 dressed = dress.kept(codec, native, read)

@@ -19,10 +19,10 @@ from adapters.kubernetes.client.kubeconfig import load, load_again
 from adapters.kubernetes.client.objects import decode
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, connect
-from adapters.kubernetes.client.watching import Watcher
+from adapters.kubernetes.client.watching import Key, Watcher
 from adapters.kubernetes.collect import Collected, Collector, Part
 from adapters.kubernetes.edited_text import edits_of
-from adapters.kubernetes.kinds.common import Codec
+from adapters.kubernetes.kinds.common import Codec, namespace_of
 from adapters.kubernetes.kinds.table import codec_of
 from adapters.kubernetes.object_store import ObjectStore, RowDecorator, snapshot_parts
 from adapters.kubernetes.planes.traefik.bindings import Instances
@@ -184,7 +184,7 @@ class KubernetesReader:
         await asyncio.gather(*(self._list_again(key) for key in again))
         return self._held
 
-    async def _list_again(self, key: tuple[str, str]) -> bool:
+    async def _list_again(self, key: Key) -> bool:
         """List one kind in one namespace into the store. True where that brought anything new."""
         watcher, held = self._watcher, self._held
         assert watcher is not None and held is not None
@@ -263,8 +263,9 @@ class KubernetesReader:
         if ref.environment != self.name:
             raise UsageError(f"{clean(str(ref))} is not of the environment {self.name}")
         codec = codec_of(ref)
-        what = f"read {codec.resource.plural} {clean(ref.scope)}/{clean(ref.name)}"
-        body = await self.api.get(codec.resource.path(ref.scope, ref.name), what=what)
+        resource = await self.collector.resource(codec)
+        what = f"read {resource.plural} {clean(ref.scope)}/{clean(ref.name)}"
+        body = await self.api.get(resource.path(namespace_of(ref), ref.name), what=what)
         return _Fetched(codec, msgspec.json.decode(body), decode(body, codec.wire))
 
     def instances(self) -> Instances:
@@ -357,7 +358,7 @@ class KubernetesReader:
     async def watch(self) -> AsyncIterator[None]:
         """Yield after changes, from watches that are resumed and, where too old, listed anew."""
         if self._watcher is None:
-            self._watcher = Watcher(self.api, self._list_again)
+            self._watcher = Watcher(self.api, self._list_again, self.collector.watched)
             try:
                 if self._held is not None and time.monotonic() < self._listed_at + YOUNG_SECONDS:
                     self._watcher.restart(self._collected.versions, self._held)

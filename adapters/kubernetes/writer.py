@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import msgspec
 
 from adapters.kubernetes.client.api import FIELD_MANAGER, Api
 from adapters.kubernetes.client.objects import Bare
+from adapters.kubernetes.kinds.common import namespace_of
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.reader import KubernetesReader
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError
 from control.ports import Prepared
 from control.text import clean
+
+_OBJECT = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/[^/]+(?:/namespaces/[^/]+)?/(?P<plural>[^/]+)/[^/]+\Z")
 
 
 class PatchTransport(httpx.AsyncBaseTransport):
@@ -21,12 +26,13 @@ class PatchTransport(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport, prefix: str = "") -> None:
         self._inner = inner
         self._prefix = prefix
-        self._plurals = {codec.resource.plural for codec in CODECS.values()}
+        self._known = {(codec.resource.group, codec.resource.plural) for codec in CODECS.values()}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        words = request.url.path.removeprefix(self._prefix).split("/")
+        object_ = _OBJECT.match(request.url.path.removeprefix(self._prefix))
+        known = object_ is not None and (object_["group"] or "", object_["plural"]) in self._known
         ours = request.url.params.get("fieldManager") == FIELD_MANAGER
-        if request.method != "PATCH" or not ours or len(words) != 8 or words[6] not in self._plurals:
+        if request.method != "PATCH" or not ours or not known:
             raise ReadOnly(
                 f"a {request.method} to {clean(request.url.path, 200)} was held back: only plans are written"
             )
@@ -51,8 +57,9 @@ class KubernetesWriter:
         if self._api is None:
             self._api = Api(self._reader.connection(), PatchTransport)
         ref = payload.ref
+        resource = await self._reader.collector.resource(payload.codec)
         try:
-            body, warnings = await self._api.patch(payload.codec.resource, ref.scope, ref.name, payload.ops)
+            body, warnings = await self._api.patch(resource, namespace_of(ref), ref.name, payload.ops)
         except ControlError as error:
             error.ref = error.ref or step.object
             raise

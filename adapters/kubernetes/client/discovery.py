@@ -62,10 +62,20 @@ class Discovery:
         self._until = 0.0
 
     async def has(self, resource: Resource) -> bool:
-        """Is this resource served in this version? True where nobody says: see `blind`."""
+        """Is this resource served in a version that is understood? True where nobody says: see `blind`."""
+        return await self.served(resource) is not None
+
+    async def served(self, resource: Resource) -> Resource | None:
+        """The resource in the first of its versions that is served, None where none is. Where nobody says (see
+        `blind`), and of the core group, which always is, in the first of all."""
+        if not resource.group:
+            return resource.at(resource.version)
         if time.monotonic() >= self._until:
             await self._ask()
-        return await self._has(resource)
+        for version in resource.versions:
+            if await self._has(resource.at(version)):
+                return resource.at(version)
+        return None
 
     async def versions(self, group: str, plural: str) -> list[str]:
         """The versions in which a group serves a resource, as the server orders them; none where it does not."""
@@ -80,7 +90,7 @@ class Discovery:
             found = msgspec.json.decode(body, type=_Versions).versions
         except (NotFound, msgspec.DecodeError):
             return []
-        return [one.version for one in found if await self._has(Resource(group, one.version, plural, ""))]
+        return [one.version for one in found if await self._has(Resource(group, (one.version,), plural, ""))]
 
     async def _has(self, resource: Resource) -> bool:
         if self.blind:

@@ -1,12 +1,13 @@
 """Objects of our kinds that are served in a version or group which we do not read: counted and named, not passed over.
 
-A cluster that was not upgraded has HTTPRoutes in `v1beta1` alone; one that moved from Traefik 2 may still hold objects
-of its former group, which rule traffic as long as that Traefik runs.
+A cluster that was not upgraded may serve a kind in an older version alone; one that moved to a kind's new group may
+still hold objects of the former one, which rule traffic as long as their controller runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -16,11 +17,6 @@ from adapters.kubernetes.client.resource import Resource
 from control.errors import ControlError
 from control.model import Missing
 
-FORMER_GROUPS = {
-    "traefik.io": ("traefik.containo.us",),
-    "gateway.networking.k8s.io": ("networking.x-k8s.io",),
-}
-"""A group -> those under which its kinds were served before. Objects there are objects of their own."""
 VERSION = "this version is not read"
 GROUP = "this group is not read"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -49,9 +45,9 @@ async def _others(discovery: Discovery, resource: Resource) -> list[tuple[Resour
     found = []
     if not await discovery.has(resource):
         found = [(resource.group, version, VERSION) for version in await _first(discovery, resource.group, resource)]
-    for group in FORMER_GROUPS.get(resource.group, ()):
+    for group in resource.former_groups:
         found += [(group, version, GROUP) for version in await _first(discovery, group, resource)]
-    return [(Resource(group, version, resource.plural, resource.kind), why) for group, version, why in found]
+    return [(replace(resource, group=group, versions=(version,)), why) for group, version, why in found]
 
 
 async def _first(discovery: Discovery, group: str, resource: Resource) -> list[str]:
@@ -61,7 +57,7 @@ async def _first(discovery: Discovery, group: str, resource: Resource) -> list[s
 async def _told(api: Api, resource: Resource, why: str, spaces: Sequence[str]) -> list[Missing]:
     name = f"of {resource.group}/{resource.version}"
     count = 0
-    for space in spaces:
+    for space in spaces if resource.namespaced else ("",):
         what = f"count {resource.plural}.{resource.group}"
         try:
             body = await api.get(resource.path(space), {"limit": 1}, what, accept=_METADATA)

@@ -15,16 +15,14 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.objects import Bare, WatchEvent
 from adapters.kubernetes.client.refusals import Busy, Gone, status_of
-from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.kinds.table import CODECS
-from adapters.kubernetes.object_store import ObjectStore
+from adapters.kubernetes.client.resource import GroupKind, Resource
 from control.errors import ControlError, Forbidden, PlatformError, Unreachable
 from control.text import clean
 
@@ -39,9 +37,28 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 RELIST_SECONDS = 600.0
 MAXIMUM_LINE = 8 * 1024 * 1024
-Key = tuple[str, str]
+Key = tuple[GroupKind, str]
+"""(kind, namespace); an empty namespace stands for all."""
 Lister = Callable[[Key], Awaitable[bool]]
 """Lists one kind in one namespace anew, and tells the version by `Watcher.listed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A kind that is followed: in which version, and as what its objects are decoded."""
+
+    resource: Resource
+    wire: type[Any]
+
+
+class Store(Protocol):
+    """What is kept up to date."""
+
+    def put(self, kind: GroupKind, native: Any) -> None:
+        """An object is there, or is otherwise than before."""
+
+    def drop(self, kind: GroupKind, native: Any) -> None:
+        """An object is gone."""
 
 
 @dataclass(slots=True)
@@ -58,11 +75,12 @@ class Lost:
 
 
 class Watcher:
-    """Keeps a `ObjectStore` up to date. `changed` tells when to look."""
+    """Keeps a store up to date. `changed` tells when to look."""
 
-    def __init__(self, api: Api, lister: Lister) -> None:
+    def __init__(self, api: Api, lister: Lister, watched: Callable[[GroupKind], Watched]) -> None:
         self._api = api
         self._lister = lister
+        self._watched = watched
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._connected: set[Key] = set()
         self._versions: dict[Key, str] = {}
@@ -95,7 +113,7 @@ class Watcher:
         found: dict[str, list[tuple[str, float]]] = {}
         for (kind, namespace), lost in self._lost.items():
             if lost.why and (kind, namespace) not in self._connected:
-                name = CODECS[kind].resource.qualified + (f" in {clean(namespace)}" if namespace else "")
+                name = self._watched(kind).resource.qualified + (f" in {clean(namespace)}" if namespace else "")
                 found.setdefault(lost.why, []).append((name, lost.pause))
         return [
             f"{', '.join(name for name, _ in kinds)} cannot be watched, and what changes there shows after up to "
@@ -103,8 +121,8 @@ class Watcher:
             for why, kinds in found.items()
         ]
 
-    def restart(self, versions: Mapping[Key, str], held: ObjectStore) -> None:
-        """Follow `held` from the versions that it was listed at."""
+    def restart(self, versions: Mapping[Key, str], store: Store) -> None:
+        """Follow `store` from the versions that it was listed at."""
         for task in self._tasks.values():
             task.cancel()
         self._connected.clear()
@@ -114,9 +132,9 @@ class Watcher:
         self._versions = dict(versions)
         self._listed_at = dict.fromkeys(versions, self._whole_at)
         self._lost = {key: lost for key, lost in self._lost.items() if key in versions}
-        self._tasks = {key: asyncio.create_task(self._follow(key, held)) for key in versions}
+        self._tasks = {key: asyncio.create_task(self._follow(key, store)) for key in versions}
 
-    def listed(self, key: Key, version: str, held: ObjectStore) -> bool:
+    def listed(self, key: Key, version: str, store: Store) -> bool:
         """Take note that a kind was listed that is not followed now; `version` is empty where that failed. False where
         it is followed again, and knows better by now."""
         if key in self._connected:
@@ -124,7 +142,7 @@ class Watcher:
         self._versions[key] = version
         self._listed_at[key] = time.monotonic()
         if key not in self._tasks and version:
-            self._tasks[key] = asyncio.create_task(self._follow(key, held))
+            self._tasks[key] = asyncio.create_task(self._follow(key, store))
         return True
 
     def relist_soon(self) -> None:
@@ -143,7 +161,7 @@ class Watcher:
         self._changed.clear()
         return "relist" if self._relist else "change"
 
-    async def _follow(self, key: Key, held: ObjectStore) -> None:
+    async def _follow(self, key: Key, store: Store) -> None:
         """Follow one kind in one namespace for good."""
         if key in self._lost:
             await asyncio.sleep(self._lost[key].until - time.monotonic())
@@ -151,7 +169,7 @@ class Watcher:
             started = time.monotonic()
             anew, error = False, None
             try:
-                async for version in self._stream(key, held):
+                async for version in self._stream(key, store):
                     self._versions[key] = version
             except ControlError as problem:
                 error, anew = problem, not isinstance(problem, Unreachable)
@@ -197,9 +215,9 @@ class Watcher:
         lost.until = time.monotonic() + pause
         return pause
 
-    async def _stream(self, key: Key, held: ObjectStore) -> AsyncIterator[str]:
-        """The resource versions that one stream reaches, each after its event has been taken into `held`."""
-        codec = CODECS[key[0]]
+    async def _stream(self, key: Key, store: Store) -> AsyncIterator[str]:
+        """The resource versions that one stream reaches, each after its event has been taken into `store`."""
+        watched = self._watched(key[0])
         seconds = STREAM_SECONDS + random.randint(0, 60)  # noqa: S311 - spreads reconnects
         params: dict[str, str | int] = {
             "watch": "true",
@@ -207,17 +225,17 @@ class Watcher:
             "resourceVersion": self._versions[key],
             "timeoutSeconds": seconds,
         }
-        path = codec.resource.path(key[1])
+        path = watched.resource.path(key[1])
         async with self._api.stream(path, params, SILENCE_SECONDS) as chunks:
             if key not in self._connected:
                 self._connected.add(key)
                 self._changed.set()
             async for line in lines(chunks):
-                reached = self._take(line, codec, held)
+                reached = self._take(line, watched, store)
                 if reached:
                     yield reached
 
-    def _take(self, line: bytes, codec: Codec, held: ObjectStore) -> str:
+    def _take(self, line: bytes, watched: Watched, store: Store) -> str:
         try:
             event = msgspec.json.decode(line, type=WatchEvent)
             if event.type == "ERROR":
@@ -225,24 +243,19 @@ class Watcher:
                 if status.code == 410:
                     raise Gone("the watch is too old")
                 told = clean(status.message, 300)
-                raise Unreachable(f"the watch of {codec.resource.plural} ended with {status.code}: {told}")
+                raise Unreachable(f"the watch of {watched.resource.plural} ended with {status.code}: {told}")
             metadata = msgspec.json.decode(event.object, type=Bare).metadata
             if event.type != "BOOKMARK":
-                self._apply(event, codec, held)
+                self._apply(event, watched, store)
         except msgspec.ValidationError:
             raise Gone("an object came that cannot be understood") from None  # a list names it
         except msgspec.DecodeError:
             raise PlatformError("what comes is no watch") from None
         return metadata.resource_version
 
-    def _apply(self, event: WatchEvent, codec: Codec, held: ObjectStore) -> None:
-        native = msgspec.json.decode(event.object, type=codec.wire)
-        key = (native.metadata.namespace, native.metadata.name)
-        store = held.objects.setdefault(codec.kind, {})
-        if event.type == "DELETED":
-            store.pop(key, None)
-        else:
-            store[key] = native
+    def _apply(self, event: WatchEvent, watched: Watched, store: Store) -> None:
+        native = msgspec.json.decode(event.object, type=watched.wire)
+        (store.drop if event.type == "DELETED" else store.put)(watched.resource.group_kind, native)
         self._changed.set()
 
     async def close(self) -> None:

@@ -23,6 +23,8 @@ from control.text import clean
 T = TypeVar("T")
 Native = Mapping[str, Any]
 PART = "rule="
+NO_SCOPE = "-"
+"""The scope of objects that are in no namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,12 @@ class Codec:
 
 def object_ref(environment: str, kind: str, metadata: Metadata) -> Ref:
     """The ref of a whole native object."""
-    return Ref(environment, kind, metadata.namespace, metadata.name)
+    return Ref(environment, kind, metadata.namespace or NO_SCOPE, metadata.name)
+
+
+def namespace_of(ref: Ref) -> str:
+    """The namespace of an object; empty where its kind has none."""
+    return "" if ref.scope == NO_SCOPE else ref.scope
 
 
 def base(metadata: Metadata, unnamed: Sequence[object] = ()) -> str:

@@ -41,7 +41,13 @@ from control.model.ref import Ref
 from control.planning.edit import Change
 from control.text import clean
 
-RESOURCE = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+RESOURCE = Resource(
+    "gateway.networking.k8s.io",
+    ("v1", "v1beta1"),
+    "httproutes",
+    "HTTPRoute",
+    former_groups=("networking.x-k8s.io",),
+)
 GRID = Grid(minimum=1, maximum=1_000_000)
 NO_BACKENDS = "this rule has no backends"
 

@@ -23,7 +23,15 @@ from adapters.kubernetes.kinds.common import (
     rule_index,
     weight_ops,
 )
-from adapters.kubernetes.kinds.traefik_members import GRID, GROUP, VERSION, member_names, targets, unclear
+from adapters.kubernetes.kinds.traefik_members import (
+    FORMER_GROUPS,
+    GRID,
+    GROUP,
+    VERSIONS,
+    member_names,
+    targets,
+    unclear,
+)
 from adapters.kubernetes.kinds.traefikservice import NO_STATUS
 from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import masked_rule
@@ -35,7 +43,7 @@ from control.planning.edit import Change
 from control.structs import replace
 from control.text import clean
 
-RESOURCE = Resource(GROUP, VERSION, "ingressroutes", "IngressRoute")
+RESOURCE = Resource(GROUP, VERSIONS, "ingressroutes", "IngressRoute", former_groups=FORMER_GROUPS)
 
 
 def read(native: IngressRoute, environment: str, at: float) -> Read:

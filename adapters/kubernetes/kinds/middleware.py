@@ -20,7 +20,7 @@ from adapters.kubernetes.kinds import period
 from adapters.kubernetes.kinds.common import Codec, Native, Read, base, convert, guards, object_ref, test_number, whole
 from adapters.kubernetes.kinds.numbers import text
 from adapters.kubernetes.kinds.numbers import whole as whole_number
-from adapters.kubernetes.kinds.traefik_members import GROUP, VERSION
+from adapters.kubernetes.kinds.traefik_members import FORMER_GROUPS, GROUP, VERSIONS
 from adapters.kubernetes.section import PLATFORM
 from adapters.kubernetes.shown import as_yaml, masked
 from adapters.kubernetes.wire.traefik import InFlightReq, Middleware, RateLimit, SourceCriterion
@@ -43,7 +43,7 @@ from control.planning.edit import Change, Value
 from control.structs import replace
 from control.text import clean
 
-RESOURCE = Resource(GROUP, VERSION, "middlewares", "Middleware")
+RESOURCE = Resource(GROUP, VERSIONS, "middlewares", "Middleware", former_groups=FORMER_GROUPS)
 GRID = Grid(minimum=1, maximum=(2**63 - 1) // 10**9, zero=False)
 """Traefik multiplies an average by the nanoseconds of a second, in 64 bits: above this it gets another number."""
 IN_FLIGHT = Grid(minimum=1, maximum=2**63 - 1, zero=False)

@@ -17,7 +17,9 @@ from control.text import clean
 
 GRID = Grid(minimum=1, maximum=2_147_483_647)
 GROUP = "traefik.io"
-VERSION = "v1alpha1"
+VERSIONS = ("v1alpha1",)
+FORMER_GROUPS = ("traefik.containo.us",)
+"""Of Traefik 2."""
 
 
 def member_names(members: Sequence[TraefikRef]) -> list[str]:

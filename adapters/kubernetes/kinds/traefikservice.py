@@ -23,9 +23,10 @@ from adapters.kubernetes.kinds.common import (
 )
 from adapters.kubernetes.kinds.numbers import text, whole
 from adapters.kubernetes.kinds.traefik_members import (
+    FORMER_GROUPS,
     GRID,
     GROUP,
-    VERSION,
+    VERSIONS,
     endpoint,
     leads_to,
     member_names,
@@ -40,7 +41,7 @@ from control.model import Editable, Mirror, Route, Semantics, Status, StatusStat
 from control.planning.edit import Change
 from control.text import clean
 
-RESOURCE = Resource(GROUP, VERSION, "traefikservices", "TraefikService")
+RESOURCE = Resource(GROUP, VERSIONS, "traefikservices", "TraefikService", former_groups=FORMER_GROUPS)
 NO_STATUS = Status(StatusState.UNKNOWN, "Traefik writes no status")
 
 

@@ -17,11 +17,11 @@ from adapters.kubernetes.owners.owners import ARGO_SELF_HEAL_SECONDS, Reconciler
 from adapters.kubernetes.owners.rollouts import Driver, Rollout, Route, driven_by
 from control.errors import ControlError, Forbidden
 
-APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")
-ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
-KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
-HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
-CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
+APPLICATIONS = Resource("argoproj.io", ("v1alpha1",), "applications", "Application")
+ROLLOUTS = Resource("argoproj.io", ("v1alpha1",), "rollouts", "Rollout")
+KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", ("v1",), "kustomizations", "Kustomization")
+HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", ("v2",), "helmreleases", "HelmRelease")
+CANARIES = Resource("flagger.app", ("v1beta1",), "canaries", "Canary")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 T = TypeVar("T")
@@ -88,12 +88,14 @@ async def read_sources(api: Api, discovery: Discovery, namespaces: Sequence[str]
     unread: list[str] = []
 
     async def listed(resource: Resource, wire: type[T]) -> list[T]:
+        served: Resource | None = None
         try:
-            if not await discovery.has(resource):
+            served = await discovery.served(resource)
+            if served is None:
                 return []
-            return (await api.list(resource, "", wire)).items
+            return (await api.list(served, "", wire)).items
         except Forbidden:
-            return await within(resource, wire)
+            return await within(served or resource, wire)
         except ControlError:
             unread.append(resource.qualified)
             return []

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from adapters.kubernetes.client.transport import Connection
+from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.object_store import BREATHE_EVERY, RowDecorator, snapshot_parts
 from adapters.kubernetes.reader import KubernetesReader
@@ -174,7 +175,7 @@ async def test_a_read_that_gives_way_to_a_watch_does_not_fail() -> None:
     dress = RowDecorator(held, {}, reader.instances(), 0.0, held.unloaded())
     reading = asyncio.ensure_future(snapshot_parts(held, dress, "c"))
     await asyncio.sleep(0)  # it has begun, and gives way after the first of them
-    routes = held.objects["HTTPRoute"]
+    routes = held.objects[CODECS["HTTPRoute"].resource.group_kind]
     del routes["ml", "route-149"], routes["ml", "route-000"]
     found, _, _ = await reading
     assert len(found) >= 3 * BREATHE_EVERY - 2

@@ -17,6 +17,7 @@ from test_kubeconfig import config, tls_reader
 from test_kubernetes_connecting import serving
 
 from adapters.kubernetes.client import watching
+from adapters.kubernetes.kinds import httproute
 from adapters.kubernetes.reader import KubernetesReader
 from control.model import ReachState
 
@@ -149,7 +150,7 @@ async def test_what_changes_behind_a_refused_watch_is_seen_by_its_poll(odd: tupl
         server.weight = 7
         while True:
             assert reader._held is not None
-            (held,) = reader._held.of("HTTPRoute")
+            (held,) = reader._held.of(httproute.RESOURCE.group_kind)
             if held.spec.rules[0].backend_refs[0].weight == 7:
                 break
             await anext(watch)

@@ -116,8 +116,7 @@ def held_of(*natives: dict[str, Any], gateways: tuple[dict[str, Any], ...] = ())
     for native in natives:
         native["metadata"].setdefault("uid", native["metadata"]["name"])
         decoded = msgspec.convert(native, CODECS[native["kind"]].wire)
-        key = (decoded.metadata.namespace, decoded.metadata.name)
-        held.objects.setdefault(native["kind"], {})[key] = decoded
+        held.put(CODECS[native["kind"]].resource.group_kind, decoded)
     for gateway in gateways:
         made = msgspec.convert(gateway, Gateway)
         held.gateways[(made.metadata.namespace, made.metadata.name)] = made
@@ -130,7 +129,7 @@ def gateway(*protocols: str) -> dict[str, Any]:
 
 
 def counts(held: ObjectStore, instances: int | None, name: str = "slow", shared: bool = False) -> list[Any]:
-    middleware = held.objects["Middleware"][("inference", name)]
+    middleware = held.objects[CODECS["Middleware"].resource.group_kind][("inference", name)]
     (limit,) = CODECS["Middleware"].read(middleware, "env", 1.0).limits
     used = held.uses("env").get(("inference", name), [])
     made = bound(limit, used, Instances(instances, "deck file"), shared)
@@ -163,7 +162,11 @@ def test_ingress_routes_and_chains_bind_too_and_a_fan_out_is_told() -> None:
         ("env/IngressRoute/inference/i#rule=0", 2, 2),
         ("env/IngressRoute/inference/i#rule=1", 2, 2),
     ]
-    (limit,) = CODECS["Middleware"].read(held.objects["Middleware"][("inference", "slow")], "env", 1.0).limits
+    (limit,) = (
+        CODECS["Middleware"]
+        .read(held.objects[CODECS["Middleware"].resource.group_kind][("inference", "slow")], "env", 1.0)
+        .limits
+    )
     made = bound(limit, held.uses("env")[("inference", "slow")], Instances(2, "deck file"), False)
     assert any("used in 2 places" in note for note in made.notes)
 

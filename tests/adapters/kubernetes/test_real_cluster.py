@@ -13,6 +13,7 @@ import pytest
 from kube_servers import DECK, VIEWER, Servers, make_roles, wait_for
 from natives import GATEWAY_API, TRAEFIK_API, httproute, limited, service, traefik
 
+from adapters.kubernetes.kinds import httproute as httproute_kind
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
 from control.errors import AuthError, Forbidden, InvalidValue, NotFound, ReadOnly, Stale
@@ -306,7 +307,7 @@ async def test_a_watch_that_is_too_old_lists_anew(kube: Servers, reader_of: Make
     watcher, held = reader._watcher, reader._held
     assert watcher is not None
     assert held is not None
-    watcher.restart({("HTTPRoute", ""): "1"}, held)
+    watcher.restart({(httproute_kind.RESOURCE.group_kind, ""): "1"}, held)
     kube.put(GATEWAY_API, "httproutes", httproute(name, f"{name}.test", {"v1": 90, "v2": 10}))
     ref = f"bed/HTTPRoute/inference/{name}#rule=main"
     for _ in range(10):

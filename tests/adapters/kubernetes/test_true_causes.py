@@ -20,6 +20,7 @@ from conftest import _without  # type: ignore[import-not-found]
 from kube_servers import ADMIN, Servers
 
 from adapters.kubernetes import reader as reader_module
+from adapters.kubernetes.kinds import middleware as middleware_kind
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.section import KubernetesConfig
 from adapters.kubernetes.writer import KubernetesWriter
@@ -196,7 +197,7 @@ async def test_a_kind_that_is_allowed_later_comes_by_itself(
     async with asyncio.timeout(10):
         while not reader._watcher.alive:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert ("Middleware", "") in reader._watcher._connected
+    assert (middleware_kind.RESOURCE.group_kind, "") in reader._watcher._connected
 
 
 async def test_a_kind_that_is_taken_away_is_nothing(kube: Servers, reader_of: Make) -> None:
@@ -211,7 +212,7 @@ async def test_a_kind_that_is_taken_away_is_nothing(kube: Servers, reader_of: Ma
     try:
         kube.call("DELETE", f"{crds}/{name}")
         async with asyncio.timeout(60):
-            while any(kind == "TraefikService" for kind, _ in reader._watcher._tasks):  # type: ignore[union-attr]  # noqa: ASYNC110
+            while any(kind.kind == "TraefikService" for kind, _ in reader._watcher._tasks):  # type: ignore[union-attr]  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         snapshot = await reader.read()
         assert snapshot.missing == ()
@@ -342,13 +343,13 @@ async def test_objects_of_versions_and_groups_that_are_not_read_are_counted(kube
     versions = definition["spec"]["versions"]
     served = [{"op": "test", "path": f"/spec/versions/{at}/name", "value": one["name"]} | {} for at, one in
               enumerate(versions)]  # fmt: skip
-    hide = [
-        {"op": "replace", "path": f"/spec/versions/{at}/served", "value": one["name"] == "v1beta1"}
-        for at, one in enumerate(versions)
-    ]
+    hide = [{"op": "replace", "path": f"/spec/versions/{at}/served", "value": False} for at in range(len(versions))]
     show = [{**op, "value": one["served"]} for op, one in zip(hide, versions, strict=True)]
+    ancient = {"name": "v1alpha2", "served": True, "storage": False, "schema": {"openAPIV3Schema": ANYTHING}}
+    add = [{"op": "add", "path": f"/spec/versions/{len(versions)}", "value": ancient}]
+    remove = [{"op": "remove", "path": f"/spec/versions/{len(versions)}"}]
     kube.put("apiextensions.k8s.io/v1", "customresourcedefinitions", former)
-    kube.call("PATCH", f"{crds}/{name}", served + hide, "application/json-patch+json")
+    kube.call("PATCH", f"{crds}/{name}", served + hide + add, "application/json-patch+json")
     try:
         path = "/apis/traefik.containo.us/v1alpha1/namespaces/ml/middlewares"
         kube_servers.wait_for(lambda: kube_servers._served(kube, path), 20)
@@ -357,20 +358,50 @@ async def test_objects_of_versions_and_groups_that_are_not_read_are_counted(kube
             kube.call("POST", path, {**old, "metadata": {"name": f"m{number}", "namespace": "ml"}})
         snapshot = await settled(reader_of(), lambda one: len(one.missing) == 2)
         assert [str(one) for one in snapshot.missing] == [
-            "2 HTTPRoutes of gateway.networking.k8s.io/v1beta1: this version is not read",
+            "2 HTTPRoutes of gateway.networking.k8s.io/v1alpha2: this version is not read",
             "3 Middlewares of traefik.containo.us/v1alpha1: this group is not read",
         ]
         assert len(snapshot.limits) == 1
-        assert "v1beta1" in snapshot.environment.reach.why
+        assert "v1alpha2" in snapshot.environment.reach.why
         told = [check.detail for check in await reader_of().check() if check.check == "versions"]
         assert told == [str(one) for one in snapshot.missing]
         in_one = await reader_of(namespaces=("other",)).read()
-        assert [one.what for one in in_one.missing] == ["1 HTTPRoute of gateway.networking.k8s.io/v1beta1"]
+        assert [one.what for one in in_one.missing] == ["1 HTTPRoute of gateway.networking.k8s.io/v1alpha2"]
         narrowed = await reader_of(kinds=("IngressRoute",)).read()
         assert narrowed.missing == ()
     finally:
-        kube.call("PATCH", f"{crds}/{name}", show, "application/json-patch+json")
+        kube.call("PATCH", f"{crds}/{name}", show + remove, "application/json-patch+json")
         kube.call("DELETE", f"{crds}/middlewares.traefik.containo.us")
+        kube_servers.wait_for(lambda: kube_servers._served(kube, f"/apis/{GATEWAY}/httproutes"), 20)
+
+
+async def test_a_kind_is_read_and_written_in_the_first_version_that_is_served(kube: Servers, reader_of: Make) -> None:
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    name = "httproutes.gateway.networking.k8s.io"
+    versions = [one["name"] for one in kube.call("GET", f"{crds}/{name}")["spec"]["versions"]]
+    at = versions.index("v1")
+    assert "v1beta1" in versions
+    patch = [{"op": "test", "path": f"/spec/versions/{at}/name", "value": "v1"}]
+    before = await reader_of().read()
+    hidden = {"op": "replace", "path": f"/spec/versions/{at}/served", "value": False}
+    kube.call("PATCH", f"{crds}/{name}", [*patch, hidden], "application/json-patch+json")
+    try:
+        kube_servers.wait_for(lambda: not kube_servers._served(kube, f"/apis/{GATEWAY}/httproutes"), 20)
+        reader = reader_of()
+        snapshot = await settled(reader, lambda one: len(one.routes) == len(before.routes))
+        assert snapshot.missing == () and snapshot.routes[0].ref in {route.ref for route in before.routes}
+        route = next(one for one in snapshot.routes if one.ref.kind == "HTTPRoute" and one.editable.yes)
+        target = route.targets[0]
+        assert target.weight is not None
+        change = Change(route.ref, f"targets/{target.name}/weight", target.weight, target.weight + 1)
+        (step,) = await reader.prepare([change])
+        writer = KubernetesWriter(reader)
+        await writer.write(step)
+        await writer.close()
+        after = await reader.read_object(route.object)
+        assert [one.target(target.name).weight for one in after.routes if one.ref == route.ref] == [target.weight + 1]  # type: ignore[union-attr]
+    finally:
+        kube.call("PATCH", f"{crds}/{name}", [*patch, {**hidden, "value": True}], "application/json-patch+json")
         kube_servers.wait_for(lambda: kube_servers._served(kube, f"/apis/{GATEWAY}/httproutes"), 20)
 
 

@@ -58,14 +58,14 @@ class CountedNames:
     def of(cls, held: ObjectStore, environment: str) -> CountedNames:
         """The tables for what is held."""
         made = cls(environment=environment)
-        for native in held.of(traefikservice.RESOURCE.kind):
+        for native in held.of(traefikservice.RESOURCE.group_kind):
             weighted = native.spec.weighted
             if weighted is not None:
                 ref = object_ref(environment, traefikservice.RESOURCE.kind, native.metadata)
                 made.static[ref] = _members(weighted.services or [], environment, native.metadata.namespace)
-        for native in held.of(ingressroute.RESOURCE.kind):
+        for native in held.of(ingressroute.RESOURCE.group_kind):
             made._ingress(native)
-        for native in held.of(httproute.RESOURCE.kind):
+        for native in held.of(httproute.RESOURCE.group_kind):
             for parent in native.spec.parent_refs or []:
                 made.gateway[gateway_prefix(native.metadata.namespace, native.metadata.name, parent)] = native
         for ref, names in made.static.items():

@@ -27,10 +27,10 @@ from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
 from control.text import clean
 
-SERVICES = Resource("", "v1", "services", "Service")
-INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
-CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass")
-GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
+SERVICES = Resource("", ("v1",), "services", "Service")
+INGRESSES = Resource("networking.k8s.io", ("v1",), "ingresses", "Ingress")
+CLASSES = Resource("gateway.networking.k8s.io", ("v1",), "gatewayclasses", "GatewayClass", namespaced=False)
+GRPC_ROUTES = Resource("gateway.networking.k8s.io", ("v1",), "grpcroutes", "GRPCRoute")
 FRESH_SECONDS = 60.0
 ENTRY_POINT_SECONDS = 2.0
 """How long a read of the cluster waits for Traefik's own configuration."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.kinds import ingressroute, middleware, period, traefikservice
 from adapters.kubernetes.kinds.numbers import text, whole
 from adapters.kubernetes.planes.traefik.attachments import Key, Names, extension, members_of, parents_of
@@ -38,9 +39,9 @@ _FILTERS = frozenset(
 )
 _FEATURES = {"RequestMirror": "HTTPRouteRequestMirror", "CORS": "HTTPRouteCORS"}
 """Filters that v3.7 does not take, and what a later one would say that it supports."""
-_TRAEFIK_SERVICES = traefikservice.RESOURCE.kind
-_MIDDLEWARES = middleware.RESOURCE.kind
-_INGRESSES = ingressroute.RESOURCE.kind
+_TRAEFIK_SERVICES = traefikservice.RESOURCE.group_kind
+_MIDDLEWARES = middleware.RESOURCE.group_kind
+_INGRESSES = ingressroute.RESOURCE.group_kind
 
 
 def own_fault(spec: MiddlewareSpec) -> str:
@@ -90,9 +91,9 @@ def _is_network(told: str) -> bool:
 class Unloaded:
     """Faults of the objects of one cluster, each found once. An empty text is no fault that we know of."""
 
-    objects: Mapping[str, Mapping[Key, Any]]
+    objects: Mapping[GroupKind, Mapping[Key, Any]]
     services: Services
-    listed: frozenset[tuple[str, str]]
+    listed: frozenset[tuple[GroupKind, str]]
     """(kind, namespace) that was read whole; an empty namespace stands for all."""
     features: frozenset[str] = frozenset()
     """What the Traefiks of this cluster say that they support."""
@@ -105,10 +106,10 @@ class Unloaded:
     def __post_init__(self) -> None:
         self.names = Names(self._of(_MIDDLEWARES).values())
 
-    def _of(self, kind: str) -> Mapping[Key, Any]:
+    def _of(self, kind: GroupKind) -> Mapping[Key, Any]:
         return self.objects.get(kind, {})
 
-    def _would_know(self, kind: str, namespace: str) -> bool:
+    def _would_know(self, kind: GroupKind, namespace: str) -> bool:
         return (kind, "") in self.listed or (kind, namespace) in self.listed
 
     # --- Middlewares --------------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ class Unloaded:
         if "@" in member.name:
             return ""
         key = (member.namespace or namespace, member.name)
-        if member.kind == _TRAEFIK_SERVICES:
+        if member.kind == _TRAEFIK_SERVICES.kind:
             return self._named_traefik_service(key, above)
         return self.services.fault(key, member.port)
 
@@ -200,7 +201,7 @@ class Unloaded:
         """Why the Middlewares that stand beside a Service keep it from being loaded. Traefik keeps one definition for
         all who name a Service and port, except where it is the only one of a rule: where they differ it is not known
         which one it keeps."""
-        if member.kind == _TRAEFIK_SERVICES or not member.middlewares or "@" in member.name:
+        if member.kind == _TRAEFIK_SERVICES.kind or not member.middlewares or "@" in member.name:
             return ""
         at = member.namespace or namespace
         if not alone and len(self._definitions().get(child_service(at, member.name, member.port), ())) > 1:
@@ -223,7 +224,7 @@ class Unloaded:
         return self._shared
 
     def _define(self, member: TraefikRef, namespace: str) -> None:
-        if member.kind == _TRAEFIK_SERVICES or self._shared is None:
+        if member.kind == _TRAEFIK_SERVICES.kind or self._shared is None:
             return
         at = member.namespace or namespace
         beside = tuple((ref.namespace or at, ref.name) for ref in member.middlewares or [])
@@ -321,7 +322,7 @@ class Unloaded:
             if ref.kind == "Service" and ref.group == "":
                 fault = self._filters(ref.filters, namespace)
                 fault = clean(f"of its backend {ref.name}: {fault}") if fault else ""
-            elif ref.kind == _TRAEFIK_SERVICES and "@" not in ref.name:
+            elif ref.kind == _TRAEFIK_SERVICES.kind and "@" not in ref.name:
                 fault = self._named_traefik_service((ref.namespace or namespace, ref.name))
         return fault
 
