@@ -1,6 +1,6 @@
 """Our own credentials, struck from every text that leaves the process, whoever echoes them.
 
-Where a credential is read (a kubeconfig, a keyring, a profile, a proxy's URL) it is kept here with `keep`. Texts pass
+Where a credential is read (a file, a keyring, a profile, a proxy's URL) it is kept here with `keep`. Texts pass
 `strike` where they are cleaned (`control.text`) and where an error is made (`control.errors`). A credential is found as
 it is, base64 at any place in a longer text, percent-encoded, escaped as in JSON or HTML, hexadecimal, with blanks, line
 breaks and quotes anywhere in it; of a long one also any piece of `PIECE` characters.

@@ -23,6 +23,7 @@ from tui.naming import told_apart
 from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady, used_ratio
 
 AT = {"kubernetes": "k8s", "ssh": "vm", "serverless": "fn"}
+"""Platform -> its short name, in the order in which they are shown."""
 HISTORY = 60
 """Samples kept for a sparkline: five minutes at one in five seconds."""
 SAMPLE_SECONDS = 5.0
@@ -30,6 +31,11 @@ WAVER = 100
 """Permille by which a limit's fullness must change before it changes its place in the order by risk."""
 OURS_SECONDS = 30.0
 """A file's time so near to a change of ours on it is that change's."""
+
+
+def at(platform: str) -> str:
+    """The short name of a platform; one that a third party brings is cut."""
+    return AT.get(platform) or platform[:4]
 
 
 @dataclass(frozen=True, slots=True)

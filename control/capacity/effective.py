@@ -218,7 +218,7 @@ def in_series(effectives: Sequence[Effective]) -> Effective | None:
 def little(concurrency: Interval, seconds_in_system: Interval, at_most_per_unit: Fraction | None = None) -> Interval:
     """Requests per second that a concurrency admits, X <= C / W.
 
-    `at_most_per_unit` is a platform's own cap on requests per second per unit of concurrency (AWS Lambda: 10).
+    `at_most_per_unit` is a platform's own cap on requests per second per unit of concurrency.
     """
     low = _quotient(concurrency.low, seconds_in_system.high)
     high = _quotient(concurrency.high, seconds_in_system.low)

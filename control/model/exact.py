@@ -33,7 +33,7 @@ else:
         return made
 
     Weight = _either("Weight", int, Fraction)
-    """A native weight: a whole number, or an exact fraction where the platform counts so (a Lambda alias: 0.3)."""
+    """A native weight: a whole number, or an exact fraction where the platform counts so (0.3)."""
     Amount = _either("Amount", Fraction, Special)
     """What a limit lets through: an exact number, or that everything or nothing passes."""
 

@@ -51,7 +51,7 @@ class Burst(Frozen, frozen=True):
     native: int | None
     """As the platform writes it; None where it writes none."""
     at_once: Fraction | None
-    """Requests admitted at once from idle, in one domain (nginx: burst + 1; Traefik: max(burst, 1))."""
+    """Requests admitted at once from idle, in one domain: the burst, one more than it, or as the platform has it."""
 
 
 class Action(StrEnum):
@@ -155,7 +155,7 @@ class Binding(Frozen, frozen=True):
     over: OverLimit
     domain: Domain
     burst: Burst | None = None
-    """Where the burst belongs to the binding (nginx `limit_req`), not to the definition."""
+    """Where the burst belongs to the binding, not to the definition."""
     location: str = ""
     effective: Effective | None = None
     """Filled by control (`control.capacity.effective`), never by adapters."""
@@ -198,7 +198,7 @@ class Limit(Frozen, frozen=True):
     charge: Charge = Charge.ADMISSION
     bindings: tuple[Binding, ...] = ()
     enforced: Interval | None = None
-    """What one domain really admits per window where that differs from `amount` (nginx truncates to 1/1000 r/s)."""
+    """What one domain really admits per window where that differs from `amount`, as where it cuts off decimals."""
     fields: frozenset[str] = frozenset({"amount"})
     """Which of `amount`, `window`, `burst` can be edited here; `set limit` refuses the others by name."""
     windows: tuple[Fraction, ...] | None = None

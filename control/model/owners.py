@@ -16,7 +16,7 @@ class OwnerRole(StrEnum):
 
 class Owner(Frozen, frozen=True):
     kind: str
-    """`argocd`, `flux`, `helm`, `argo-rollouts`, `flagger`, `codedeploy`, `cloudformation`, `operator`, …"""
+    """What it is, in one word of its adapter's: a controller, a tool of deployment, an operator."""
     name: str
     role: OwnerRole
     found_by: str = ""

@@ -17,7 +17,7 @@ class Semantics(StrEnum):
     PERCENT = "percent"
     """Whole percents that must sum to 100."""
     PRIMARY_ADDITIONAL = "primary_additional"
-    """A main target plus at most one other, which holds an exact fraction (Lambda alias)."""
+    """A main target plus at most one other, which holds an exact fraction."""
     CANARY = "canary"
     """A canary of a main object."""
     PRIORITY = "priority"
@@ -36,13 +36,13 @@ class Grid(Frozen, frozen=True):
     zero: bool = True
     denominator: int | None = None
     live_targets: int | None = None
-    """At most so many targets may have a share at once (2 on a Lambda alias)."""
+    """At most so many targets may have a share at once."""
     only_percent: bool = False
     """`set shares` takes only values with `%`: native weights make no sense alone."""
     open_targets: bool = False
-    """Names that are not yet targets may be given (a Lambda alias takes any published version)."""
+    """Names that are not yet targets may be given, and join."""
     all_or_nothing: bool = False
-    """At runtime only 0 % and 100 % are taken (HAProxy's static algorithms)."""
+    """At runtime only 0 % and 100 % are taken."""
 
 
 class TargetState(StrEnum):
@@ -50,9 +50,9 @@ class TargetState(StrEnum):
 
     ACTIVE = "active"
     DRAINING = "draining"
-    """Takes no new work; what it has is finished (HAProxy drain; weight 0)."""
+    """Takes no new work; what it has is finished."""
     MAINTENANCE = "maintenance"
-    """Taken out at once (HAProxy maint, nginx down)."""
+    """Taken out at once."""
 
 
 class Health(StrEnum):
@@ -77,7 +77,7 @@ class Target(Frozen, frozen=True):
     region: str | None = None
     endpoints: tuple[str, ...] = ()
     to: Ref | None = None
-    """The route that this target leads to, where it is not an end (IngressRoute to TraefikService)."""
+    """The route that this target leads to, where it is not an end."""
     native: str = ""
     """The native text of a weight that is not understood; then `weight` is None, and so is every share of the route."""
 
@@ -108,7 +108,7 @@ class Editable(Frozen, frozen=True):
 
 
 class Route(Frozen, frozen=True):
-    """One decision point: one rule of an HTTPRoute, one nginx upstream, one HAProxy backend, one Lambda alias."""
+    """One decision point: one rule of an object, one group of servers, one name of a function."""
 
     ref: Ref
     platform: str

@@ -34,7 +34,7 @@ class StateEdit:
     ref: Ref
     states: tuple[tuple[str, TargetState], ...]
     persist: bool = False
-    """Ask for a state that outlives a reload, where the platform would keep it at runtime only (HAProxy)."""
+    """Ask for a state that outlives a reload, where the platform would keep it at runtime only."""
 
 
 @dataclass(frozen=True, slots=True)

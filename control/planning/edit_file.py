@@ -20,7 +20,7 @@ _PARSERS: Mapping[str, Callable[[Ref, list[str]], Edit]] = {
     "state": parse_states,
 }
 _DEEPEST = 8
-_EXAMPLE = "- ref: prod-eu/HTTPRoute/inference/llama#rule=0\n  shares: {v1: 70%, v2: 30%}"
+_EXAMPLE = "- ref: ENVIRONMENT/Kind/scope/name#part\n  shares: {v1: 70%, v2: 30%}"
 
 
 def parse_edits(text: str, source: str) -> list[Edit]:

@@ -51,7 +51,7 @@ def value_of(row: Row, field: str) -> Value:
 
 
 def burst_of(limit: Limit) -> int | None:
-    """The native burst: the definition's own, or the one all bindings agree on (nginx writes it in each binding)."""
+    """The native burst: the definition's own, or the one all bindings agree on."""
     if limit.burst is not None:
         return limit.burst.native
     natives = {binding.burst.native for binding in limit.bindings if binding.burst is not None}

@@ -93,6 +93,10 @@ def test_the_published_schema_takes_what_is_read() -> None:
     json.dumps(deck_schema(SECTIONS))
 
 
+def test_the_published_schema_is_the_one_that_editors_know() -> None:
+    assert deck_schema(SECTIONS) == json.loads((Path(__file__).parent / "deck.schema.json").read_text())
+
+
 ONE = "environments:\n  - name: a\n    kubernetes: {}\n"
 
 

@@ -13,7 +13,7 @@ from tui.look import Line, Look, Span
 from tui.naming import shortened
 from tui.risk import Problem
 from tui.staging import RouteDraft, Staging
-from tui.store import AT, RouteRow, Store
+from tui.store import RouteRow, Store, at
 from tui.views.limits import amount_text, interval_text, staged_text
 from tui.views.routes import set_and_seen
 from tui.widgets.bars import letter, limit_bar, measured, percent, series, sparkline, weight_bar
@@ -87,7 +87,7 @@ def owner_forecast(owner: Owner) -> str:
 def route_page(row: RouteRow, store: Store, staging: Staging, look: Look, width: int, cursor: int | None) -> Page:
     """A route with its targets, its limits and its last five minutes."""
     page, route = Page(look, width), row.route
-    page.add((page.fit(row.name, max(width - 4, 4)), "title"), (f" {AT[route.platform]}", "muted"))
+    page.add((page.fit(row.name, max(width - 4, 4)), "title"), (f" {at(route.platform)}", "muted"))
     page.add((page.fit(str(route.ref), width), "muted"))
     banner_line(page, store, route.environment)
     problems_block(page, row.problems)

@@ -15,7 +15,7 @@ from tui.cells import clip, fit, object_words, safe, wrap
 from tui.danger import Assessment, Danger
 from tui.look import Line, Look, Span
 from tui.naming import shortened
-from tui.store import AT, Store
+from tui.store import Store, at
 from tui.views.detail import owner_forecast
 from tui.views.limits import exact, interval_text
 
@@ -79,9 +79,9 @@ def object_names(plan: Plan, cells: int, look: Look) -> dict[str, str]:
 
 def _step(number: int, step: Step, name: str, store: Store, look: Look, width: int, whole_diff: bool) -> list[Line]:
     view = store.environment(step.environment)
-    at = AT[view.environment.platform] if view else ""
+    short = at(view.environment.platform) if view else ""
     lines: list[Line] = [()]
-    lines.append(((f" {number} ", "key"), (f"{at:4}", "muted"), (name, "title")))
+    lines.append(((f" {number} ", "key"), (f"{short:4}", "muted"), (name, "title")))
     for ref in dict.fromkeys(change.ref for change in step.changes):
         if str(ref) != step.object:
             lines.append((("     ", "text"), (fit(str(ref), width - 6).rstrip(), "info")))

@@ -9,7 +9,7 @@ from control.model import ReachState
 from control.plane import EnvironmentView, ServiceView
 from tui import figures
 from tui.look import Span
-from tui.store import AT
+from tui.store import at
 from tui.views.base import ListView
 from tui.views.routes import headroom_words
 from tui.widgets.bars import sparkline
@@ -82,7 +82,7 @@ class PulseView(ListView):
             age = figures.age(self.store.age(environment.name))
             return [
                 (
-                    self.fit(f"{AT[environment.platform]} {age}", width, True),
+                    self.fit(f"{at(environment.platform)} {age}", width, True),
                     "stale" if self.store.stale(environment.name) else "muted",
                 )
             ]

@@ -10,7 +10,7 @@ from control.model.ref import Ref
 from control.plane import ServiceView
 from tui import figures
 from tui.look import Span
-from tui.store import AT, RouteRow
+from tui.store import RouteRow, at
 from tui.views.base import owner_names
 from tui.views.row_list import RowList
 from tui.widgets.bars import measured, weight_bar, weight_letters
@@ -187,4 +187,4 @@ def headroom_words(view: ServiceView) -> str:
 
 def platform_word(row: RouteRow) -> str:
     """`k8s`, `vm` or `fn`."""
-    return AT.get(row.route.platform, "")
+    return at(row.route.platform)

@@ -15,7 +15,7 @@ from tui.cells import width as cell_width
 from tui.look import Line, Look, Span
 from tui.risk import STALE_SECONDS
 from tui.staging import Staging
-from tui.store import AT, Store
+from tui.store import AT, Store, at
 
 
 @dataclass(slots=True)
@@ -100,10 +100,10 @@ def _fresh(store: Store, look: Look, cells: int) -> list[Span]:
         return [("reading…" if not look.ascii else "reading...", "info")]
     spans: list[Span] = [("fresh", "muted")] if cells >= 100 else []
     everywhere = store.environments()
-    for platform in sorted({v.environment.platform for v in everywhere}, key=list(AT).index):
+    for platform in dict.fromkeys([*AT, *(v.environment.platform for v in everywhere)]):
         views = [v for v in everywhere if v.environment.platform == platform]
         if views:
-            spans += [(f"{' ' if spans else ''}{AT[platform]} ", "muted"), *_trusted(store, views)]
+            spans += [(f"{' ' if spans else ''}{at(platform)} ", "muted"), *_trusted(store, views)]
     return spans
 
 
