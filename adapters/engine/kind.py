@@ -36,6 +36,8 @@ class Api(Word, frozen=True, kw_only=True):
     versions: tuple[str, ...]
     """In order of preference: the first one that the server has is read and written."""
     plural: str
+    former_groups: tuple[str, ...] = ()
+    """Groups under which the kind was served before; objects there are objects of their own."""
     scope: Literal["namespace", "cluster"] = "namespace"
 
 
@@ -48,6 +50,8 @@ class Leads(Word, frozen=True, kw_only=True):
     name: Locator = "name"
     namespace: Locator = ""
     """The object's own namespace where none stands there."""
+    foreign: str = ""
+    """A name that holds this text is somebody else's, and leads nowhere here."""
 
 
 class Endpoint(Word, frozen=True, kw_only=True):
@@ -63,8 +67,8 @@ class Endpoint(Word, frozen=True, kw_only=True):
 class Targets(Word, frozen=True, kw_only=True):
     """The targets of a rule, and how its requests are divided among them."""
 
-    at: Locator = ""
-    """The list of targets; the rule itself by default (a rule that has one target)."""
+    at: Locator | tuple[Locator, ...] = ""
+    """The list of targets; the rule itself by default (a rule that has one target). Several locators: a target each."""
     identity: tuple[str, ...]
     """What tells targets apart. Locators: `[a, b]` is called `a`, and `a:b` where another target is called `a` too. An
     element with braces is a template of a name by itself: `{namespace}/{name}:{port}`, `{subset|-}` with a text where
@@ -94,6 +98,10 @@ class Targets(Word, frozen=True, kw_only=True):
     """`list`: the whole list is written at once."""
     text: bool = False
     """Numbers are strings on the platform."""
+    alone: str = "its one target gets everything: its weight is not read"
+    """Why the weight of a single target is not editable, where `single` is `all`."""
+    empty: str = "it has no targets"
+    """Why a rule without targets is not editable."""
     leads: tuple[Leads, ...] = ()
     endpoint: Endpoint | None = None
 
@@ -118,7 +126,8 @@ class RouteSection(Word, frozen=True, kw_only=True):
     """Which requests a rule is for: a text, or a list of them."""
     sticky: Locator = ""
     note: Locator = ""
-    targets: Targets
+    targets: Targets | None = None
+    """None where targets are not shown: such a section is read only."""
 
 
 class Period(Word, frozen=True, kw_only=True):
@@ -231,6 +240,8 @@ class Kind(Word, frozen=True, kw_only=True):
     routes: tuple[RouteSection, ...] = ()
     limits: tuple[LimitSection, ...] = ()
     status: StatusOf = StatusOf()
+    sections: Literal["all", "first"] = "all"
+    """`first`: of the sections whose `when` holds the first one alone counts."""
     guard: Literal["generation", "resource_version"] = "generation"
     """What a write is conditional on. Annotations do not move the generation."""
     loses: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from adapters.kubernetes.jsonpatch import apply
+from adapters.engine.operations import apply
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.preparing import edited
 from adapters.kubernetes.shown import as_yaml, tidy

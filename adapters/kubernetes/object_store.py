@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from adapters.engine.frame import Read
 from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
-from adapters.kubernetes.kinds.common import Codec, Read
+from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.owners.owners import NO_SOURCES, Sources, owners_of
 from adapters.kubernetes.planes.traefik.attachments import (

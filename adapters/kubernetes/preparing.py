@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.kubernetes.jsonpatch import Op, apply
-from adapters.kubernetes.kinds.common import Codec, Read
+from adapters.engine.frame import Read
+from adapters.engine.operations import Op, apply
+from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.shown import difference
 from control.errors import PlatformError
@@ -47,13 +48,13 @@ def prepared(
     return Prepared(
         object=str(ref),
         environment=ref.environment,
-        changes=tuple(changes),
+        changes=made.codec.recorded(made.native, changes),
         diff=difference(str(ref), made.native, apply(made.native, made.ops)),
         base=_base(before),
         routes_after=tuple(routes),
         limits_after=tuple(limits),
         warnings=_broken(changes, (*routes, *limits)),
-        loses=_loses(made.codec),
+        loses=made.codec.data.loses,
         deadline_seconds=LOADED_DEADLINE_SECONDS,
         recorded=recorded_of(made.native),
         payload=Payload(made.codec, ref, tuple(made.ops), made.after),
@@ -78,12 +79,6 @@ def _base(read: Read) -> str:
     return read.routes[0].base if read.routes else read.limits[0].base
 
 
-def _loses(codec: Codec) -> tuple[str, ...]:
-    if codec.kind == "Middleware":
-        return ("Traefik rebuilds its limiters when it loads this: buckets and in-flight counts begin anew",)
-    return ()
-
-
 def _confirm(changes: Sequence[Change], routes: Sequence[Route], limits: Sequence[Limit]) -> None:
     """The edited object, read again, must say what was asked for. Raises `PlatformError`."""
     for change in changes:
@@ -96,8 +91,8 @@ def _confirm(changes: Sequence[Change], routes: Sequence[Route], limits: Sequenc
         else:
             limit = next((one for one in limits if one.ref == change.ref), None)
             found = _limit_value(limit, field) if limit else None
-        wanted = change.after if change.after is not None or field != "burst" else 1
-        if found != wanted:
+        wanted = change.after
+        if found != wanted and not (field == "burst" and wanted is None):
             raise PlatformError(f"the edit of {clean(change.field)} would read back as {found}, not {wanted}")
 
 

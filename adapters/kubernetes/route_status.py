@@ -7,8 +7,12 @@ one that does not is believed by the time at which its condition changed, where 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
+from adapters.engine.coded import Reads
+from adapters.engine.kind import StatusOf
 from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.wire.gateway_api import Condition, HTTPRoute, ParentRef, ParentStatus
 from control.model import Status, StatusState
@@ -22,17 +26,56 @@ Parent = tuple[str, str, str, str, str, int | None]
 
 
 def status_of(route: HTTPRoute) -> Status:
+    """What its controllers say of an HTTPRoute."""
+    return by_parents(route.metadata, route.spec.parent_refs, route.spec.use_default_gateways, route.status.parents)
+
+
+def by_parents(
+    metadata: Metadata,
+    named: Sequence[ParentRef] | None,
+    takes_defaults: str | None,
+    parents: Sequence[ParentStatus] | None,
+) -> Status:
     """The worst of what is said for the parents that the spec names; what is said of others is left over and passed
     over. A parent of which nobody says anything makes it unknown."""
-    namespace = route.metadata.namespace
-    said = current(route)
-    named = [_key(ref, namespace) for ref in route.spec.parent_refs or []]
+    namespace = metadata.namespace
+    keys = [_key(ref, namespace) for ref in named or ()]
+    said = [one for one in parents or () if takes_defaults or _key(one.parent_ref, namespace) in keys]
     if not said:
         return Status(StatusState.UNKNOWN, "no controller has taken it")
-    found = [_parent(parent, route.metadata) for parent in said]
+    found = [_parent(parent, metadata) for parent in said]
+    if len(found) == len(keys) == 1 and not takes_defaults:
+        return found[0]
     heard = {_key(parent.parent_ref, namespace) for parent in said}
-    found += [Status(StatusState.UNKNOWN, f"no controller has taken {_told(key)}") for key in named if key not in heard]
+    found += [Status(StatusState.UNKNOWN, f"no controller has taken {_told(key)}") for key in keys if key not in heard]
     return min(found, key=lambda status: _WORST_FIRST.index(status.state))
+
+
+def by_conditions(
+    kinds: Sequence[str], metadata: Metadata, conditions: Sequence[Condition] | None, observed: object = None
+) -> Status:
+    """The first of the conditions of these kinds that is not `True`; unknown where nobody has said anything."""
+    by_kind = {condition.type: condition for condition in conditions or ()}
+    if not by_kind:
+        return Status(StatusState.UNKNOWN, "no controller has said anything of it")
+    if isinstance(observed, int) and observed < metadata.generation:
+        return Status(StatusState.PENDING, f"its status is of generation {observed}, not {metadata.generation}")
+    return _first_not_true(kinds, by_kind, metadata)
+
+
+def _by_parents(word: StatusOf) -> Reads:
+    at = ("metadata", "spec.parentRefs", "spec.useDefaultGateways", f"{word.at}.parents")
+    return Reads(by_parents, at, (None, list[ParentRef], None, list[ParentStatus]))
+
+
+def _by_conditions(word: StatusOf) -> Reads:
+    at = ("metadata", f"{word.at}.conditions", f"{word.at}.observedGeneration")
+    function, types = partial(by_conditions, word.conditions), (None, list[Condition], None)
+    return Reads(function, at, types) if word.generation == "object" else Reads(function, at[:2], types[:2])
+
+
+STATUSES = {"parents": _by_parents, "conditions": _by_conditions}
+"""Shape of a status in a kind's words -> what reads it."""
 
 
 def current(route: HTTPRoute) -> list[ParentStatus]:
@@ -58,7 +101,11 @@ def _parent(parent: ParentStatus, metadata: Metadata) -> Status:
     partial = conditions.get("PartiallyInvalid")
     if partial is not None and partial.status == "True":
         return Status(StatusState.WARNING, _words(partial))
-    for kind in _KINDS:
+    return _first_not_true(_KINDS, conditions, metadata)
+
+
+def _first_not_true(kinds: Sequence[str], conditions: Mapping[str, Condition], metadata: Metadata) -> Status:
+    for kind in kinds:
         condition = conditions.get(kind)
         if condition is None:
             return Status(StatusState.PENDING, f"{kind} is not yet said")

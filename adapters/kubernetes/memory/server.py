@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from adapters.kubernetes.jsonpatch import TestFailed, apply
+from adapters.engine.operations import TestFailed, apply
 from adapters.kubernetes.memory.schemas import causes, mended, unknown_fields
 
 Native = dict[str, Any]

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import yaml
 
+from adapters.engine.frame import Read
+from adapters.engine.operations import apply
 from adapters.kubernetes.edited_text import edits_of
-from adapters.kubernetes.jsonpatch import apply
-from adapters.kubernetes.kinds.common import Read
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.shown import as_yaml, tidy
 from control.errors import InvalidValue

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from natives import httproute, service, traefik
 
-from adapters.kubernetes.jsonpatch import TestFailed as PatchRefused
-from adapters.kubernetes.jsonpatch import apply
+from adapters.engine.frame import Read
+from adapters.engine.naming import unique
+from adapters.engine.operations import TestFailed as PatchRefused
+from adapters.engine.operations import apply
 from adapters.kubernetes.kinds import period
-from adapters.kubernetes.kinds.common import Codec, Read, rule_parts, unique
+from adapters.kubernetes.kinds.common import Codec, rule_parts
 from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.shown import difference
 from control.errors import InvalidValue, NotFound

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from adapters.kubernetes.kinds import httproute, ingressroute, traefikservice
 from adapters.kubernetes.kinds.common import object_ref, rule_parts
-from adapters.kubernetes.kinds.traefik_members import leads_to, member_names
+from adapters.kubernetes.kinds.traefikservice import leads_to, member_names
 from adapters.kubernetes.object_store import ObjectStore
 from adapters.kubernetes.planes.traefik.names import (
     backend_index,

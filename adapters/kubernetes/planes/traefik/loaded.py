@@ -13,12 +13,12 @@ from fractions import Fraction
 from typing import Any
 
 from adapters.common.http import Pages
+from adapters.engine.numbers import weights, whole
+from adapters.engine.operations import Op
 from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.objects import decode
-from adapters.kubernetes.jsonpatch import Op
 from adapters.kubernetes.kinds import httproute, period
 from adapters.kubernetes.kinds.common import Codec, rule_index
-from adapters.kubernetes.kinds.numbers import weights, whole
 from adapters.kubernetes.planes.traefik import api as traefik
 from adapters.kubernetes.planes.traefik.api import TraefikApi
 from adapters.kubernetes.planes.traefik.names import (

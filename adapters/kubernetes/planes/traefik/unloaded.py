@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.engine.numbers import text, whole
 from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.kinds import ingressroute, middleware, period, traefikservice
-from adapters.kubernetes.kinds.numbers import text, whole
 from adapters.kubernetes.planes.traefik.attachments import Key, Names, extension, members_of, parents_of
 from adapters.kubernetes.planes.traefik.names import CONTROLLER, child_service
 from adapters.kubernetes.route_status import current

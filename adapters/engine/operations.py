@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902), as much of it as we send: `test` and `add`. Pure.
+"""Operations on plain data, as JSON Patch (RFC 6902) writes them: `test`, `add` and `remove`. Pure.
 
 The same arithmetic makes the "after" of a plan and is what the memory transport applies. It does as kube-apiserver
 does: a `test` there compares the bytes of a value with those that the server would write, and a Go server writes `&`,
@@ -44,6 +44,11 @@ def test_uid(uid: str) -> Op:
 def add(path: str, value: Any) -> Op:
     """Set a member, whether it is there or not; in a list, insert."""
     return {"op": "add", "path": path, "value": value}
+
+
+def remove(path: str) -> Op:
+    """Take a member away."""
+    return {"op": "remove", "path": path}
 
 
 def value_at(document: Any, path: str) -> Any:
