@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from control.background import in_background
 from control.errors import ControlError, PlatformError, Unreachable
-from control.ports import LogsIn, Reader
+from control.planning.edit import Change
+from control.ports import Fetched, LogsIn, Prepared, Reader
 from control.text import clean
 
 T = TypeVar("T")
 
 READ_SECONDS = 20.0
 """How long one read of one object may take, whatever the adapter's own deadline is."""
+PLAN_SECONDS = 60.0
+"""How long one environment may take to read the objects of a plan, or to make its steps ready: an edit of forty hosts
+reads forty hosts."""
 LOGIN_SECONDS = 70.0
 """How long getting an identity may take before something is read with it."""
 WRITE_SECONDS = 90.0
@@ -31,6 +36,17 @@ async def ask(answer: Awaitable[T], seconds: float, what: str) -> T:
         raise
     except Exception as error:
         raise PlatformError(f"{what}: {clean(str(error) or type(error).__name__, 500)}") from error
+
+
+async def fetch_one(reader: Reader, object: str) -> Fetched:
+    """One native object, read anew."""
+    (fetched,) = await ask(reader.fetch([object]), READ_SECONDS, f"reading {object}")
+    return fetched
+
+
+async def prepare(reader: Reader, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+    """The changes as steps on what was fetched, made off the event loop."""
+    return await ask(in_background(reader.prepare, fetched, changes), PLAN_SECONDS, f"planning in {reader.name}")
 
 
 async def logged_in(reader: Reader) -> Reader:

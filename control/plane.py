@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
 from control.applying.aftermath import observe_on
 from control.applying.apply import Applying
 from control.applying.outcomes import refused
 from control.applying.resolving import resolve_change
-from control.calls import READ_SECONDS, ask, finish, logged_in
+from control.calls import PLAN_SECONDS, READ_SECONDS, ask, finish, logged_in, prepare
 from control.deck.config import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.errors import ControlError, NotFound, ReadOnly
 from control.fleet.following import watch
@@ -35,11 +35,11 @@ from control.planning.fields import FieldKey, UndoField, flattened, three_ways
 from control.planning.options import ApplyOptions, PlanOptions
 from control.planning.permission import check_overrides, check_writable, confirmation_missing
 from control.planning.plan import HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
-from control.planning.planner import ObjectRead, Remembered, Situation, make_plan, resolve, row_of
+from control.planning.planner import Remembered, Situation, make_plan, resolve, row_of
 from control.planning.saved_plans import check_same, check_start, check_undo, wishes
 from control.planning.silence import blocked, from_environment, kept
 from control.planning.undo import changes_back, check_undoable, identities, steps_to_undo
-from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
+from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, Reader, Writer
 from control.structs import replace
 
 __all__ = [
@@ -63,12 +63,8 @@ _APPLY = ApplyOptions()
 READ_DEADLINE = 15.0
 BESIDE_DEADLINE = 4.0
 """How long a plan waits for environments that it does not touch but whose rows tell its headroom."""
-PLAN_DEADLINE = 60.0
-"""How long one environment may take to make the steps of a plan ready: an edit of forty hosts reads forty hosts."""
 DOCTOR_ENTRIES = 1_000
 """So many of the journal's last entries are checked by `doctor`."""
-AT_ONCE = 16
-"""So many objects are read side by side."""
 
 
 class ControlPlane:
@@ -171,23 +167,22 @@ class ControlPlane:
             await asyncio.gather(*(self._store.read(name, BESIDE_DEADLINE, patient=False) for name in missing))
             await self._store.rebuild()
 
-    async def _read_objects(self, objects: Sequence[tuple[str, str]]) -> list[ObjectRead]:
-        """(environment, object)s read anew, side by side. Raises for the first that cannot be read."""
-        few = asyncio.Semaphore(AT_ONCE)
+    async def _fetch(self, objects: Iterable[tuple[str, str]]) -> list[Fetched]:
+        """(environment, object)s read anew, each once. Raises for the first that cannot be read."""
+        by_environment: dict[str, dict[str, None]] = {}
+        for environment, name in objects:
+            by_environment.setdefault(self._known(environment), {})[name] = None
+        answers = await asyncio.gather(
+            *(
+                from_environment(name, ask(self._readers[name].fetch([*own]), PLAN_SECONDS, f"planning in {name}"))
+                for name, own in by_environment.items()
+            )
+        )
+        return [one for fetched in answers for one in fetched]
 
-        async def one(environment: str, object: str) -> ObjectRead:
-            async with few:
-                reader = self._readers[self._known(environment)]
-                asked = ask(reader.read_object(object), READ_SECONDS, f"reading {object}")
-                part = await from_environment(environment, asked)
-                return ObjectRead(environment, object, part)
-
-        return list(await asyncio.gather(*(one(*pair) for pair in objects)))
-
-    async def _situation(self, read: Sequence[ObjectRead], undone: ChangeState | None = None) -> Situation:
+    async def _situation(self, fetched: Sequence[Fetched], undone: ChangeState | None = None) -> Situation:
         """Merge fresh reads in and say what plans are made on; `undone` is the change that a plan takes back."""
-        for one in read:
-            await asyncio.to_thread(self._store.merge, one.environment, one.snapshot, one.object)
+        await asyncio.to_thread(self._store.merge, fetched)
         inventory = await self._store.rebuild()
         longest = max((config.guards.cool_down_seconds for config in self.deck.environments), default=0)
         unknown = ""
@@ -216,14 +211,14 @@ class ControlPlane:
 
     async def _plan(self, edits: Sequence[Edit], options: PlanOptions) -> Plan:
         names = list(dict.fromkeys(edit.ref.environment for edit in edits))
-        unread = {name for name in names if not self._store.state(self._known(name)).was_read}
         await self._ensure_read(names)
         await self._read_beside(names)
-        rows = [row_of(self.inventory, edit.ref) for edit in edits if edit.ref.environment not in unread]
+        rows = [row_of(self.inventory, edit.ref) for edit in edits]
         objects = [(one.environment, one.object) for row in rows for one in row.members or (row,)]
-        situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))))
+        fetched = await self._fetch(objects)
+        situation = await self._situation(fetched)
         changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._history.remembered_weight)
-        prepared = await self._prepare(changes)
+        prepared = await self._prepare(fetched, changes)
         return await asyncio.to_thread(make_plan, prepared, situation, options)
 
     @property
@@ -242,13 +237,14 @@ class ControlPlane:
         rows = [find_row(self.inventory, change.ref) for change in changes]
         objects = [(row.environment, row.object) for row in rows if row is not None]
         recorded = None if saved.undo_of is None else await asyncio.to_thread(self._log.get, saved.undo_of)
-        situation = await self._situation(await self._read_objects(list(dict.fromkeys(objects))), recorded)
+        fetched = await self._fetch(objects)
+        situation = await self._situation(fetched, recorded)
         inventory = situation.inventory
         check_start(saved, flattened((*inventory.routes.values(), *inventory.limits.values())))
         if recorded is not None:
             check_undoable(recorded)
             check_undo(saved, recorded)
-        prepared = await self._prepare(changes)
+        prepared = await self._prepare(fetched, changes)
         options = PlanOptions(saved.on_failure, tuple(overrides), saved.reason)
         return check_same(saved, await asyncio.to_thread(make_plan, prepared, situation, options, saved.undo_of))
 
@@ -260,48 +256,41 @@ class ControlPlane:
         Fields that somebody changed since are left alone and named, but for those in `foreign_too`.
         """
         check_overrides(overrides)
-        recorded, steps, read = await self._to_undo(change)
-        situation = await self._situation(read, recorded)
-        changes, left_alone = changes_back(steps, {one.object: one.snapshot for one in read}, foreign_too)
-        prepared = await self._prepare(changes)
+        recorded, steps, fetched = await self._to_undo(change)
+        situation = await self._situation(fetched, recorded)
+        changes, left_alone = changes_back(steps, {one.object: one for one in fetched}, foreign_too)
+        prepared = await self._prepare(fetched, changes)
         options = PlanOptions(overrides=tuple(overrides), reason=f"undo of {recorded.change}")
         return await asyncio.to_thread(make_plan, prepared, situation, options, recorded.change, left_alone)
 
     async def undo_fields(self, change: str | None = None) -> list[UndoField]:
         """The fields of a change three ways (before, as it set them, as they stand), read anew."""
-        _, steps, read = await self._to_undo(change)
-        snapshots = {one.object: one.snapshot for one in read}
-        return [field for step in steps for field in three_ways(step.changes, snapshots[step.object])]
+        _, steps, fetched = await self._to_undo(change)
+        by_object = {one.object: one for one in fetched}
+        return [field for step in steps for field in three_ways(step.changes, by_object[step.object])]
 
-    async def _to_undo(self, change: str | None) -> tuple[ChangeState, list[Step], list[ObjectRead]]:
+    async def _to_undo(self, change: str | None) -> tuple[ChangeState, list[Step], list[Fetched]]:
         recorded = await asyncio.to_thread(self._recorded, change)
         check_undoable(recorded)
         steps = steps_to_undo(recorded)
         names = list(dict.fromkeys(step.environment for step in steps))
         await self._ensure_read(names)
         await self._read_beside(names)
-        return recorded, steps, await self._read_objects([(step.environment, step.object) for step in steps])
+        return recorded, steps, await self._fetch((step.environment, step.object) for step in steps)
 
     def _recorded(self, change: str | None) -> ChangeState:
         return self._log.get(change) if change is not None else self._history.last_of(self.actor)
 
-    async def _prepare(self, changes: Sequence[Change]) -> list[Prepared]:
-        """The changes as steps, environment by environment, in the order in which they were given."""
+    async def _prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        """The changes as steps on what was fetched, environment by environment, in the order as given."""
         by_environment: dict[str, list[Change]] = {}
         for change in changes:
             by_environment.setdefault(change.ref.environment, []).append(change)
-        answers = await asyncio.gather(
-            *(
-                from_environment(
-                    name,
-                    ask(
-                        self._readers[self._known(name)].prepare(own, fresh=True), PLAN_DEADLINE, f"planning in {name}"
-                    ),
-                )
-                for name, own in by_environment.items()
-            )
-        )
-        return [step for steps in answers for step in steps]
+        steps: list[Prepared] = []
+        for name, own in by_environment.items():
+            read = [one for one in fetched if one.environment == name]
+            steps += await from_environment(name, prepare(self._readers[self._known(name)], read, own))
+        return steps
 
     # --- applying -----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,24 @@ IDENTITY = "uid"
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """One native object as it was just read: all that preparing a step on it takes."""
+
+    object: str
+    """`Route.object`, `Limit.object`."""
+    environment: str
+    base: str
+    """Of the whole native object, as in `Route.base`."""
+    routes: tuple[Route, ...]
+    limits: tuple[Limit, ...]
+    """What the object holds. Rows of other objects that its own are judged by may be among them."""
+    read_at: float
+    """Unix time."""
+    native: Any
+    """The adapter's own; never leaves the process."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """One step made ready on what was just read: all changes to one native object, as one guarded write.
 
@@ -113,18 +131,25 @@ class Reader(Protocol):
         one of which a part can be reached returns that part with a degraded reach that names the rest."""
         ...
 
-    async def read_object(self, object: str) -> Snapshot:
-        """Read one native object anew (never from a cache), with the routes and limits it holds.
+    def object_of(self, ref: Ref) -> str | None:
+        """The native object that holds a route or limit, where its name says so or what was read last; else None. It
+        need not be there."""
+        ...
 
-        `object` is a `Route.object`. Raises `NotFound` when it is gone. Its environment part may be minimal.
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
+        """Read native objects anew (never from a cache), each once, in the order in which they are given.
+
+        Each is a `Route.object` or `Limit.object`. What else a plan on them is judged by (who owns them, where a limit
+        is bound, the rights to write them) is asked here too, once for all. Raises `NotFound` when one is gone.
         """
         ...
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        """Turn changes into steps, one per native object, in the order in which they must be written.
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        """Turn changes into steps on what was fetched, one per native object, in the order in which they must be
+        written. Pure: it waits for nothing and may be called in any thread.
 
-        Reads the objects anew when `fresh`. Raises `InvalidValue` for what the platform cannot hold (with the nearest
-        values as hint), `Forbidden` for a missing right, `NotFound`. Does not compare `Change.before`: control does.
+        Raises `InvalidValue` for what the platform cannot hold (with the nearest values as hint), `Forbidden` for a
+        missing right, `NotFound` for what is not among `fetched`. Does not compare `Change.before`: control does.
         """
         ...
 
@@ -195,16 +220,26 @@ class LogsIn(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the platform answered to a write that it accepted."""
+
+    said: str
+    """In words: "generation 8", "reloaded, 4 new workers"."""
+    after: Fetched | None = None
+    """The object as that answer has it: the reading back. None where the answer does not tell."""
+
+
 @runtime_checkable
 class Writer(Protocol):
     """Writes one environment. Exists only where somebody may write."""
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         """Do one guarded write: precondition on `step.base`, then the write, then the reload that makes it live.
 
-        Returns what the platform said ("generation 8", "reloaded, 4 new workers"). Raises `Stale` when the object is
-        not what `step.base` says (nothing written), `Forbidden`, `InvalidValue`, `Locked`, `PlatformError` (nothing
-        written, or rolled back; the message says which), `Unreachable` (outcome unknown: control reads back).
+        Raises `Stale` when the object is not what `step.base` says (nothing written), `Forbidden`, `InvalidValue`,
+        `Locked`, `PlatformError` (nothing written, or rolled back; the message says which), `Unreachable` (outcome
+        unknown: control reads back).
         Never retries a write by itself.
         """
         ...

@@ -9,7 +9,7 @@ from typing import Any
 from control.model import Access, Counted, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, NativeText, Prepared, ProofPart, Reader, Writer
+from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, Reader, Writer, Written
 
 Part = tuple[Reader, Callable[[Reader], Writer]]
 """A reader, and how to make a writer beside it."""
@@ -44,11 +44,15 @@ class LazyReader:
     async def read(self) -> Snapshot:
         return await (await self.inner()).read()
 
-    async def read_object(self, object: str) -> Snapshot:
-        return await (await self.inner()).read_object(object)
+    def object_of(self, ref: Ref) -> str | None:
+        return self._part[0].object_of(ref) if self._part is not None else None
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        return await (await self.inner()).prepare(changes, fresh)
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
+        return await (await self.inner()).fetch(objects)
+
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        assert self._part is not None, "what was fetched was fetched by it"
+        return self._part[0].prepare(fetched, changes)
 
     async def native(self, ref: Ref) -> NativeText:
         return await (await self.inner()).native(ref)
@@ -87,7 +91,7 @@ class LazyWriter:
         self._reader = reader
         self._writer: Writer | None = None
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         if self._writer is None:
             self._writer = await self._reader.writer()
         return await self._writer.write(step)

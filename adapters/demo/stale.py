@@ -9,7 +9,7 @@ from control.errors import Unreachable
 from control.model import Access, Counted, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, NativeText, Prepared, ProofPart, Reader
+from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, Reader
 from control.structs import replace
 
 AGE_SECONDS = 400.0
@@ -29,13 +29,14 @@ class StaleReader:
             self._last = _aged(await self.inner.read())
         return self._last
 
-    async def read_object(self, object: str) -> Snapshot:
+    def object_of(self, ref: Ref) -> str | None:
+        return self.inner.object_of(ref)
+
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         raise self._silent()
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        if fresh:
-            raise self._silent()
-        return await self.inner.prepare(changes, fresh=False)
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        return self.inner.prepare(fetched, changes)
 
     async def native(self, ref: Ref) -> NativeText:
         raise self._silent()

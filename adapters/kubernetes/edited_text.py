@@ -9,7 +9,6 @@ import yaml
 
 from adapters.engine.operations import apply
 from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.preparing import edited
 from adapters.kubernetes.shown import as_yaml, tidy
 from control.errors import InvalidValue
 from control.model.ref import Ref
@@ -26,7 +25,7 @@ def edits_of(codec: Codec, ref: Ref, original: str, text: str) -> list[Edit]:
     before, after = _node(original), _node(text)
     rows = _rows(codec, before, ref)
     edits = edits_between(rows, _rows(codec, after, ref))
-    _, ops = edited(codec, before, changes_of(edits, rows))
+    ops = codec.edit(before, changes_of(edits, rows))
     refuse_others(as_yaml(tidy(apply(before, ops))), as_yaml(tidy(after)), str(ref))
     return edits
 

@@ -100,8 +100,9 @@ class ObjectStore:
         self.gateways = _same_if_equal(self.gateways, around.gateways)
 
     def unloaded(self) -> Unloaded:
-        """What Traefik does not load of what is held now."""
-        return Unloaded(self.objects, self.surroundings.services, self.whole, self.surroundings.features)
+        """What Traefik does not load of what is held now, whatever comes and goes later."""
+        objects = {kind: dict(natives) for kind, natives in self.objects.items()}
+        return Unloaded(objects, self.surroundings.services, self.whole, self.surroundings.features)
 
     def uses(self, environment: str) -> dict[Key, list[Use]]:
         """Where each Middleware applies."""

@@ -9,55 +9,86 @@ from typing import Any
 import msgspec
 
 from adapters.engine.frame import Read
-from adapters.engine.operations import Op, apply
+from adapters.engine.operations import apply
 from adapters.kubernetes.kinds.common import Codec
+from adapters.kubernetes.object_store import RowDecorator
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.shown import difference
-from control.errors import PlatformError
+from control.errors import Forbidden, NotFound, PlatformError
 from control.model import Limit, Route, StatusState
 from control.model.ref import Ref
 from control.planning.edit import Change, split_field
-from control.ports import Prepared
+from control.ports import Fetched, Prepared
 from control.text import clean
 
 LOADED_DEADLINE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Edited:
-    """An object before and after, and the patch between."""
+class Native:
+    """`Fetched.native` of this platform: one object as it stands, decoded twice, and what its rows are made of."""
 
     codec: Codec
-    native: dict[str, Any]
-    after: Any
-    """Decoded."""
-    ops: list[Op]
+    ref: Ref
+    raw: dict[str, Any]
+    """As it came, for patching."""
+    wire: Any
+    """As its kind has it."""
+    read: Read
+    decorator: RowDecorator
+    may_patch: bool
+    """False where the server says that our role may not."""
+
+    def rows(self, wire: Any) -> tuple[list[Route], list[Limit]]:
+        """The rows of this object with another content."""
+        read = self.read if wire is self.wire else self.codec.read(wire, self.ref.environment, self.decorator.at)
+        dress = self.decorator
+        return dress.routes(self.codec, wire, read.routes), dress.limits(self.codec, wire, read.limits)
 
 
-def edited(codec: Codec, native: dict[str, Any], changes: Sequence[Change]) -> tuple[Any, list[Op]]:
-    """The decoded object as it will be, and the patch. Raises `InvalidValue`, `NotFound`."""
-    ops = codec.edit(native, changes)
-    return msgspec.convert(apply(native, ops), codec.wire), ops
+def steps(fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+    """One step for each native object, in the order in which the objects are first named. Raises `InvalidValue`,
+    `NotFound`, `Forbidden`."""
+    known = {one.object: one for one in fetched}
+    by_object: dict[Ref, list[Change]] = {}
+    for change in changes:
+        by_object.setdefault(change.ref.whole, []).append(change)
+    made = []
+    for ref, own in by_object.items():
+        if str(ref) not in known:
+            raise NotFound(f"{clean(str(ref))} is not among what was read", ref=str(ref))
+        made.append(_step(known[str(ref)], own))
+    return made
 
 
-def prepared(
-    ref: Ref, changes: Sequence[Change], before: Read, routes: Sequence[Route], limits: Sequence[Limit], made: Edited
-) -> Prepared:
+def _step(fetched: Fetched, changes: Sequence[Change]) -> Prepared:
     """The step, once the edited object has been seen to say what was asked for. Raises `PlatformError` where not."""
+    native: Native = fetched.native
+    codec, ref = native.codec, native.ref
+    if not native.may_patch:
+        raise Forbidden(
+            f"our role may not patch {codec.resource.plural} {clean(ref.scope)}/{clean(ref.name)}",
+            ref=str(ref),
+            hint=f"ask for the verb patch on {codec.resource.plural}.{codec.resource.group}",
+        )
+    ops = codec.edit(native.raw, changes)
+    patched = apply(native.raw, ops)
+    after = msgspec.convert(patched, codec.wire)
+    routes, limits = native.rows(after)
     _confirm(changes, routes, limits)
     return Prepared(
-        object=str(ref),
-        environment=ref.environment,
-        changes=made.codec.recorded(made.native, changes),
-        diff=difference(str(ref), made.native, apply(made.native, made.ops)),
-        base=_base(before),
+        object=fetched.object,
+        environment=fetched.environment,
+        changes=codec.recorded(native.raw, changes),
+        diff=difference(fetched.object, native.raw, patched),
+        base=fetched.base,
         routes_after=tuple(routes),
         limits_after=tuple(limits),
         warnings=_broken(changes, (*routes, *limits)),
-        loses=made.codec.data.loses,
+        loses=codec.data.loses,
         deadline_seconds=LOADED_DEADLINE_SECONDS,
-        recorded=recorded_of(made.native),
-        payload=Payload(made.codec, ref, tuple(made.ops), made.after),
+        recorded=recorded_of(native.raw),
+        payload=Payload(codec, ref, tuple(ops), after),
     )
 
 
@@ -74,9 +105,9 @@ def recorded_of(native: Mapping[str, Any]) -> dict[str, Any]:
     return {"uid": metadata.get("uid"), "generation": metadata.get("generation")}
 
 
-def _base(read: Read) -> str:
-    """The base of the whole object: every route and limit of it has the same."""
-    return read.routes[0].base if read.routes else read.limits[0].base
+def base_of(read: Read) -> str:
+    """The base of the whole object: every route and limit of it has the same. Empty where it holds none."""
+    return next((row.base for rows in (read.routes, read.limits) for row in rows), "")
 
 
 def _confirm(changes: Sequence[Change], routes: Sequence[Route], limits: Sequence[Limit]) -> None:

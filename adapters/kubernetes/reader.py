@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,31 +21,22 @@ from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, 
 from adapters.kubernetes.client.watching import Key, Watcher
 from adapters.kubernetes.collect import Collected, Collector, Part
 from adapters.kubernetes.edited_text import edits_of
-from adapters.kubernetes.kinds.common import Codec, namespace_of
-from adapters.kubernetes.kinds.table import codec_of
+from adapters.kubernetes.kinds.common import namespace_of
+from adapters.kubernetes.kinds.table import CODECS, codec_of
 from adapters.kubernetes.object_store import ObjectStore, RowDecorator, snapshot_parts
 from adapters.kubernetes.planes.traefik.bindings import Instances
 from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.loaded import Payload, loaded
 from adapters.kubernetes.planes.traefik.surroundings import Lookout
-from adapters.kubernetes.preparing import Edited, edited, prepared, recorded_of
+from adapters.kubernetes.preparing import Native, base_of, recorded_of, steps
 from adapters.kubernetes.section import PLATFORM, KubernetesConfig, settings_of
 from adapters.kubernetes.shown import as_yaml, tidy
 from control.deck.config import EnvironmentConfig
 from control.errors import AuthError, ControlError, Forbidden, NotFound, Unreachable, UsageError
-from control.model import (
-    Access,
-    Counted,
-    Environment,
-    Limit,
-    Reach,
-    ReachState,
-    Route,
-    Snapshot,
-)
+from control.model import Access, Counted, Environment, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, NativeText, Prepared, ProofPart, ProofState
+from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, ProofState
 from control.text import clean
 
 CONFIRM_SECONDS = 5.0
@@ -55,15 +45,6 @@ FAILED_SECONDS = 30.0
 """How often a kind that could not be read is tried again while the others are watched."""
 YOUNG_SECONDS = 60.0
 """A list that is younger can be watched on from."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    """One object as it stands: its bytes decoded twice, for the codec and for patching."""
-
-    codec: Codec
-    native: dict[str, Any]
-    wire: Any
 
 
 class KubernetesReader:
@@ -245,28 +226,43 @@ class KubernetesReader:
         assert self._held is not None
         return self._held
 
-    async def read_object(self, object: str) -> Snapshot:
-        """One native object, anew."""
-        fetched = await self._fetch(Ref.parse(object).whole)
+    def object_of(self, ref: Ref) -> str | None:
+        """Rows are named after their objects."""
+        return str(ref.whole) if ref.environment == self.name and ref.kind in CODECS and not ref.is_group else None
+
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
+        """These objects, anew, and whether we may patch them."""
         held = await self._settled()
-        routes, limits = self._dressed(fetched.codec, fetched.wire, held, time.time())
-        environment = Environment(self.name, PLATFORM, reach=Reach())
-        return Snapshot(environment, tuple(routes), tuple(limits), time.time())
+        return list(await asyncio.gather(*(self._fetched(Ref.parse(name).whole, held) for name in objects)))
 
-    def _dressed(self, codec: Codec, wire: Any, held: ObjectStore, at: float) -> tuple[list[Route], list[Limit]]:
-        read = codec.read(wire, self.name, at)
-        used = held.uses(self.name) if read.limits else {}
-        dress = RowDecorator(held, used, self.instances(), at, held.unloaded())
-        return dress.routes(codec, wire, read.routes), dress.limits(codec, wire, read.limits)
+    async def _fetched(self, ref: Ref, held: ObjectStore) -> Fetched:
+        body, may_patch = await asyncio.gather(self._get(ref), self._may_patch(ref))
+        return self._as_fetched(ref, body, held, may_patch)
 
-    async def _fetch(self, ref: Ref) -> _Fetched:
+    async def _get(self, ref: Ref) -> bytes:
         if ref.environment != self.name:
             raise UsageError(f"{clean(str(ref))} is not of the environment {self.name}")
-        codec = codec_of(ref)
-        resource = await self.collector.resource(codec)
+        resource = await self.collector.resource(codec_of(ref))
         what = f"read {resource.plural} {clean(ref.scope)}/{clean(ref.name)}"
-        body = await self.api.get(resource.path(namespace_of(ref), ref.name), what=what)
-        return _Fetched(codec, msgspec.json.decode(body), decode(body, codec.wire))
+        return await self.api.get(resource.path(namespace_of(ref), ref.name), what=what)
+
+    async def _may_patch(self, ref: Ref) -> bool:
+        return await self.rights.may("patch", codec_of(ref).resource, ref.scope, ref.name) is not False
+
+    def _as_fetched(self, ref: Ref, body: bytes, held: ObjectStore, may_patch: bool) -> Fetched:
+        """An object as the server sent it, with what its rows are made of besides."""
+        codec, at = codec_of(ref), time.time()
+        wire = decode(body, codec.wire)
+        read = codec.read(wire, self.name, at)
+        used = held.uses(self.name) if read.limits else {}
+        decorator = RowDecorator(held, used, self.instances(), at, held.unloaded())
+        native = Native(codec, ref, msgspec.json.decode(body), wire, read, decorator, may_patch)
+        routes, limits = native.rows(wire)
+        return Fetched(str(ref), self.name, base_of(read), tuple(routes), tuple(limits), at, native)
+
+    def answered(self, ref: Ref, body: bytes) -> Fetched | None:
+        """An object as the answer to a write has it. None where nothing is known of what is around it."""
+        return self._as_fetched(ref, body, self._held, True) if self._held is not None else None
 
     def instances(self) -> Instances:
         """How many Traefik replicas run: as many as the deck file names."""
@@ -298,32 +294,14 @@ class KubernetesReader:
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
         """One step for each native object, in the order in which the objects are first named."""
-        held = await self._settled()
-        by_object: dict[Ref, list[Change]] = {}
-        for change in changes:
-            by_object.setdefault(change.ref.whole, []).append(change)
-        return [await self._step(ref, grouped, held) for ref, grouped in by_object.items()]
-
-    async def _step(self, ref: Ref, changes: list[Change], held: ObjectStore) -> Prepared:
-        fetched = await self._fetch(ref)
-        codec = fetched.codec
-        if await self.rights.may("patch", codec.resource, ref.scope, ref.name) is False:
-            raise Forbidden(
-                f"our role may not patch {codec.resource.plural} {clean(ref.scope)}/{clean(ref.name)}",
-                ref=str(ref),
-                hint=f"ask for the verb patch on {codec.resource.plural}.{codec.resource.group}",
-            )
-        after, ops = edited(codec, fetched.native, changes)
-        routes, limits = self._dressed(codec, after, held, time.time())
-        before = codec.read(fetched.wire, self.name, time.time())
-        return prepared(ref, changes, before, routes, limits, Edited(codec, fetched.native, after, ops))
+        return steps(fetched, changes)
 
     async def native(self, ref: Ref) -> NativeText:
         """The object as YAML, without managedFields, secrets masked."""
-        fetched = await self._fetch(ref.whole)
-        return NativeText(str(ref.whole), "yaml", as_yaml(tidy(fetched.native)))
+        body = await self._get(ref.whole)
+        return NativeText(str(ref.whole), "yaml", as_yaml(tidy(msgspec.json.decode(body))))
 
     async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
         """The edits in an edited YAML; see `adapters.kubernetes.edited_text`."""
@@ -339,10 +317,11 @@ class KubernetesReader:
         """Whether the data plane runs the object as it stands. One that has the generation and the uid that it had
         before a write was never written."""
         ref = Ref.parse(object).whole
-        fetched = await self._fetch(ref)
-        if recorded and recorded == recorded_of(fetched.native):
+        body = await self._get(ref)
+        if recorded and recorded == recorded_of(msgspec.json.decode(body)):
             return ProofPart(ProofState.YES, "the object was never changed")
-        payload = Payload(fetched.codec, ref, (), fetched.wire)
+        codec = codec_of(ref)
+        payload = Payload(codec, ref, (), decode(body, codec.wire))
         step = Prepared(object, self.name, tuple(changes), "", "", payload=payload)
         return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
 

@@ -14,7 +14,7 @@ from adapters.kubernetes.kinds.table import CODECS
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.reader import KubernetesReader
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError
-from control.ports import Prepared
+from control.ports import Prepared, Written
 from control.text import clean
 
 _OBJECT = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/[^/]+(?:/namespaces/[^/]+)?/(?P<plural>[^/]+)/[^/]+\Z")
@@ -49,7 +49,7 @@ class KubernetesWriter:
         self._reader = reader
         self._api: Api | None = None
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         """Send the step's patch, whose tests refuse any object but the one that was planned on."""
         payload = step.payload
         if not isinstance(payload, Payload) or payload.ref.environment != self._reader.name:
@@ -67,7 +67,7 @@ class KubernetesWriter:
             generation = msgspec.json.decode(body, type=Bare).metadata.generation
         except msgspec.DecodeError:
             raise PlatformError(f"{self._api.where} took the patch and answered with no object") from None
-        return "; ".join([f"generation {generation}", *warnings])
+        return Written("; ".join([f"generation {generation}", *warnings]), self._reader.answered(ref, body))
 
     async def close(self) -> None:
         """Close the connection. Idempotent."""

@@ -20,7 +20,7 @@ from control.model import Limit, Route
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.text_edits import changes_of, edits_between, refuse_others
-from control.ports import NativeText, Prepared
+from control.ports import Fetched, NativeText, Prepared
 from control.structs import replace
 from control.text import clean
 
@@ -39,6 +39,14 @@ class State:
     runtime: Runtime
     routes: tuple[Route, ...]
     limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProxyRead:
+    """`Fetched.native` of this platform: what was read of the proxy, whichever of its files was asked for."""
+
+    site: ProxyInstance
+    state: State
 
 
 def held(state: State) -> list[str]:
@@ -144,6 +152,18 @@ class ProxyInstance:
             discovered={"hostname": probe.hostname, "user": probe.user},
         )
 
+    def fetched(self, state: State, object: str, path: str) -> Fetched:
+        """One file with its rows, as it was read."""
+        return Fetched(
+            object,
+            self.environment,
+            self.driver.codec.base(state.tree, path, state.runtime),
+            tuple(route for route in state.routes if route.object == object),
+            tuple(limit for limit in state.limits if limit.object == object or _bound_in(limit, path)),
+            state.facts.read_at,
+            ProxyRead(self, state),
+        )
+
     def prepare(self, state: State, changes: Sequence[Change]) -> list[Prepared]:
         """Steps for changes of this proxy, one per file, on what was read. Each tells what will be once it and those
         before it are written: a limit may stand in two files."""
@@ -220,6 +240,11 @@ class ProxyInstance:
             ours = edit.data if edit.path == path and edit.data is not None else edit.also.get(path, ours)
         refuse_others(codec.mask(path, ours), codec.mask(path, after), clean(path))
         return edits
+
+
+def _bound_in(limit: Limit, path: str) -> bool:
+    """Whether part of a limit stands in this file though its definition does not (nginx: the burst, at its use)."""
+    return any(binding.location.rpartition(":")[0] == clean(path) for binding in limit.bindings)
 
 
 def _doubted(row: _Row, changed: Collection[str], runtime: Runtime) -> _Row:

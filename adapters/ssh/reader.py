@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
-from adapters.ssh.instance import ProxyInstance, State, held
+from adapters.ssh.instance import ProxyInstance, ProxyRead, State, held
 from adapters.ssh.outside import changed_files
-from adapters.ssh.proxies.protocol import Step, object_name
+from adapters.ssh.proxies.protocol import OBJECT_KINDS, Step, object_name
 from adapters.ssh.proxies.table import driver_for
 from adapters.ssh.section import PLATFORM, ProxyConfig
 from adapters.ssh.sources import Hosts
@@ -36,7 +36,7 @@ from control.model.grouping import with_group_rows
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.fields import classify, flattened
-from control.ports import Check, Found, NativeText, Prepared, ProofPart, ProofState
+from control.ports import Check, Fetched, Found, NativeText, Prepared, ProofPart, ProofState
 from control.text import clean
 
 HOST_DEADLINE = 25.0
@@ -148,23 +148,33 @@ class SshReader:
             access=_access(found.states),
         )
 
-    async def read_object(self, object: str) -> Snapshot:
-        _, state, path = await self._object(object)
-        return Snapshot(
-            environment=Environment(self.name, PLATFORM, production=self.config.production, code=self.config.code),
-            routes=tuple(route for route in state.routes if route.object == object),
-            limits=tuple(limit for limit in state.limits if limit.object == object or _bound_in(limit, path)),
-            read_at=state.facts.read_at,
-        )
+    def object_of(self, ref: Ref) -> str | None:
+        """The file that held the row when its host was last read."""
+        states = [site.state for site in self._instances.get(ref.scope, ()) if site.state is not None]
+        return next((row.object for state in states for row in _rows(state) if row.ref == ref), None)
 
-    async def _object(self, object: str) -> tuple[ProxyInstance, State, str]:
-        """The site that holds a native object, read anew, and the object's path."""
-        ref = Ref.parse(object)
-        for site in await self._known_sites(ref.scope):
-            state = await _bounded(site.read())
-            if ref.name in state.tree.files and object_name(state.facts, ref.name) == object:
-                return site, state, ref.name
-        raise NotFound(f"there is no {object}", ref=object)
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
+        """Files, anew: those of one proxy are read together."""
+        by_place: dict[tuple[str, str], list[str]] = {}
+        for name in objects:
+            ref = Ref.parse(name)
+            by_place.setdefault((ref.scope, ref.kind), []).append(name)
+        places = [self._fetched(host, kind, own) for (host, kind), own in by_place.items()]
+        found = {one.object: one for fetched in await asyncio.gather(*places) for one in fetched}
+        return [found[name] for name in objects]
+
+    async def _fetched(self, host: str, kind: str, objects: Sequence[str]) -> list[Fetched]:
+        """The objects of one kind of proxy on one host. Raises `NotFound` for the first that is not there."""
+        wanted, found = set(objects), list[Fetched]()
+        for site in await self._known_sites(host):
+            if wanted and OBJECT_KINDS[site.kind] == kind:
+                state = await _bounded(site.read())
+                here = [name for name in wanted if _path_in(state, name) is not None]
+                found += [site.fetched(state, name, Ref.parse(name).name) for name in here]
+                wanted -= {*here}
+        for missing in wanted:
+            raise NotFound(f"there is no {missing}", ref=missing)
+        return found
 
     async def _known_sites(self, host: str) -> list[ProxyInstance]:
         if host not in self.hosts.names:
@@ -173,16 +183,23 @@ class SshReader:
 
     # --- planning and proof
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        by_site: dict[int, tuple[ProxyInstance, list[Change]]] = {}
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        reads: list[ProxyRead] = [*{id(one.native.state): one.native for one in fetched}.values()]
+        by_read: dict[int, list[Change]] = {}
         for change in changes:
-            site = await self._site_of(change.ref)
-            by_site.setdefault(id(site), (site, []))[1].append(change)
-        prepared: list[Prepared] = []
-        for site, of_site in by_site.values():
-            state = site.state if site.state is not None and not fresh else await _bounded(site.read())
-            prepared += site.prepare(state, of_site)
-        return prepared
+            by_read.setdefault(self._read_with(change.ref, reads), []).append(change)
+        steps = [reads[number].site.prepare(reads[number].state, own) for number, own in by_read.items()]
+        return [step for made in steps for step in made]
+
+    def _read_with(self, ref: Ref, reads: Sequence[ProxyRead]) -> int:
+        """Which of these reads is of the proxy that holds a row. Raises `NotFound`."""
+        if ref.is_group and len(self.hosts.names) == 1:
+            ref = ref.on(self.hosts.names[0])
+        numbers = [n for n, one in enumerate(reads) if one.site.host.host == ref.scope and one.site.holds(ref.kind)]
+        with_it = [n for n in numbers if any(row.ref == ref for row in _rows(reads[n].state))]
+        if not numbers:
+            raise NotFound(f"there is no {ref}", ref=str(ref))
+        return (with_it or numbers)[0]
 
     async def _site_of(self, ref: Ref) -> ProxyInstance:
         if ref.is_group and len(self.hosts.names) == 1:
@@ -205,9 +222,11 @@ class SshReader:
         return await _bounded(site.driver.loaded(site.host, payload))
 
     async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
-        site, state, path = await self._object(object)
+        (fetched,) = await self.fetch([object])
+        site, state = fetched.native.site, fetched.native.state
         if classify(changes, flattened(_rows(state))) is not Found.AFTER:
             return ProofPart(ProofState.NO, f"{object} holds other values")
+        path = Ref.parse(object).name
         return await _bounded(site.driver.running(site.host, state.tree, state.runtime, path, changes, recorded))
 
     async def site_of_step(self, step: Step) -> ProxyInstance:
@@ -333,6 +352,7 @@ async def _settle(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T | ControlE
     return settled
 
 
-def _bound_in(limit: Limit, path: str) -> bool:
-    """Whether part of a limit stands in this file though its definition does not (nginx: the burst, at its use)."""
-    return any(binding.location.rpartition(":")[0] == clean(path) for binding in limit.bindings)
+def _path_in(state: State, object: str) -> str | None:
+    """The path of a native object in what was read of a proxy; None where it is not there."""
+    path = Ref.parse(object).name
+    return path if path in state.tree.files and object_name(state.facts, path) == object else None

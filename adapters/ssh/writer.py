@@ -9,7 +9,7 @@ from adapters.ssh.proxies.protocol import Step
 from adapters.ssh.reader import SshReader
 from adapters.ssh.sources import WritableHosts
 from control.errors import PlatformError, Stale
-from control.ports import Prepared
+from control.ports import Prepared, Written
 
 
 class SshWriter:
@@ -20,7 +20,7 @@ class SshWriter:
         self._hosts = hosts
         self._writers: dict[str, HostWriter] = {}
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         payload = step.payload
         if not isinstance(payload, Step):
             raise PlatformError("the step was not prepared by this reader")
@@ -35,7 +35,7 @@ class SshWriter:
         edit = payload.edit
         for path, data in {**edit.also, **({edit.path: edit.data} if edit.data is not None else {})}.items():
             site.written[path] = hashlib.sha256(data).hexdigest()
-        return said
+        return Written(said)
 
     async def _writer(self, host: str) -> HostWriter:
         if host not in self._writers:

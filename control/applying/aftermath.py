@@ -22,7 +22,7 @@ from control.applying.observing import (
     judge,
     refs_of,
 )
-from control.calls import READ_SECONDS, ask
+from control.calls import fetch_one
 from control.deck.sections import DeckSection
 from control.errors import ControlError
 from control.fleet.measuring import known_in
@@ -45,7 +45,7 @@ async def questions_after(
 ) -> list[Question]:
     """What is asked about an object that was changed so, as it stands now. `limits` are the rows of the inventory,
     which know where each holds. Raises `ControlError` where the object cannot be read."""
-    rows = rows_of(await ask(reader.read_object(object), READ_SECONDS, f"reading {object}"))
+    rows = rows_of(await fetch_one(reader, object))
     found: list[Question] = []
     for ref in dict.fromkeys(change.ref for change in changes):
         row, own = rows.get(ref), [change for change in changes if change.ref == ref]

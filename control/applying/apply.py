@@ -12,12 +12,12 @@ from control.applying.compensating import take_back
 from control.applying.observing import LOOK_SECONDS, OBSERVE_SECONDS, Question, count, observe, questions, refs_of
 from control.applying.outcomes import refused
 from control.applying.proving import UNKNOWN, wait_loaded
-from control.applying.writing import Attempt, ObjectLocks, guarded_write, prepare_step, see
-from control.calls import READ_SECONDS, ask, surely
+from control.applying.writing import Attempt, Compared, ObjectLocks, compare, guarded_write, see
+from control.calls import surely
 from control.errors import ControlError, ErrorKind, GuardRefused, JournalError, PlatformError, Stale, Unreachable
 from control.journal.log import ChangeLog
 from control.journal.open_change import OpenChange
-from control.model import Limit, Snapshot
+from control.model import Limit
 from control.model.ref import Ref
 from control.planning.fields import rows_of
 from control.planning.options import ApplyOptions
@@ -34,12 +34,12 @@ from control.planning.plan import (
     StepResult,
     Verdict,
 )
-from control.planning.planner import ObjectRead, Outlook, Situation, guards_of, mismatches, outlook
-from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
+from control.planning.planner import Outlook, Situation, guards_of, mismatches, outlook
+from control.ports import Fetched, Found, Prepared, ProofPart, ProofState, Reader, Writer, Written
 from control.structs import replace
 
 ProgressCall = Callable[[Progress], Awaitable[None]]
-Refresh = Callable[[Sequence[ObjectRead]], Awaitable[Situation]]
+Refresh = Callable[[Sequence[Fetched]], Awaitable[Situation]]
 """Fresh reads of objects -> the situation with them merged in."""
 
 T = TypeVar("T")
@@ -48,6 +48,9 @@ LISTENER_SECONDS = 1.0
 """How long a listener that is told to stop may take to do so."""
 AT_ONCE = 16
 """So many objects are read side by side before the first write."""
+FRESH_SECONDS = 5.0
+"""For so long what was read before the first write is what a step is written on: the write's own precondition refuses
+any object but that one. What is older is read again."""
 
 
 class Applying:
@@ -78,7 +81,7 @@ class Applying:
         self._on_failure = options.on_failure or plan.on_failure
         self._is_undo = plan.undo_of is not None
         self._few = asyncio.Semaphore(AT_ONCE)
-        self._fresh: list[Prepared] = []
+        self._compared: list[Compared] = []
         self._attempts: list[Attempt] = []
         self._situation: Situation | None = None
         self._limits_before: dict[Ref, Limit] = {}
@@ -108,46 +111,39 @@ class Applying:
 
     async def _preflight(self) -> dict[int, tuple[ErrorKind, str]]:
         """Read every object anew and look at the whole plan again: why it is refused, by step number."""
-        answers = await asyncio.gather(*map(self._prepare_fresh, self.plan.steps), return_exceptions=True)
+        answers = await asyncio.gather(*map(self._compare, self.plan.steps), return_exceptions=True)
         reasons: dict[int, tuple[ErrorKind, str]] = {}
-        read: list[ObjectRead] = []
         for number, answer in enumerate(answers):
             if isinstance(answer, ControlError):
                 reasons[number] = (answer.kind, str(answer))
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                self._fresh.append(answer[0])
-                step = self.plan.steps[number]
-                read.append(ObjectRead(step.environment, step.object, answer[1]))
-                rows = rows_of(answer[1])
+                self._compared.append(answer)
+                rows = rows_of(answer.fetched)
                 self._limits_before.update((ref, row) for ref, row in rows.items() if isinstance(row, Limit))
         if reasons:
             return reasons
-        self._situation = await self._refresh(read)
-        ahead = await asyncio.to_thread(outlook, self._situation, self._fresh)
-        for number, fresh in enumerate(self._fresh):
-            against = self._against(fresh, self._situation, ahead)
+        self._situation = await self._refresh([one.fetched for one in self._compared])
+        ahead = await asyncio.to_thread(outlook, self._situation, [one.prepared for one in self._compared])
+        for number, one in enumerate(self._compared):
+            against = self._against(one.prepared, self._situation, ahead)
             if against:
                 reasons[number] = (ErrorKind.GUARD, told(against))
         return reasons
 
-    async def _prepare_fresh(self, step: Step) -> tuple[Prepared, Snapshot]:
-        reader = self.readers[step.environment]
+    async def _compare(self, step: Step) -> Compared:
         async with self._few:
-            fresh, snapshot = await asyncio.gather(
-                prepare_step(reader, step),
-                ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}"),
-            )
-        wrong = mismatches(step.changes, rows_of(snapshot))
+            compared = await compare(self.readers[step.environment], step)
+        wrong = mismatches(step.changes, rows_of(compared.fetched))
         if wrong:
             raise Stale("; ".join(wrong), ref=step.object, hint="plan again on what is there now")
-        return fresh, snapshot
+        return compared
 
     async def _objections(self, number: int, fresh: Prepared) -> list[GuardResult]:
         """The refusing guards of one step as just read, in the state that the whole plan leads to."""
         assert self._situation is not None
-        steps = [fresh if index == number else other for index, other in enumerate(self._fresh)]
+        steps = [fresh if index == number else other.prepared for index, other in enumerate(self._compared)]
         ahead = await asyncio.to_thread(outlook, self._situation, steps)
         return self._against(fresh, self._situation, ahead)
 
@@ -212,13 +208,14 @@ class Applying:
         await self._tell("observed", number)
 
     async def _write(self, change: OpenChange, number: int, attempt: Attempt, reader: Reader) -> None:
-        """Under the object's lock: read anew, compare, judge, journal, write once, read back."""
+        """Under the object's lock: compare, judge, journal, write once, read back."""
         step = attempt.step
         try:
             async with self.locks.held(step.object):
-                counting = asyncio.ensure_future(count(reader, refs_of(self._asked(self._fresh[number])), LOOK_SECONDS))
+                asked = self._asked(self._compared[number].prepared)
+                counting = asyncio.ensure_future(count(reader, refs_of(asked), LOOK_SECONDS))
                 try:
-                    fresh = await prepare_step(reader, step)
+                    fresh = await self._still(number, reader, step)
                 finally:
                     attempt.baseline = await counting
                 against = await self._objections(number, fresh)
@@ -231,6 +228,12 @@ class Applying:
             if attempt.sent:
                 raise
             attempt.refuse(error)
+
+    async def _still(self, number: int, reader: Reader, step: Step) -> Prepared:
+        """The step on what was read before the first write, or on what is read now where that is long ago."""
+        if time.monotonic() - self._compared[number].at > FRESH_SECONDS:
+            self._compared[number] = await compare(reader, step)
+        return self._compared[number].prepared
 
     async def _note_writing(self, change: OpenChange, number: int, fresh: Prepared) -> None:
         try:
@@ -248,7 +251,7 @@ class Applying:
         elif attempt.sent and attempt.result.found is None:
             reader = self.readers[attempt.step.environment]
             problem = error if isinstance(error, ControlError) else Unreachable(why)
-            await see(attempt, reader, problem, "", started)
+            await see(attempt, reader, problem, Written(""), started)
             if not attempt.failed:
                 attempt.prove(ProofPart(ProofState.UNKNOWN, f"{why} before it was known"), UNKNOWN)
         elif attempt.sent:

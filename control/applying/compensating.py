@@ -7,13 +7,12 @@ from collections.abc import Collection, Sequence
 
 from control.applying.proving import read_back, wait_loaded, wait_running
 from control.applying.writing import Attempt, not_running
-from control.calls import READ_SECONDS, WRITE_SECONDS, ask
+from control.calls import WRITE_SECONDS, ask, fetch_one, prepare
 from control.errors import ControlError, ErrorKind, GuardRefused, PlatformError, Stale
-from control.model import Snapshot
 from control.planning.edit import Change
 from control.planning.fields import FieldKey, reverse, show, three_ways
 from control.planning.plan import Reason, Step, StepOutcome, StepResult
-from control.ports import Found, Prepared, ProofState, Reader, Writer
+from control.ports import Fetched, Found, Prepared, ProofState, Reader, Writer
 from control.structs import replace
 
 TRIES = 3
@@ -58,32 +57,15 @@ async def _once(attempt: Attempt, reader: Reader, writer: Writer, because: str) 
 
 
 async def _prepared(step: Step, reader: Reader) -> tuple[Sequence[Prepared], list[Change], list[str]]:
-    """(the write that takes back what is still ours, those fields, the others in words).
-
-    What is prepared carries the precondition, and reading after it sees every change that the precondition would miss:
-    so where the reading finds other fields than were prepared, both are done again. Raises `Stale` where they never
-    agree.
-    """
-    wanted = [reverse(change, change.after) for change in step.changes]
-    for _ in range(TRIES):
-        refused: ControlError | None = None
-        prepared: Sequence[Prepared] = ()
-        try:
-            prepared = await ask(reader.prepare(wanted, fresh=True), READ_SECONDS, f"reading {step.object}")
-        except ControlError as error:
-            refused = error
-        snapshot = await ask(reader.read_object(step.object), READ_SECONDS, f"reading {step.object}")
-        back, foreign = split(step.changes, snapshot)
-        if not back:
-            return (), back, foreign
-        if [(one.ref, one.field) for one in back] == [(one.ref, one.field) for one in wanted]:
-            if refused is not None:
-                raise refused
-            if any(one.object != step.object for one in prepared):
-                raise Stale(f"{step.object} no longer holds what the plan changed", ref=step.object)
-            return prepared, back, foreign
-        wanted = back
-    raise Stale(f"{step.object} does not stay as it is for long enough to be taken back", ref=step.object)
+    """(the write that takes back what is still ours, those fields, the others in words), all by one reading."""
+    fetched = await fetch_one(reader, step.object)
+    back, foreign = split(step.changes, fetched)
+    if not back:
+        return (), back, foreign
+    prepared = await prepare(reader, [fetched], back)
+    if any(one.object != step.object for one in prepared):
+        raise Stale(f"{step.object} no longer holds what the plan changed", ref=step.object)
+    return prepared, back, foreign
 
 
 async def _write_back(
@@ -91,14 +73,15 @@ async def _write_back(
 ) -> None:
     """Write the old values, and believe only what reading back shows. Raises where they are not in force again."""
     error: ControlError | None = None
+    after: Fetched | None = None
     try:
         for one in prepared:
-            await ask(writer.write(one), WRITE_SECONDS, f"writing {object}")
+            after = (await ask(writer.write(one), WRITE_SECONDS, f"writing {object}")).after
     except Stale:
         raise
     except ControlError as problem:
-        error = problem
-    found = await read_back(reader, object, back, accepted=error is None)
+        error, after = problem, None
+    found = await read_back(reader, object, back, accepted=error is None, after=after)
     if found is not Found.AFTER:
         raise error or PlatformError(f"{object}: the old values were written, reading back shows {found.value}")
     for one in prepared:
@@ -124,7 +107,7 @@ async def _gone_already(attempt: Attempt, reader: Reader) -> StepResult:
 
 
 def split(
-    changes: Sequence[Change], snapshot: Snapshot, foreign_too: Collection[FieldKey] = ()
+    changes: Sequence[Change], read: Fetched, foreign_too: Collection[FieldKey] = ()
 ) -> tuple[list[Change], list[str]]:
     """(the fields that are still as we set them, turned around; those that somebody else changed, in words).
 
@@ -132,7 +115,7 @@ def split(
     """
     back: list[Change] = []
     foreign: list[str] = []
-    for change, field in zip(changes, three_ways(changes, snapshot), strict=True):
+    for change, field in zip(changes, three_ways(changes, read), strict=True):
         if field.is_back:
             continue
         if not field.foreign or field.key in foreign_too:

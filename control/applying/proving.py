@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from control.calls import READ_SECONDS, ask
+from control.calls import READ_SECONDS, ask, fetch_one
 from control.errors import ControlError, NotFound, Unreachable
 from control.planning.edit import Change
 from control.planning.fields import classify, rows_of
-from control.ports import Found, Prepared, ProofPart, ProofState, Reader
+from control.ports import Fetched, Found, Prepared, ProofPart, ProofState, Reader
 
 READ_BACK_SECONDS = 20.0
 """How long reading back is tried where the platform does not answer."""
@@ -41,14 +41,19 @@ async def pause(seconds: float, stop: asyncio.Event) -> None:
 async def look(reader: Reader, object: str, changes: Sequence[Change]) -> Found:
     """One look at what is true of a step. Raises `Unreachable` and the like."""
     try:
-        snapshot = await ask(reader.read_object(object), READ_SECONDS, f"reading {object}")
+        fetched = await fetch_one(reader, object)
     except NotFound:
         return Found.OTHER
-    return classify(changes, rows_of(snapshot))
+    return classify(changes, rows_of(fetched))
 
 
-async def read_back(reader: Reader, object: str, changes: Sequence[Change], *, accepted: bool) -> Found:
-    """What is true after a write: looks again while the platform does not answer, or lags behind what it accepted."""
+async def read_back(
+    reader: Reader, object: str, changes: Sequence[Change], *, accepted: bool, after: Fetched | None = None
+) -> Found:
+    """What is true after a write: what the answer to it says (`after`) where that shows it, else what is read. Looks
+    again while the platform does not answer, or lags behind what it accepted."""
+    if after is not None and classify(changes, rows_of(after)) is Found.AFTER:
+        return Found.AFTER
     started = time.monotonic()
     wait = 0.05
     while True:

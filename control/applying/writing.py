@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from control.applying.proving import UNKNOWN, read_back, wait_running
-from control.calls import READ_SECONDS, WRITE_SECONDS, ask
+from control.calls import WRITE_SECONDS, ask, fetch_one, prepare
 from control.errors import ControlError, ErrorKind, Locked, ReadOnly, Stale, Unreachable
 from control.journal.port import Journal
 from control.model import Counted
 from control.model.ref import Ref
 from control.planning.fields import reverse
 from control.planning.plan import Proof, Reason, Step, StepOutcome, StepResult
-from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer
+from control.ports import Fetched, Found, Prepared, ProofPart, ProofState, Reader, Writer, Written
 from control.structs import replace
 
 LOCK_SECONDS = 15.0
@@ -62,20 +62,31 @@ class Attempt:
         self.result = replace(self.result, proof=Proof(self.accepted, loaded, seen))
 
 
-async def prepare_step(reader: Reader, step: Step) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A step's object as it was read before the write, which is what the plan was made on, and the step on it."""
+
+    fetched: Fetched
+    prepared: Prepared
+    at: float
+    """By the monotonic clock."""
+
+
+async def compare(reader: Reader, step: Step) -> Compared:
     """Read a step's object anew and make the step ready. Raises `Stale` where it is not what the plan was made on."""
-    answers = await ask(reader.prepare(step.changes, fresh=True), READ_SECONDS, f"reading {step.object}")
-    fresh = next((one for one in answers if one.object == step.object), None)
-    if fresh is None or len(answers) != 1:
-        raise Stale(f"{step.object} no longer holds what the plan changes", ref=step.object, hint="plan again")
-    if fresh.base != step.base:
+    at = time.monotonic()
+    fetched = await fetch_one(reader, step.object)
+    if fetched.base != step.base:
         raise Stale(
-            f"{step.object} was changed since the plan was made (base {step.base}, now {fresh.base}); "
+            f"{step.object} was changed since the plan was made (base {step.base}, now {fetched.base}); "
             "nothing was written to it",
             ref=step.object,
             hint="plan again on what is there now",
         )
-    return fresh
+    answers = await prepare(reader, [fetched], step.changes)
+    if [one.object for one in answers] != [step.object]:
+        raise Stale(f"{step.object} no longer holds what the plan changes", ref=step.object, hint="plan again")
+    return Compared(fetched, answers[0], at)
 
 
 async def guarded_write(
@@ -86,30 +97,30 @@ async def guarded_write(
     Raises `Stale`, `Locked` and `ReadOnly`, which say that nothing was written.
     """
     assert attempt.prepared is not None
-    error, said = None, ""
+    error, answer = None, Written("")
     started = time.monotonic()
     attempt.sent = True
     try:
-        said = await ask(writer.write(attempt.prepared), WRITE_SECONDS, f"writing {attempt.step.object}")
+        answer = await ask(writer.write(attempt.prepared), WRITE_SECONDS, f"writing {attempt.step.object}")
         await written()
     except (Stale, Locked, ReadOnly):
         attempt.sent = False
         raise
     except ControlError as problem:
         error = problem
-    await see(attempt, reader, error, said, started)
+    await see(attempt, reader, error, answer, started)
 
 
-async def see(attempt: Attempt, reader: Reader, error: ControlError | None, said: str, started: float) -> None:
+async def see(attempt: Attempt, reader: Reader, error: ControlError | None, answer: Written, started: float) -> None:
     """Read back what came of a write that was sent (`started` by the monotonic clock), and say so in the attempt."""
     assert attempt.prepared is not None
     step = attempt.step
     # Where no answer came the write may still be under way: that the old values are there is not believed at once.
     may_follow = error is None or isinstance(error, Unreachable)
-    found = await read_back(reader, step.object, step.changes, accepted=may_follow)
+    found = await read_back(reader, step.object, step.changes, accepted=may_follow, after=answer.after)
     seconds = time.monotonic() - started
     if found is Found.AFTER and (error is None or isinstance(error, Unreachable)):
-        note = said if error is None else f"no answer to the write ({error.message}), reading back shows it"
+        note = answer.said if error is None else f"no answer to the write ({error.message}), reading back shows it"
         attempt.accepted = ProofPart(ProofState.YES, note, seconds)
         return
     outcome = StepOutcome.UNKNOWN if found is Found.UNREACHABLE else StepOutcome.FAILED

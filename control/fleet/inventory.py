@@ -49,21 +49,24 @@ class EnvironmentState:
     """When its reader last saw that the snapshot still holds; None where it cannot say."""
     from_cache: bool = False
     """The snapshot is of an earlier session: to be shown, not to be planned on."""
+    in_part: bool = False
+    """The snapshot holds single objects alone: the environment was never read whole."""
     filled: Memo[Limit, Limit] = field(default_factory=lambda: Memo(filled_limit))
     """Limits that a reader gives again stay the rows that they were."""
 
-    def take(self, snapshot: Snapshot, from_cache: bool = False) -> None:
+    def take(self, snapshot: Snapshot, from_cache: bool = False, in_part: bool = False) -> None:
         """Keep a prepared snapshot."""
         self.shape = shape_key(snapshot)
         self.routes = {route.ref: route for route in snapshot.routes}
         self.limits = {limit.ref: limit for limit in snapshot.limits}
         self.snapshot = snapshot
         self.from_cache = from_cache
+        self.in_part = in_part
 
     @property
     def was_read(self) -> bool:
-        """Was it read in this session?"""
-        return self.snapshot is not None and not self.from_cache
+        """Was it read whole in this session?"""
+        return self.snapshot is not None and not self.from_cache and not self.in_part
 
 
 def prepared_snapshot(

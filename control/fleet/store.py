@@ -10,7 +10,7 @@ from pathlib import Path
 
 from control.background import in_background
 from control.calls import ask, logged_in
-from control.deck.config import DeckConfig
+from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import ControlError
 from control.fleet.inventory import (
     EnvironmentState,
@@ -27,10 +27,10 @@ from control.fleet.snapshot_cache import cache_file, load, save
 from control.fleet.views import Inventory, Unreached
 from control.folders import cache_folder
 from control.memo import Memo
-from control.model import Counted, Snapshot
+from control.model import Counted, Environment, Snapshot
 from control.model.ref import Ref
 from control.planning.fields import AnyRow
-from control.ports import Reader
+from control.ports import Fetched, Reader
 from control.structs import replace
 
 COUNT_SECONDS = 5.0
@@ -123,19 +123,34 @@ class FleetStore:
         if path is not None and state.snapshot is not None and state.was_read:
             await asyncio.to_thread(save, path, state.snapshot)
 
-    def merge(self, name: str, part: Snapshot, object: str) -> None:
-        """Put a fresh read of one object in the place of what was known of it."""
+    def merge(self, fetched: Sequence[Fetched]) -> None:
+        """Put fresh reads of objects in the place of what was known of them."""
+        by_environment: dict[str, list[Fetched]] = {}
+        for one in fetched:
+            by_environment.setdefault(one.environment, []).append(one)
+        for name, own in by_environment.items():
+            with self._taking:
+                self._merge(name, own)
+
+    def _merge(self, name: str, fetched: Sequence[Fetched]) -> None:
         state = self.state(name)
-        with self._taking:
-            known = state.snapshot if state.snapshot is not None else Snapshot(part.environment)
+        in_part = state.in_part or state.snapshot is None
+        merged = state.snapshot or self._bare(name, fetched)
+        for one in fetched:
             merged = replace(
-                known,
-                routes=_merged(known.routes, part.routes, object),
-                limits=_merged(known.limits, part.limits, object),
-                read_at=known.read_at or part.read_at,
+                merged,
+                routes=_merged(merged.routes, one.routes, one.object),
+                limits=_merged(merged.limits, one.limits, one.object),
             )
-            prepared = prepared_snapshot(merged, self.deck.environment(name), Memo(filled_limit))
-            state.take(prepared, from_cache=state.from_cache)
+        prepared = prepared_snapshot(merged, self.deck.environment(name), Memo(filled_limit))
+        state.take(prepared, state.from_cache, in_part)
+
+    def _bare(self, name: str, fetched: Sequence[Fetched]) -> Snapshot:
+        """An environment of which nothing but these objects is known."""
+        config = self.deck.environment(name) or EnvironmentConfig(name)
+        labels = tuple(sorted(config.labels.items()))
+        environment = Environment(name, config.section.platform, labels, config.production, config.code)
+        return Snapshot(environment, read_at=min(one.read_at for one in fetched))
 
     async def count(self, name: str) -> bool:
         """Take one sample of the counters of one environment. False where they could not be asked."""

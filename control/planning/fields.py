@@ -10,7 +10,7 @@ from typing import TypeVar
 from control.model import Limit, Route, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Value, split_field
-from control.ports import Found
+from control.ports import Fetched, Found
 from control.structs import replace
 
 Row = Route | Limit
@@ -28,9 +28,9 @@ def flattened(rows: Iterable[Row]) -> dict[Ref, Row]:
     return found
 
 
-def rows_of(snapshot: Snapshot) -> dict[Ref, Row]:
+def rows_of(read: Snapshot | Fetched) -> dict[Ref, Row]:
     """The routes and limits of one read, by ref, members of groups among them."""
-    return flattened((*snapshot.routes, *snapshot.limits))
+    return flattened((*read.routes, *read.limits))
 
 
 def value_of(row: Row, field: str) -> Value:
@@ -112,9 +112,9 @@ class UndoField:
         return not self.is_back and not same(self.field, self.now, self.ours)
 
 
-def three_ways(changes: Sequence[Change], snapshot: Snapshot) -> list[UndoField]:
+def three_ways(changes: Sequence[Change], read: Fetched) -> list[UndoField]:
     """The fields of changes three ways, in their order, as a fresh read of their object has them."""
-    rows = rows_of(snapshot)
+    rows = rows_of(read)
     found = []
     for change in changes:
         row = rows.get(change.ref)

@@ -15,7 +15,7 @@ from control.fleet.inventory import Rows, find_row, rows_with, with_rows
 from control.fleet.merging import carried
 from control.fleet.services import headroom_line
 from control.fleet.views import Inventory
-from control.model import AccessState, Limit, Owner, Route, Snapshot, Weight
+from control.model import AccessState, Limit, Owner, Route, Weight
 from control.model.graph import Graph
 from control.model.ref import Ref
 from control.own_secrets import strike
@@ -31,15 +31,6 @@ from control.structs import replace
 
 Remembered = Callable[[Ref, str], Weight | None]
 """(route, target name) -> the weight that the journal has from before the target was drained."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRead:
-    """One native object, just read."""
-
-    environment: str
-    object: str
-    snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ from collections.abc import Collection, Mapping
 from control.applying.compensating import split
 from control.errors import GuardRefused, Locked, Stale
 from control.journal.state import ChangeState
-from control.model import Snapshot
 from control.planning.edit import Change
 from control.planning.fields import FieldKey
 from control.planning.plan import GuardResult, Step, StepOutcome, Verdict
-from control.ports import IDENTITY, Found
+from control.ports import IDENTITY, Fetched, Found
 
 CHANGED_SINCE = "changed_since"
 
@@ -44,7 +43,7 @@ def identities(recorded: ChangeState) -> dict[str, str]:
 
 
 def changes_back(
-    steps: list[Step], read: Mapping[str, Snapshot], foreign_too: Collection[FieldKey] = ()
+    steps: list[Step], read: Mapping[str, Fetched], foreign_too: Collection[FieldKey] = ()
 ) -> tuple[list[Change], list[GuardResult]]:
     """(the changes that take the steps back, what is left alone because somebody changed it since).
 

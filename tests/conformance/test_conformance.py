@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 
 from adapters import registry
 from adapters.registry import sections
@@ -49,12 +50,12 @@ class Case:
     async def found(self, reader: Reader | None = None) -> Route | Limit:
         """The subject as it stands now, read as one object."""
         listed = self.subject.find(await (reader or self.reader).read())
-        return self.subject.find(await (reader or self.reader).read_object(listed.object))
+        return self.subject.find((await (reader or self.reader).fetch([listed.object]))[0])
 
     async def step(self, number: int, reader: Reader | None = None) -> Prepared:
         """The n-th edit, ready to be written."""
         changes = self.subject.changes(await self.found(reader), number)
-        steps = await (reader or self.reader).prepare(changes)
+        steps = await prepared(reader or self.reader, changes)
         assert len(steps) == 1
         return steps[0]
 
@@ -66,7 +67,7 @@ class Case:
     async def restore(self, before: Route | Limit) -> None:
         """Back to `before`, by the same means."""
         changes = differences(await self.found(), before)
-        for step in await self.reader.prepare(changes) if changes else []:
+        for step in await prepared(self.reader, changes) if changes else []:
             await self.writer.write(step)
 
 
@@ -117,7 +118,7 @@ def test_every_kind_has_a_subject() -> None:
 
 async def test_list_and_read_agree(case: Case) -> None:
     listed = case.subject.find(await case.reader.read())
-    alone = case.subject.find(await case.reader.read_object(listed.object))
+    alone = case.subject.find((await case.reader.fetch([listed.object]))[0])
     assert Ref.parse(str(listed.ref)) == listed.ref
     assert listed.base and listed.base == alone.base
     assert values(listed) == values(alone)
@@ -151,7 +152,7 @@ async def test_a_stale_base_is_refused_and_nothing_written(case: Case) -> None:
 async def test_what_the_platform_cannot_hold_is_refused_before_any_write(case: Case) -> None:
     before, text = await case.found(), await case.text()
     with pytest.raises(InvalidValue) as refusal:
-        await case.reader.prepare([case.subject.refused(before)])
+        await prepared(case.reader, [case.subject.refused(before)])
     assert is_clean(str(refusal.value))
     assert await case.text() == text
 

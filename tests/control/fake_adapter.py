@@ -43,7 +43,7 @@ from control.model.shares import shares_of
 from control.planning.edit import Change, Edit, split_field
 from control.planning.fields import classify, rows_of
 from control.planning.text_edits import edits_between
-from control.ports import Check, Found, NativeText, Prepared, ProofPart, ProofState
+from control.ports import Check, Fetched, Found, NativeText, Prepared, ProofPart, ProofState, Written
 
 Native = dict[str, Any]
 """{object: {"version": n, "routes": {ref: {target: {weight, state, health}}}, "limits": {ref: {...}}}}"""
@@ -111,7 +111,7 @@ class Faults:
     loaded: list[ProofState] = field(default_factory=list)
     running: list[ProofState] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
-    """`unreachable`, `hang`, `ok`, for `read_object`."""
+    """`unreachable`, `hang`, `ok`, for `fetch`."""
     late_seconds: float = 0.0
     down: bool = False
 
@@ -210,17 +210,25 @@ class FakeReader:
         await self._answer()
         return self.snapshot(self.store.get())
 
-    async def read_object(self, object: str) -> Snapshot:
-        await self._answer(self.faults.reads.pop(0) if self.faults.reads else "ok")
-        self.objects_read.append(object)
-        native = self.store.get()
-        if object not in native:
-            raise NotFound(f"there is no {object}")
-        return self.snapshot(native, object)
+    def object_of(self, ref: Ref) -> str | None:
+        return None
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        await self._answer()
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
+        await self._answer(self.faults.reads.pop(0) if self.faults.reads else "ok")
+        self.objects_read += objects
         native = self.store.get()
+        for name in objects:
+            if name not in native:
+                raise NotFound(f"there is no {name}")
+        return [self.fetched(native, name) for name in objects]
+
+    def fetched(self, native: Native, object: str) -> Fetched:
+        one = self.snapshot(native, object)
+        base = str(native[object]["version"])
+        return Fetched(object, self.name, base, one.routes, one.limits, one.read_at, native[object])
+
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        native = {one.object: one.native for one in fetched}
         by_object: dict[str, list[Change]] = {}
         for change in changes:
             by_object.setdefault(self._object_of(native, change), []).append(change)
@@ -326,7 +334,7 @@ class FakeWriter:
         self.reader = reader
         self.closed = False
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         fault = self.reader.faults.write.pop(0) if self.reader.faults.write else "ok"
         await asyncio.sleep(self.reader.faults.late_seconds)
         if fault == "refuse":
@@ -348,7 +356,8 @@ class FakeWriter:
         if fault == "down_after":
             self.reader.faults.down = True
             raise Unreachable("the connection broke, and so did all others")
-        return f"version {step.payload['version']}"
+        native = self.reader.store.get()
+        return Written(f"version {step.payload['version']}", self.reader.fetched(native, step.object))
 
     async def close(self) -> None:
         self.closed = True

@@ -14,8 +14,8 @@ from control.applying.aftermath import go_on, observe_on
 from control.applying.observing import Split
 from control.deck.sections import NO_SECTION
 from control.errors import Unreachable
-from control.model import Counted, Route, Snapshot, TargetCount
-from control.ports import ProofPart, ProofState
+from control.model import Counted, Route, TargetCount
+from control.ports import Fetched, ProofPart, ProofState
 from control.structs import replace
 
 ROUTE: Route = make_route({"a": 70, "b": 30})
@@ -42,7 +42,7 @@ class Counting:
         self.at += 1
         return [sample]
 
-    async def read_object(self, object: str) -> Snapshot:
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         raise Unreachable("no answer")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from control.planning.edit import Change
 from control.planning.options import ApplyOptions, PlanOptions
 from control.planning.plan import EffectiveChange, GuardResult, OnFailure, Plan, ResultOutcome, Step, Verdict
 from control.planning.saved_plans import StalePlan
+from control.ports import Fetched
 from control.structs import replace
 
 C = Ref.parse("k8s/HTTPRoute/inference/gone")
@@ -71,13 +72,13 @@ async def test_an_owner_that_came_meanwhile_is_stale_and_one_that_left_is_not(tm
 def own(w: World, owner: Owner) -> None:
     """From now on every route of the fake platform has this owner."""
     reader = w.readers["k8s"]
-    read_object = reader.read_object
+    fetch = reader.fetch
 
-    async def owned(object: str) -> object:
-        part = await read_object(object)
-        return replace(part, routes=tuple(replace(route, owners=(owner,)) for route in part.routes))
+    async def owned(objects: Sequence[str]) -> list[Fetched]:
+        read = await fetch(objects)
+        return [replace(one, routes=tuple(replace(route, owners=(owner,)) for route in one.routes)) for one in read]
 
-    reader.read_object = owned  # type: ignore[method-assign,assignment]
+    reader.fetch = owned  # type: ignore[method-assign]
 
 
 async def test_an_undo_that_sets_something_else_is_none(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from control.errors import ControlError, ErrorKind
 from control.journal.sqlite.chain import SqliteJournal
 from control.planning.options import PlanOptions
 from control.planning.plan import OnFailure, Progress, Result, ResultOutcome, StepOutcome
-from control.ports import Prepared
+from control.ports import Prepared, Written
 
 BOTH = [shares(A, a=70, b=30), shares(B, x=60, y=40)]
 OLD, NEW = ({"a": 90, "b": 10}, {"x": 50, "y": 50}), ({"a": 70, "b": 30}, {"x": 60, "y": 40})
@@ -217,7 +217,7 @@ async def test_a_broken_listener_breaks_nothing(tmp_path: Path, gate: tuple[str,
     await later(w, result.change)
 
 
-METHODS = ["prepare", "read_object", "loaded", "count", "running"]
+METHODS = ["prepare", "fetch", "loaded", "count", "running"]
 
 
 @pytest.mark.parametrize("on_failure", list(OnFailure))
@@ -230,12 +230,15 @@ async def test_an_adapter_raises_something_else(
     w = small(tmp_path)
     plan = await w.plane.plan(BOTH, PlanOptions(on_failure=on_failure))  # type: ignore[arg-type]
 
-    async def fails(*_: object, **__: object) -> Any:
+    def fails_at_once(*_: object, **__: object) -> Any:
         raise Wrong("secret-value")
+
+    async def fails(*_: object, **__: object) -> Any:
+        fails_at_once()
 
     async def listen(p: Progress) -> None:
         if (p.stage, p.step) == gate:
-            monkeypatch.setattr(w.readers["k8s"], method, fails)
+            monkeypatch.setattr(w.readers["k8s"], method, fails_at_once if method == "prepare" else fails)
 
     result = await w.plane.apply(plan, progress=listen)
     monkeypatch.delattr(w.readers["k8s"], method, raising=False)
@@ -254,7 +257,7 @@ async def test_a_writer_raises_something_else(
     plan = await w.plane.plan(BOTH, PlanOptions(on_failure=on_failure))  # type: ignore[arg-type]
     write, count = FakeWriter.write, iter(range(100))
 
-    async def fails(self: FakeWriter, step: Prepared) -> str:
+    async def fails(self: FakeWriter, step: Prepared) -> Written:
         wrong = next(count) == number
         if wrong and when == "before":
             raise Wrong("secret-value")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from adapters.serverless.aws import alias as alias_codec
 from adapters.serverless.aws import concurrency as concurrency_codec
@@ -12,13 +12,36 @@ from adapters.serverless.aws.records import Function, Place
 from control.errors import NotFound
 from control.model.ref import Ref
 from control.planning.edit import Change
-from control.ports import Prepared
+from control.ports import Fetched, Prepared
 
 READ_BACK_SECONDS = 30.0
 PROVISIONED_SECONDS = 900.0
 """How long AWS may take to move provisioned concurrency to another version."""
 UNGUARDED = "Lambda has no precondition for reserved concurrency: it is read again right before, a moment is unguarded"
 NO_REVISION = "this endpoint gives the alias no RevisionId: it is read again right before, a moment is unguarded"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRead:
+    """`Fetched.native` of this platform: the function that has the alias or the reservation, and what is around it."""
+
+    place: Place
+    function: Function
+
+
+def steps(fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+    """One step for each alias or reservation, in the order in which they are first named."""
+    known = {one.object: one for one in fetched}
+    by_object: dict[Ref, list[Change]] = {}
+    for change in changes:
+        by_object.setdefault(change.ref.whole, []).append(change)
+    made = []
+    for ref, own in by_object.items():
+        if str(ref) not in known:
+            raise NotFound(f"{ref} is not among what was read", ref=str(ref))
+        read: FunctionRead = known[str(ref)].native
+        made.append(prepare(read.place, read.function, ref, own))
+    return made
 
 
 def prepare(place: Place, function: Function, ref: Ref, changes: Sequence[Change]) -> Prepared:

@@ -10,10 +10,11 @@ from typing import Any
 from adapters.serverless.aws import alias as alias_codec
 from adapters.serverless.aws import concurrency as concurrency_codec
 from adapters.serverless.aws import doctor, edited_text, fetch, native, prove
+from adapters.serverless.aws.alias import to_route
 from adapters.serverless.aws.cloud import Cloud, NotOffered, ServiceError
 from adapters.serverless.aws.metrics import Metrics
-from adapters.serverless.aws.prepare import prepare
-from adapters.serverless.aws.records import Deployment, Function, Place
+from adapters.serverless.aws.prepare import FunctionRead, steps
+from adapters.serverless.aws.records import Deployment, Function, Place, alias_from
 from adapters.serverless.aws.section import PLATFORM, settings_of
 from adapters.serverless.aws.sweep import Sweep
 from control.deck.config import EnvironmentConfig
@@ -21,7 +22,7 @@ from control.errors import AuthError, ControlError, NotFound, Unreachable
 from control.model import Access, AccessState, Counted, Environment, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, NativeText, Prepared, ProofPart
+from control.ports import Check, Fetched, NativeText, Prepared, ProofPart
 from control.structs import replace
 
 ASK_DEPLOYMENTS_SECONDS = 3.0
@@ -57,30 +58,52 @@ class LambdaReader:
         absent = fetch.absent(names, self._aws.functions, self._aws.region)
         return replace(self._snapshot(functions, self._reach(place)), missing=(*absent, *missing))
 
-    async def read_object(self, object: str) -> Snapshot:
-        """As the port says; `object` is an alias or a reservation."""
-        ref = Ref.parse(object)
-        function = await self._fresh(ref)
-        place = replace(self._place, account=await fetch.account(self.cloud))
-        snapshot = self._snapshot([function], Reach(), place)
-        routes = tuple(route for route in snapshot.routes if route.object == object)
-        limits = tuple(limit for limit in snapshot.limits if limit.object == object)
-        if not routes and not limits:
-            raise NotFound(f"{object} is gone", ref=object)
-        return replace(snapshot, routes=routes, limits=limits)
+    def object_of(self, ref: Ref) -> str | None:
+        """Rows are named after their objects."""
+        ours = ref.environment == self.name and ref.scope == self._aws.region
+        return str(ref.whole) if ours and ref.kind in (alias_codec.KIND, concurrency_codec.KIND) else None
 
-    async def prepare(self, changes: Sequence[Change], fresh: bool = True) -> list[Prepared]:
-        """As the port says. A fresh one also asks who drives the alias and which versions there are."""
-        if fresh:
-            self._place = await self._look_around()
-        steps: dict[Ref, list[Change]] = {}
-        for change in changes:
-            steps.setdefault(change.ref.whole, []).append(change)
-        prepared = []
-        for ref, own in steps.items():
-            function = await self._fresh(ref) if fresh else self._known(ref) or await self._fresh(ref)
-            prepared.append(prepare(self._place, function, ref, own))
-        return prepared
+    async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
+        """As the port says; each is an alias or a reservation. Who drives the aliases is asked once for all."""
+        refs = [Ref.parse(name) for name in objects]
+        self._place, functions = await asyncio.gather(self._look_around(), self._all_fresh(refs))
+        return [self._fetched(ref, function) for ref, function in zip(refs, functions, strict=True)]
+
+    async def _all_fresh(self, refs: Sequence[Ref]) -> list[Function]:
+        return await asyncio.gather(*(self._fresh(ref) for ref in refs))
+
+    def _fetched(self, ref: Ref, function: Function) -> Fetched:
+        place, name = self._place, str(ref)
+        routes = tuple(route for one in function.aliases if (route := to_route(place, function, one)).object == name)
+        limit = concurrency_codec.to_limit(place, function, self._metrics.uses.get(function.name))
+        limits = (limit,) if limit.object == name else ()
+        if not routes and not limits:
+            raise NotFound(f"{name} is gone", ref=name)
+        base = next(row.base for rows in (routes, limits) for row in rows)
+        return Fetched(name, self.name, base, routes, limits, function.read_at, FunctionRead(place, function))
+
+    def answered(self, object: str, answer: Mapping[str, Any]) -> Fetched | None:
+        """An alias or a reservation as the answer to a write has it; None where it does not tell."""
+        ref = Ref.parse(object)
+        function = self._sweep.functions.get(_function_name(ref))
+        if function is None:
+            return None
+        try:
+            if ref.kind == alias_codec.KIND:
+                now = alias_from(answer)
+                aliases = tuple(now if one.name == now.name else one for one in function.aliases)
+                function = replace(function, aliases=aliases, read_at=time.time())
+            else:
+                reserved = int(answer["ReservedConcurrentExecutions"])
+                function = replace(function, reserved=reserved, read_at=time.time())
+        except (KeyError, TypeError, ValueError):
+            return None
+        self._sweep.functions[function.name] = function
+        return self._fetched(ref, function)
+
+    def prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
+        """As the port says."""
+        return steps(fetched, changes)
 
     async def native(self, ref: Ref) -> NativeText:
         """The record as JSON, read anew."""
@@ -188,10 +211,6 @@ class LambdaReader:
     @staticmethod
     def _reach(place: Place) -> Reach:
         return Reach(ReachState.OK, place.doubts[0] if place.doubts else "")
-
-    def _known(self, ref: Ref) -> Function | None:
-        function = self._sweep.functions.get(_function_name(ref))
-        return function if function and function.versions is not None else None
 
     async def _fresh(self, ref: Ref) -> Function:
         """The function with its versions and provisioned concurrency, read now."""

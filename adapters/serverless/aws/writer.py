@@ -10,7 +10,7 @@ from adapters.serverless.aws.concurrency import ConcurrencyWrite, base_of
 from adapters.serverless.aws.failures import write_failure
 from adapters.serverless.aws.reader import LambdaReader
 from control.errors import ControlError, Forbidden, PlatformError, Stale
-from control.ports import Prepared
+from control.ports import Prepared, Written
 
 
 class LambdaWriter:
@@ -20,7 +20,7 @@ class LambdaWriter:
         self._reader = reader
         self._cloud = cloud
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         """As the port says."""
         write = step.payload
         if isinstance(write, AliasWrite):
@@ -33,17 +33,19 @@ class LambdaWriter:
         """Close the connections. Idempotent."""
         await self._cloud.close()
 
-    async def _alias(self, step: Prepared, write: AliasWrite) -> str:
+    async def _alias(self, step: Prepared, write: AliasWrite) -> Written:
         if not write.revision:
             held = await fetch.alias(self._reader.cloud, write.function, write.alias)
             _compare(step, alias_codec.base_of(held))
         answer = await self._call(step, "UpdateAlias", write.arguments())
-        return f"alias updated, revision {answer.get('RevisionId', 'unknown')}"
+        said = f"alias updated, revision {answer.get('RevisionId', 'unknown')}"
+        return Written(said, self._reader.answered(step.object, answer))
 
-    async def _concurrency(self, step: Prepared, write: ConcurrencyWrite) -> str:
+    async def _concurrency(self, step: Prepared, write: ConcurrencyWrite) -> Written:
         _compare(step, base_of(await fetch.reserved(self._reader.cloud, write.function)))
-        await self._call(step, write.operation, write.arguments())
-        return "reservation deleted" if write.after is None else f"reserved concurrency {write.after}"
+        answer = await self._call(step, write.operation, write.arguments())
+        said = "reservation deleted" if write.after is None else f"reserved concurrency {write.after}"
+        return Written(said, self._reader.answered(step.object, answer))
 
     async def _call(self, step: Prepared, operation: str, arguments: dict[str, object]) -> dict[str, object]:
         try:

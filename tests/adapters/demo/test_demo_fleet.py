@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 
 from adapters import registry
 from adapters.demo.fleet import open_fleet
@@ -18,7 +19,7 @@ from control.model import Counted, Health, ReachState, Snapshot, TargetState
 from control.model.ref import Ref
 from control.plane import WriterFactory
 from control.planning.edit import Change, Value
-from control.ports import Prepared, ProofState, Reader
+from control.ports import Prepared, ProofState, Reader, Written
 
 HTTPROUTE = "prod-eu/HTTPRoute/inference/llama#rule=chat"
 SPLIT = "prod-eu/TraefikService/inference/whisper-split"
@@ -43,7 +44,7 @@ class Fleet:
         read = await asyncio.gather(*(reader.read() for reader in self.readers.values()))
         return dict(zip(self.readers, read, strict=True))
 
-    async def write(self, step: Prepared) -> str:
+    async def write(self, step: Prepared) -> Written:
         config = self.deck.environment(step.environment)
         assert config is not None
         writer = self.make(config, self.readers[step.environment])
@@ -52,7 +53,7 @@ class Fleet:
     async def prepare(self, name: str, *changes: tuple[str, Value]) -> Prepared:
         ref = Ref.parse(name)
         made = [Change(ref, field, None, value) for field, value in changes]
-        (step,) = await self.readers[ref.environment].prepare(made)
+        (step,) = await prepared(self.readers[ref.environment], made)
         return step
 
     async def proved(self, step: Prepared) -> None:
@@ -139,9 +140,7 @@ async def test_a_weight_is_written_proved_kept_and_seen(
     assert abs(_share(middle, after, refers) - float(wanted)) < 0.06
     assert abs(_share(None, before, refers) - float(wanted)) > 0.06
     other = Fleet(tmp_path)
-    (route,) = [
-        r for r in (await other.readers[step.environment].read_object(step.object)).routes if str(r.ref) == name
-    ]
+    (route,) = [r for r in (await other.readers[step.environment].fetch([step.object]))[0].routes if str(r.ref) == name]
     target = route.target(refers)
     assert target is not None
     assert target.share == wanted
@@ -179,7 +178,7 @@ async def test_a_limit_is_written_proved_and_kept(
     step = await fleet.prepare(name, (field, value))
     await fleet.write(step)
     await fleet.proved(step)
-    read = await Fleet(tmp_path).readers[step.environment].read_object(step.object)
+    (read,) = await Fleet(tmp_path).readers[step.environment].fetch([step.object])
     assert [limit.amount for limit in read.limits if str(limit.ref) == name] == [value]
 
 
@@ -220,7 +219,7 @@ async def test_argo_cd_takes_an_edit_of_its_own_object_back(fleet: Fleet) -> Non
     await fleet.write(step)
 
     async def weights() -> list[object]:
-        (route,) = (await fleet.readers["prod-eu"].read_object(step.object)).routes
+        (route,) = (await fleet.readers["prod-eu"].fetch([step.object]))[0].routes
         return [target.weight for target in route.targets]
 
     assert await weights() == [50, 50]
@@ -305,7 +304,7 @@ async def test_the_stale_environment_refuses_to_be_planned_on(fleet: Fleet) -> N
     await fleet.snapshots()
     ref = Ref.parse("prod-ap/HTTPRoute/inference/llama#rule=chat")
     with pytest.raises(Unreachable, match="has not answered"):
-        await fleet.readers["prod-ap"].prepare([Change(ref, "targets/llama-v3/weight", 100, 90)])
+        await prepared(fleet.readers["prod-ap"], [Change(ref, "targets/llama-v3/weight", 100, 90)])
 
 
 async def test_a_watch_sees_what_another_process_wrote(fleet: Fleet, tmp_path: Path) -> None:
@@ -335,11 +334,11 @@ async def test_reset_starts_anew(tmp_path: Path) -> None:
     assert deck.path is None
     ref = Ref.parse(ALIAS)
     changes = [Change(ref, "targets/17/share", None, Fraction(0)), Change(ref, "targets/18/share", None, Fraction(1))]
-    (step,) = await readers["fn-eu"].prepare(changes)
+    (step,) = await prepared(readers["fn-eu"], changes)
     config = deck.environment("fn-eu")
     assert config is not None
     await make(config, readers["fn-eu"]).write(step)
     registry.reset_demo(tmp_path)
     _, fresh, _ = registry.demo(tmp_path)
-    (route,) = (await fresh["fn-eu"].read_object(ALIAS)).routes
+    (route,) = (await fresh["fn-eu"].fetch([ALIAS]))[0].routes
     assert [target.share for target in route.targets] == [Fraction(9, 10), Fraction(1, 10)]

@@ -6,6 +6,8 @@ import asyncio
 from fractions import Fraction
 from pathlib import Path
 
+from preparing import prepared
+
 from adapters.demo.deck import deck
 from adapters.demo.functions import open_functions
 from adapters.demo.simulation import Simulator
@@ -33,13 +35,13 @@ def shares(first: str, second: str) -> list[Change]:
 
 
 async def split(reader: Reader, ref: Ref) -> dict[str, Fraction | None]:
-    (route,) = (await reader.read_object(str(ref))).routes
+    (route,) = (await reader.fetch([str(ref)]))[0].routes
     return {target.name: target.share for target in route.targets}
 
 
 async def test_what_one_process_writes_the_next_one_reads(tmp_path: Path) -> None:
     first, writer_of = open_functions(config(tmp_path, "fn-eu"), tmp_path, Simulator())
-    (step,) = await first.prepare(shares("3/4", "1/4"))
+    (step,) = await prepared(first, shares("3/4", "1/4"))
     await writer_of(first).write(step)
     second, _ = open_functions(config(tmp_path, "fn-eu"), tmp_path, Simulator())
     assert await split(second, LLAMA) == {"17": Fraction(3, 4), "18": Fraction(1, 4)}
@@ -52,13 +54,13 @@ async def test_what_one_process_writes_the_next_one_reads(tmp_path: Path) -> Non
 async def test_two_open_fleets_cannot_both_win(tmp_path: Path) -> None:
     pairs = [open_functions(config(tmp_path, "fn-eu"), tmp_path, Simulator()) for _ in range(2)]
     steps = [
-        (await reader.prepare(shares(*wanted)))[0]
+        (await prepared(reader, shares(*wanted)))[0]
         for (reader, _), wanted in zip(pairs, (("1/2", "1/2"), ("1/4", "3/4")), strict=True)
     ]
     results = await asyncio.gather(
         *(make(reader).write(step) for (reader, make), step in zip(pairs, steps, strict=True)), return_exceptions=True
     )
-    assert sorted(type(result).__name__ for result in results) == ["Stale", "str"]
+    assert sorted(type(result).__name__ for result in results) == ["Stale", "Written"]
 
 
 async def test_the_measured_split_follows_the_weights(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ async def test_the_measured_split_follows_the_weights(tmp_path: Path) -> None:
         return float(by_version["18"] / counted.total)
 
     assert abs(await measured() - 0.1) < 0.02
-    (step,) = await reader.prepare(shares("1/2", "1/2"))
+    (step,) = await prepared(reader, shares("1/2", "1/2"))
     await writer_of(reader).write(step)
     await reader.read()
     assert abs(await measured() - 0.1) < 0.02, "the window lies before the change"

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from preparing import prepared
 
 from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.kinds.table import CODECS
@@ -56,9 +57,9 @@ def weights(number: int) -> list[Change]:
 async def test_a_patch_raises_the_generation_and_is_accepted() -> None:
     api = MemoryApi([route()])
     reader, writer = opened(api)
-    (step,) = await reader.prepare(weights(4))
+    (step,) = await prepared(reader, weights(4))
     await writer.write(step)
-    (found,) = (await reader.read_object(step.object)).routes
+    (found,) = (await reader.fetch([step.object]))[0].routes
     assert [target.weight for target in found.targets] == [9, 4]
     assert found.base != step.base
     said = await reader.loaded(step)
@@ -72,10 +73,10 @@ async def test_a_patch_raises_the_generation_and_is_accepted() -> None:
 async def test_of_two_racing_writers_one_is_stale() -> None:
     api = MemoryApi([route()])
     pairs = [opened(api) for _ in range(2)]
-    steps = [(await reader.prepare(weights(number)))[0] for number, (reader, _) in enumerate(pairs, start=2)]
+    steps = [(await prepared(reader, weights(number)))[0] for number, (reader, _) in enumerate(pairs, start=2)]
     writes = [writer.write(step) for step, (_, writer) in zip(steps, pairs, strict=True)]
     results = await asyncio.gather(*writes, return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["Stale", "str"]
+    assert sorted(type(result).__name__ for result in results) == ["Stale", "Written"]
     assert api.version == 2
     assert len(api.writes) == 2
 
@@ -83,8 +84,8 @@ async def test_of_two_racing_writers_one_is_stale() -> None:
 async def test_a_plan_on_an_old_object_writes_nothing() -> None:
     api = MemoryApi([route()])
     reader, writer = opened(api)
-    (first,) = await reader.prepare(weights(2))
-    (second,) = await reader.prepare(weights(3))
+    (first,) = await prepared(reader, weights(2))
+    (second,) = await prepared(reader, weights(3))
     await writer.write(first)
     with pytest.raises(Stale):
         await writer.write(second)
@@ -96,7 +97,7 @@ async def test_a_role_without_rights_and_a_server_that_is_gone() -> None:
     reader, _ = opened(api)
     assert (await reader.read()).environment.access.state is AccessState.READ_ONLY_BY_ROLE
     with pytest.raises(Forbidden):
-        await reader.prepare(weights(2))
+        await prepared(reader, weights(2))
     api.unreachable = "connection refused"
     with pytest.raises(Unreachable):
         await opened(api)[0].read()
@@ -162,7 +163,7 @@ async def test_a_planned_edit_leaves_the_rows_alone() -> None:
     api = MemoryApi([route()])
     reader, _ = opened(api)
     (before,) = (await reader.read()).routes
-    await reader.prepare(weights(4))
+    await prepared(reader, weights(4))
     (after,) = (await reader.read()).routes
     assert after is before
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from kube_servers import DECK, Servers
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, httproute, service, traefik
+from preparing import prepared
 
 from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.memory.server import PLURALS, MemoryApi, MemoryTransport, key_of
@@ -211,10 +212,10 @@ async def test_an_ingress_route_is_edited_whatever_its_match_says(kube: Servers,
     name = held["metadata"]["name"]
     for reader in (_of_memory(held), _of_server(kube)):
         ref = Ref(reader.name, "IngressRoute", NAMESPACE, name, "rule=0")
-        (step,) = await reader.prepare([Change(ref, target_field("v1", "weight"), 1, 4)])
+        (step,) = await prepared(reader, [Change(ref, target_field("v1", "weight"), 1, 4)])
         writer = KubernetesWriter(reader)
-        assert await writer.write(step) == "generation 2"
-        (route,) = (await reader.read_object(str(ref.whole))).routes
+        assert (await writer.write(step)).said == "generation 2"
+        (route,) = (await reader.fetch([str(ref.whole)]))[0].routes
         assert [target.weight for target in route.targets] == [4, 1]
         await writer.close()
         await reader.close()
@@ -226,10 +227,10 @@ async def test_a_period_of_free_text_is_edited_too(kube: Servers, place: Any) ->
     _, held = place(native)
     reader = _of_server(kube)
     ref = Ref(reader.name, "Middleware", NAMESPACE, held["metadata"]["name"])
-    (step,) = await reader.prepare([Change(ref, "window", 60, 30), Change(ref, "amount", 5, 6)])
+    (step,) = await prepared(reader, [Change(ref, "window", 60, 30), Change(ref, "amount", 5, 6)])
     writer = KubernetesWriter(reader)
-    assert await writer.write(step) == "generation 2"
-    (limit,) = (await reader.read_object(str(ref))).limits
+    assert (await writer.write(step)).said == "generation 2"
+    (limit,) = (await reader.fetch([str(ref)]))[0].limits
     assert (limit.amount, limit.window and limit.window.seconds) == (6, 30)
     await writer.close()
     await reader.close()

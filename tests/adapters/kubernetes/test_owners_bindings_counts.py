@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 from natives import httproute, limited, service, traefik
+from preparing import prepared
 
 from adapters.common.http import Pages
 from adapters.kubernetes.client.objects import Metadata
@@ -236,7 +237,7 @@ async def test_every_replica_must_agree(
     reader = reader_with(Planes(answers), "one", "two")
     ref = Ref.parse("env/HTTPRoute/inference/llama#rule=main")
     changes = [Change(ref, target_field(name, "weight"), None, 50) for name in ("v1", "v2")]
-    (step,) = await reader.prepare(changes)
+    (step,) = await prepared(reader, changes)
     proof = await reader.loaded(step)
     assert proof.state is state, proof
     assert words in proof.detail
@@ -246,7 +247,7 @@ async def test_every_replica_must_agree(
 async def test_a_service_that_traefik_disabled_is_a_no(reader_with: Callable[..., KubernetesReader]) -> None:
     reader = reader_with(Planes({"one": running(50, 10, status="disabled")}), "one")
     ref = Ref.parse("env/HTTPRoute/inference/llama#rule=main")
-    (step,) = await reader.prepare([Change(ref, target_field("v1", "weight"), 90, 50)])
+    (step,) = await prepared(reader, [Change(ref, target_field("v1", "weight"), 90, 50)])
     proof = await reader.loaded(step)
     assert proof.state is ProofState.NO
     assert "\x1b" not in proof.detail
@@ -258,7 +259,7 @@ async def test_without_traefiks_api_the_condition_counts_and_says_that_it_is_ear
 ) -> None:
     reader = reader_with(Planes({}))
     ref = Ref.parse("env/HTTPRoute/inference/llama#rule=main")
-    (step,) = await reader.prepare([Change(ref, target_field("v1", "weight"), 90, 50)])
+    (step,) = await prepared(reader, [Change(ref, target_field("v1", "weight"), 90, 50)])
     assert (await reader.loaded(step)).state is ProofState.PENDING
     from adapters.kubernetes.writer import KubernetesWriter
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kube_servers import DECK, VIEWER, Servers, make_roles, wait_for
 from natives import GATEWAY_API, TRAEFIK_API, httproute, limited, service, traefik
+from preparing import prepared
 
 from adapters.kubernetes.kinds import httproute as httproute_kind
 from adapters.kubernetes.reader import KubernetesReader
@@ -20,7 +21,7 @@ from control.errors import AuthError, Forbidden, InvalidValue, NotFound, ReadOnl
 from control.model import AccessState, Editable, Limit, ReachState, Route, Special, StatusState
 from control.model.ref import Ref
 from control.planning.edit import Change, target_field
-from control.ports import Prepared, ProofState
+from control.ports import Prepared, ProofState, Written
 
 Make = Callable[..., KubernetesReader]
 
@@ -58,7 +59,7 @@ def shift(route: Route, **weights: int) -> list[Change]:
 
 async def apply(reader: KubernetesReader, changes: list[Change]) -> Prepared:
     """Plan, write, and wait until every replica runs it."""
-    (step,) = await reader.prepare(changes)
+    (step,) = await prepared(reader, changes)
     writer = KubernetesWriter(reader)
     try:
         await writer.write(step)
@@ -90,18 +91,18 @@ async def test_an_httproute_weight_edit_moves_real_traffic(kube: Servers, reader
     reader = reader_of()
     route = await route_of(reader, f"bed/HTTPRoute/inference/{name}#rule=main")
     assert weights(route) == [90, 10]
-    (step,) = await reader.prepare(shift(route, v1=25, v2=75))
+    (step,) = await prepared(reader, shift(route, v1=25, v2=75))
     minus = [line for line in step.diff.splitlines() if line.startswith("-") and not line.startswith("---")]
     assert [line.removeprefix("-").strip() for line in minus] == ["weight: 90", "weight: 10"]
     writer = KubernetesWriter(reader)
-    assert await writer.write(step) == "generation 2"
+    assert (await writer.write(step)).said == "generation 2"
     detail = await until_loaded(reader, step)
     assert detail.startswith("all 2 replicas")
     assert "25/75" in detail
     for proxy in (0, 1):
         after = await sent(kube, f"{name}.test", 100, proxy)
         assert 70 <= after["v2"] <= 80, (proxy, after)
-    again = await reader.read_object(str(Ref.parse(str(route.ref)).whole))
+    (again,) = await reader.fetch([str(Ref.parse(str(route.ref)).whole)])
     assert weights(again.routes[0]) == [25, 75]
     assert again.routes[0].status.state is StatusState.OK
     await writer.close()
@@ -140,7 +141,7 @@ async def test_inline_weights_of_an_ingressroute_move_real_traffic(kube: Servers
     assert 85 <= after["v1"] <= 95
     lone = Ref.parse(f"bed/IngressRoute/inference/{name}#rule=0")
     with pytest.raises(InvalidValue, match="single service"):
-        await reader.prepare([Change(lone, target_field("v3", "weight"), 1, 5)])
+        await prepared(reader, [Change(lone, target_field("v3", "weight"), 1, 5)])
 
 
 async def test_a_rate_limit_edit_is_seen_in_429s_on_both_replicas(kube: Servers, reader_of: Make, name: str) -> None:
@@ -189,13 +190,13 @@ async def test_of_twenty_writers_on_one_base_one_wins(kube: Servers, reader_of: 
     kube.put(GATEWAY_API, "httproutes", httproute(name, f"{name}.test", {"v1": 90, "v2": 10}))
     reader = reader_of()
     route = await route_of(reader, f"bed/HTTPRoute/inference/{name}#rule=main")
-    steps = [(await reader.prepare(shift(route, v1=n)))[0] for n in range(1, 21)]
+    steps = [(await prepared(reader, shift(route, v1=n)))[0] for n in range(1, 21)]
     writer = KubernetesWriter(reader)
     results = await asyncio.gather(*(writer.write(step) for step in steps), return_exceptions=True)
     await writer.close()
-    assert sorted(type(result).__name__ for result in results) == ["Stale"] * 19 + ["str"]
-    winner = next(index for index, result in enumerate(results) if isinstance(result, str))
-    now = await reader.read_object(f"bed/HTTPRoute/inference/{name}")
+    assert sorted(type(result).__name__ for result in results) == ["Stale"] * 19 + ["Written"]
+    winner = next(index for index, result in enumerate(results) if isinstance(result, Written))
+    (now,) = await reader.fetch([f"bed/HTTPRoute/inference/{name}"])
     assert weights(now.routes[0]) == [winner + 1, 10]
 
 
@@ -205,12 +206,12 @@ async def test_a_status_or_a_label_written_meanwhile_makes_no_plan_stale(
     kube.put(GATEWAY_API, "httproutes", httproute(name, f"{name}.test", {"v1": 90, "v2": 10}))
     reader = reader_of()
     route = await route_of(reader, f"bed/HTTPRoute/inference/{name}#rule=main")
-    (step,) = await reader.prepare(shift(route, v1=50))
+    (step,) = await prepared(reader, shift(route, v1=50))
     path = f"/apis/{GATEWAY_API}/namespaces/inference/httproutes/{name}"
     kube.call("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, "application/merge-patch+json")
-    assert (await reader.read_object(step.object)).routes[0].base == step.base
+    assert (await reader.fetch([step.object]))[0].routes[0].base == step.base
     writer = KubernetesWriter(reader)
-    assert await writer.write(step) == "generation 2"
+    assert (await writer.write(step)).said == "generation 2"
     with pytest.raises(Stale):
         await writer.write(step)
     await writer.close()
@@ -225,7 +226,7 @@ async def test_a_viewer_sees_all_and_is_told_what_it_lacks(kube: Servers, reader
     route = next(route for route in snapshot.routes if route.ref.name == name)
     assert route.editable == Editable(False, "our role may not patch httproutes in inference")
     with pytest.raises(Forbidden, match="patch httproutes"):
-        await reader.prepare(shift(route, v1=1))
+        await prepared(reader, shift(route, v1=1))
     patchless = [check for check in await reader.check() if check.check == "httproutes"]
     assert patchless[0].state == "warn"
     assert "may not patch" in patchless[0].detail
@@ -236,7 +237,7 @@ async def test_reading_writes_nothing_at_the_server(kube: Servers, reader_of: Ma
     reader = reader_of()
     earlier = len(_writes(kube, "deck"))
     route = await route_of(reader, f"bed/HTTPRoute/inference/{name}#rule=main")
-    (step,) = await reader.prepare(shift(route, v1=1))
+    (step,) = await prepared(reader, shift(route, v1=1))
     await reader.native(route.ref)
     await reader.loaded(step)
     await reader.count()
@@ -350,9 +351,9 @@ async def test_a_wrong_token_and_a_missing_object(kube: Servers, reader_of: Make
     with pytest.raises(AuthError, match="401"):
         await reader_of(token="expired").read()
     with pytest.raises(NotFound, match="httproutes"):
-        await reader_of().read_object("bed/HTTPRoute/inference/nothing")
+        await reader_of().fetch(["bed/HTTPRoute/inference/nothing"])
     with pytest.raises(NotFound, match="no kind"):
-        await reader_of().read_object("bed/Nothing/inference/nothing")
+        await reader_of().fetch(["bed/Nothing/inference/nothing"])
 
 
 async def test_a_value_that_the_schema_refuses_names_the_field(kube: Servers, reader_of: Make, name: str) -> None:
@@ -360,8 +361,8 @@ async def test_a_value_that_the_schema_refuses_names_the_field(kube: Servers, re
     reader = reader_of()
     route = await route_of(reader, f"bed/HTTPRoute/inference/{name}#rule=main")
     with pytest.raises(InvalidValue, match="1000001"):
-        await reader.prepare(shift(route, v1=1_000_001))
-    (step,) = await reader.prepare(shift(route, v1=5))
+        await prepared(reader, shift(route, v1=1_000_001))
+    (step,) = await prepared(reader, shift(route, v1=5))
     step.payload.ops[-1]["value"] = 1_000_001
     writer = KubernetesWriter(reader)
     with pytest.raises(InvalidValue, match=r"weight"):

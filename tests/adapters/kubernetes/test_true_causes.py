@@ -18,6 +18,7 @@ import pytest
 import yaml
 from conftest import _without  # type: ignore[import-not-found]
 from kube_servers import ADMIN, Servers
+from preparing import prepared
 
 from adapters.kubernetes import reader as reader_module
 from adapters.kubernetes.kinds import middleware as middleware_kind
@@ -266,7 +267,7 @@ async def test_a_refused_question_for_our_rights_loses_no_rows(kube: Servers, re
         snapshot = await settled(reader, lambda one: one.environment.access.state is AccessState.UNKNOWN)
         assert len(snapshot.routes) == 2
         assert "selfsubjectaccessreviews" in snapshot.environment.access.why
-        (step,) = await reader.prepare([Change(snapshot.routes[0].ref, "targets/b/weight", 1, 2)])
+        (step,) = await prepared(reader, [Change(snapshot.routes[0].ref, "targets/b/weight", 1, 2)])
         assert step.object
         assert "does not say what we may do" in (await checks_of(reader))["httproutes"]
 
@@ -547,7 +548,7 @@ async def refused(kube: Servers, reader_of: Make, word: str) -> ControlError:
             weight = 2
             while True:
                 weight += 1
-                (step,) = await reader.prepare([Change(ref, "targets/b/weight", None, weight)])
+                (step,) = await prepared(reader, [Change(ref, "targets/b/weight", None, weight)])
                 try:
                     await writer.write(step)
                 except ControlError as error:

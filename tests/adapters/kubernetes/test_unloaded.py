@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kube_servers import VIEWER, Servers, make_roles, wait_for
 from natives import GATEWAY_API, NAMESPACE, service, traefik
+from preparing import prepared
 
 from adapters.kubernetes.reader import KubernetesReader
 from control.model import Limit, Mode, Route, Snapshot, StatusState
@@ -275,7 +276,7 @@ async def test_middlewares_and_traefik_services_are_broken_themselves(world: Wor
 async def test_an_edit_of_what_is_broken_says_so_and_does_not_wait(world: World, reader_of: Make) -> None:
     reader = reader_of()
     ref = Ref(reader.name, "HTTPRoute", NAMESPACE, f"{world.prefix}-h-backend-two", "rule=0")
-    (step,) = await reader.prepare([Change(ref, target_field("v1", "weight"), 1, 3)])
+    (step,) = await prepared(reader, [Change(ref, target_field("v1", "weight"), 1, 3)])
     assert any("does not load it" in warning for warning in step.warnings)
     proof = await reader.loaded(step)
     assert proof.state is ProofState.NO

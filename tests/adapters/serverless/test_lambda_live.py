@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from lambda_helpers import REGION, Proxy, client, environment, make_function, opened
+from preparing import prepared
 
 from control.errors import InvalidValue, NotFound, PlatformError, Stale, Unreachable
 from control.model import AccessState, ReachState, Special
 from control.model.ref import Ref
 from control.planning.edit import Change, Share, SharesEdit
 from control.planning.share_edits import resolve_shares
-from control.ports import ProofState
+from control.ports import ProofState, Written
 
 _serial = iter(range(10_000))
 
@@ -73,7 +74,7 @@ async def test_read_shows_alias_and_reservation(ministack: str, admin: Any, func
 async def test_shares_are_written_read_back_and_undone(ministack: str, admin: Any, function: str) -> None:
     reader, writer = await opened(environment(ministack, function))
     ref = alias_ref(function)
-    (step,) = await reader.prepare(shares(ref, v1="7/20", v2="13/20"))
+    (step,) = await prepared(reader, shares(ref, v1="7/20", v2="13/20"))
     assert '-      "2": 0.3' in step.diff
     assert '+      "2": 0.65' in step.diff
     assert (await reader.loaded(step)).state is ProofState.NO
@@ -82,12 +83,12 @@ async def test_shares_are_written_read_back_and_undone(ministack: str, admin: An
     held = admin.get_alias(FunctionName=function, Name="live")
     assert held["FunctionVersion"] == "1"
     assert held["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.65}}
-    (route,) = (await reader.read_object(str(ref))).routes
+    (route,) = (await reader.fetch([str(ref)]))[0].routes
     promised = [(target.name, target.weight, target.share, target.state) for target in step.routes_after[0].targets]
     found = [(target.name, target.weight, target.share, target.state) for target in route.targets]
     assert found == promised  # a version that was Pending may be Active by now
     assert route.base != step.base
-    (back,) = await reader.prepare(shares(ref, v1="7/10", v2="3/10"))
+    (back,) = await prepared(reader, shares(ref, v1="7/10", v2="3/10"))
     await writer.write(back)
     assert admin.get_alias(FunctionName=function, Name="live")["RoutingConfig"]["AdditionalVersionWeights"]["2"] == 0.3
     await reader.close()
@@ -98,13 +99,13 @@ async def test_promotion_clears_the_weights_in_the_same_call(ministack: str, adm
     proxy = Proxy(ministack)
     reader, writer = await opened(environment(proxy.url, function))
     ref = alias_ref(function)
-    (step,) = await reader.prepare(shares(ref, v1="0", v2="1"))
+    (step,) = await prepared(reader, shares(ref, v1="0", v2="1"))
     await writer.write(step)
     assert len(proxy.writes) == 1
     held = admin.get_alias(FunctionName=function, Name="live")
     assert held["FunctionVersion"] == "2"
     assert not held.get("RoutingConfig", {}).get("AdditionalVersionWeights")
-    (back,) = await reader.prepare(shares(ref, v1="7/10", v2="3/10"))
+    (back,) = await prepared(reader, shares(ref, v1="7/10", v2="3/10"))
     await writer.write(back)
     held = admin.get_alias(FunctionName=function, Name="live")
     assert (held["FunctionVersion"], held["RoutingConfig"]["AdditionalVersionWeights"]) == ("1", {"2": 0.3})
@@ -115,7 +116,7 @@ async def test_promotion_clears_the_weights_in_the_same_call(ministack: str, adm
 
 async def test_a_new_version_joins_when_another_leaves(ministack: str, admin: Any, function: str) -> None:
     reader, writer = await opened(environment(ministack, function))
-    (step,) = await reader.prepare(shares(alias_ref(function), v1="9/10", v2="0", v3="1/10"))
+    (step,) = await prepared(reader, shares(alias_ref(function), v1="9/10", v2="0", v3="1/10"))
     await writer.write(step)
     held = admin.get_alias(FunctionName=function, Name="live")
     assert (held["FunctionVersion"], held["RoutingConfig"]["AdditionalVersionWeights"]) == ("1", {"3": 0.1})
@@ -139,14 +140,14 @@ async def test_what_an_alias_cannot_hold_is_refused_before_anything_is_sent(
 ) -> None:
     reader, _ = await opened(environment(proxy.url, function))
     with pytest.raises(InvalidValue, match=says):
-        await reader.prepare(shares(alias_ref(function), **wanted))
+        await prepared(reader, shares(alias_ref(function), **wanted))
     assert proxy.writes == []
     await reader.close()
 
 
 async def test_a_stale_revision_writes_nothing(ministack: str, admin: Any, function: str) -> None:
     reader, writer = await opened(environment(ministack, function))
-    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    (step,) = await prepared(reader, shares(alias_ref(function), v1="1/2", v2="1/2"))
     admin.update_alias(FunctionName=function, Name="live", Description="somebody else")
     with pytest.raises(Stale):
         await writer.write(step)
@@ -161,12 +162,12 @@ async def test_of_two_racing_writers_one_is_stale(ministack: str, admin: Any, fu
     steps = []
     for (reader, _), percent in zip(pairs, ("4/10", "6/10"), strict=True):
         other = str(1 - Fraction(percent))
-        steps += await reader.prepare(shares(alias_ref(function), v1=other, v2=percent))
+        steps += await prepared(reader, shares(alias_ref(function), v1=other, v2=percent))
     results = await asyncio.gather(
         *(writer.write(step) for (_, writer), step in zip(pairs, steps, strict=True)), return_exceptions=True
     )
-    assert sorted(type(result).__name__ for result in results) == ["Stale", "str"]
-    winner = next(step for step, result in zip(steps, results, strict=True) if isinstance(result, str))
+    assert sorted(type(result).__name__ for result in results) == ["Stale", "Written"]
+    winner = next(step for step, result in zip(steps, results, strict=True) if isinstance(result, Written))
     held = admin.get_alias(FunctionName=function, Name="live")
     assert held["RoutingConfig"]["AdditionalVersionWeights"]["2"] == float(winner.payload.after.weights[0][1])
     for reader, writer in pairs:
@@ -178,13 +179,13 @@ async def test_reservation_set_blocked_and_removed(ministack: str, admin: Any, f
     reader, writer = await opened(environment(ministack, function))
     ref = concurrency_ref(function)
     for value, native in ((Fraction(12), 12), (Special.BLOCKED, 0), (Special.UNLIMITED, None)):
-        (step,) = await reader.prepare([Change(ref, "amount", None, value)])
+        (step,) = await prepared(reader, [Change(ref, "amount", None, value)])
         assert any("unguarded" in warning for warning in step.warnings)
         await writer.write(step)
         assert (await reader.loaded(step)).state is ProofState.YES
         held = admin.get_function_concurrency(FunctionName=function)
         assert held.get("ReservedConcurrentExecutions") == native
-        (limit,) = (await reader.read_object(str(ref))).limits
+        (limit,) = (await reader.fetch([str(ref)]))[0].limits
         assert limit.amount == value
     await reader.close()
     await writer.close()
@@ -200,9 +201,9 @@ async def test_reservation_range_and_stale_base(ministack: str, admin: Any, func
         (Fraction(-1), "whole number"),
     ):
         with pytest.raises(InvalidValue) as caught:
-            await reader.prepare([Change(ref, "amount", None, wrong)])
+            await prepared(reader, [Change(ref, "amount", None, wrong)])
         assert hint in str(caught.value)
-    (step,) = await reader.prepare([Change(ref, "amount", None, Fraction(3))])
+    (step,) = await prepared(reader, [Change(ref, "amount", None, Fraction(3))])
     admin.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=9)
     with pytest.raises(Stale):
         await writer.write(step)
@@ -215,7 +216,7 @@ async def test_applied_but_answered_500_leaves_the_outcome_unknown_and_is_not_se
     proxy: Proxy, admin: Any, function: str
 ) -> None:
     reader, writer = await opened(environment(proxy.url, function))
-    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    (step,) = await prepared(reader, shares(alias_ref(function), v1="1/2", v2="1/2"))
     proxy.mode = "applied_500"
     with pytest.raises(Unreachable):
         await writer.write(step)
@@ -228,7 +229,7 @@ async def test_applied_but_answered_500_leaves_the_outcome_unknown_and_is_not_se
 
 async def test_a_throttled_write_is_told_and_not_repeated(proxy: Proxy, admin: Any, function: str) -> None:
     reader, writer = await opened(environment(proxy.url, function))
-    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    (step,) = await prepared(reader, shares(alias_ref(function), v1="1/2", v2="1/2"))
     proxy.mode = "throttle"
     with pytest.raises(PlatformError, match="CallerRateLimitExceeded"):
         await writer.write(step)
@@ -241,7 +242,7 @@ async def test_a_throttled_write_is_told_and_not_repeated(proxy: Proxy, admin: A
 
 async def test_server_gone_ends_in_seconds(proxy: Proxy, function: str) -> None:
     reader, writer = await opened(environment(proxy.url, function))
-    (step,) = await reader.prepare(shares(alias_ref(function), v1="1/2", v2="1/2"))
+    (step,) = await prepared(reader, shares(alias_ref(function), v1="1/2", v2="1/2"))
     proxy.stop()
     started = time.monotonic()
     with pytest.raises(Unreachable):
@@ -335,9 +336,9 @@ async def test_a_weight_off_the_grid_is_left_and_comes_back(ministack: str, admi
     [route] = (await reader.read()).routes
     back = {target.name: target.share for target in route.targets}
     away = resolve_shares(route, SharesEdit(route.ref, (("1", Share(Fraction(4, 5))), ("2", Share(Fraction(1, 5))))))
-    (step,) = await reader.prepare(away)
+    (step,) = await prepared(reader, away)
     await writer.write(step)
-    (undo,) = await reader.prepare([Change(c.ref, c.field, c.after, c.before) for c in away])
+    (undo,) = await prepared(reader, [Change(c.ref, c.field, c.after, c.before) for c in away])
     assert {target.name: target.share for target in undo.routes_after[0].targets} == back
     await writer.write(undo)
     held = admin.get_alias(FunctionName=function, Name="live")
@@ -350,9 +351,9 @@ async def test_a_weight_off_the_grid_is_left_and_comes_back(ministack: str, admi
 async def test_a_reference_to_nothing(ministack: str, function: str) -> None:
     reader, _ = await opened(environment(ministack, function))
     with pytest.raises(NotFound):
-        await reader.read_object(str(Ref("fn", "LambdaAlias", REGION, f"{function}:gone")))
+        await reader.fetch([str(Ref("fn", "LambdaAlias", REGION, f"{function}:gone"))])
     with pytest.raises(NotFound):
-        await reader.prepare(shares(Ref("fn", "LambdaAlias", REGION, "no-such:live"), v1="1"))
+        await prepared(reader, shares(Ref("fn", "LambdaAlias", REGION, "no-such:live"), v1="1"))
     await reader.close()
 
 

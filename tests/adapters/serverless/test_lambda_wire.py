@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from lambda_helpers import REGION, client, environment, make_function, opened
+from preparing import prepared
 
 from adapters.serverless.aws import fetch
 from adapters.serverless.aws.alias import to_route
@@ -151,7 +152,7 @@ async def test_wire_format_transient_weights_of_provisioned_concurrency_are_pend
     reader = LambdaReader(environment("http://127.0.0.1:1"), stubbed.cloud)
     ref = Ref("fn", "LambdaAlias", REGION, "chat:live")
     changes = [Change(ref, f"targets/{name}/share", None, Fraction(share)) for name, share in (("1", 0), ("2", 1))]
-    (step,) = await reader.prepare(changes)
+    (step,) = await prepared(reader, changes)
     assert step.deadline_seconds == 900
     after = {"Name": "live", "FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": weights}}
     stubbed.answer("lambda", "get_alias", after)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 from sshhost import MODELS, NO_SECRETS, USER, Host, deck_environment, environment
 
 from adapters.ssh import adapter
@@ -59,9 +60,9 @@ async def test_reading_writing_and_refusing_are_what_they_are(noisy: tuple[Host,
     ]
     ref = Ref("lb", "NginxUpstream", host.name, "llama")
     change = Change(ref, "targets/127.0.0.1:9/weight", 9, 7)
-    [step] = await reader.prepare([change])
-    [late] = await reader.prepare([change])
-    assert "2 new workers" in await writer.write(step)
+    [step] = await prepared(reader, [change])
+    [late] = await prepared(reader, [change])
+    assert "2 new workers" in (await writer.write(step)).said
     assert file.read_text() == before.replace("weight=9", "weight=7")
     assert (await reader.loaded(step)).state is ProofState.YES
     with pytest.raises(Stale):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 
 from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
 from adapters.ssh.reader import SshReader
@@ -68,7 +69,7 @@ def ref(kind: str, host: str, name: str) -> Ref:
 
 
 async def only(reader: SshReader, change: Change) -> Prepared:
-    [step] = await reader.prepare([change])
+    [step] = await prepared(reader, [change])
     return step
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 from sshhost import NO_SECRETS, USER, Host, deck_environment, environment
 
 from adapters.ssh import adapter
@@ -36,7 +37,7 @@ class Deck:
 
     async def step(self, after: int = 7) -> Prepared:
         ref = Ref("lb", "NginxUpstream", self.host.name, "llama")
-        [step] = await self.reader.prepare([Change(ref, "targets/127.0.0.1:9/weight", 9, after)])
+        [step] = await prepared(self.reader, [Change(ref, "targets/127.0.0.1:9/weight", 9, after)])
         return step
 
     async def refused(self) -> ControlError:
@@ -148,7 +149,7 @@ async def test_what_a_killed_run_left_is_taken_away_by_the_next_write(host: Host
     reader = adapter.open_reader(hurried, NO_SECRETS)
     writer = adapter.open_writer(hurried, NO_SECRETS, reader)
     ref = Ref("lb", "NginxUpstream", host.name, "llama")
-    [killed] = await reader.prepare([Change(ref, "targets/127.0.0.1:9/weight", 9, 3)])
+    [killed] = await prepared(reader, [Change(ref, "targets/127.0.0.1:9/weight", 9, 3)])
     writing = asyncio.create_task(writer.write(killed))
     left: list[str] = []
     while not left:
@@ -165,9 +166,9 @@ async def test_what_a_killed_run_left_is_taken_away_by_the_next_write(host: Host
     for name in others:
         (folder / name).write_text("not ours")
     try:
-        assert "2 new workers" in await deck.writer.write(step)
+        assert "2 new workers" in (await deck.writer.write(step)).said
         assert sorted(path.name for path in folder.iterdir()) == sorted(["models.conf", *others])
-        await deck.writer.write((await deck.reader.prepare([Change(ref, "targets/127.0.0.1:9/weight", 7, 9)]))[0])
+        await deck.writer.write((await prepared(deck.reader, [Change(ref, "targets/127.0.0.1:9/weight", 7, 9)]))[0])
     finally:
         for name in others:
             (folder / name).unlink()
@@ -189,7 +190,7 @@ async def test_a_lock_that_a_killed_run_left_is_taken_away_where_there_is_no_flo
     else:  # killed before it could say who it was
         os.utime(lock, (time.time() - 300, time.time() - 300))
     deck = Deck(host, tmp_path)
-    assert "2 new workers" in await deck.writer.write(await deck.step())
+    assert "2 new workers" in (await deck.writer.write(await deck.step())).said
     assert [path.name for path in lock.parent.iterdir()] == ["models.conf"]
     await deck.reader.close()
 

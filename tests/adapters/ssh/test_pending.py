@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from preparing import prepared
 from sshhost import HAPROXY, NO_SECRETS, Host, deck_environment, environment
 
 from adapters.ssh import adapter
@@ -42,7 +43,7 @@ async def test_rows_of_a_file_that_is_not_loaded_say_so_until_it_is(
     assert await said() == {NGINX_SAYS: set(), HAPROXY_SAYS: set()}
     ref = Ref("lb", "HAProxyBackend", host.name, "chat")
     writer = adapter.open_writer(deck_environment(environment(tmp_path, [host])), NO_SECRETS, reader)
-    [step] = await reader.prepare([Change(ref, "targets/a/weight", 90, 80)])
+    [step] = await prepared(reader, [Change(ref, "targets/a/weight", 90, 80)])
     await writer.write(step)
     assert (await said())[HAPROXY_SAYS] == set(), "what we wrote to file and process alike is no doubt"
     for file, old, new in (

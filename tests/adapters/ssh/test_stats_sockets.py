@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 from sshhost import NO_SECRETS, Host, deck_environment, environment, free_port
 
 from adapters.ssh import adapter
@@ -49,7 +50,7 @@ async def test_the_socket_is_found_and_used(
     try:
         route = await _route(reader)
         assert not any("running values are not known" in note for note in route.notes), route.notes
-        [step] = await reader.prepare([Change(route.ref, "targets/a/weight", 90, 33)])
+        [step] = await prepared(reader, [Change(route.ref, "targets/a/weight", 90, 33)])
         assert step.diff.endswith("> set server chat/a weight 33")
         await writer.write(step)
         route = await _route(reader)

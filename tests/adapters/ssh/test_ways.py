@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 from sshhost import NO_SECRETS, USER, Host, deck_environment, environment
 
 from adapters.ssh import adapter
@@ -126,9 +127,9 @@ async def test_a_host_with_one_session_is_read_written_and_watched(
         watching = asyncio.create_task(anext(aiter(reader.watch())))
         for after, before in ((7, 9), (9, 7)):
             ref = Ref("lb", "NginxUpstream", "narrow", "llama")
-            [step] = await reader.prepare([Change(ref, "targets/127.0.0.1:9/weight", before, after)])
-            said, *_ = await asyncio.gather(writer.write(step), reader.count(), reader.access())
-            assert "2 new workers" in said
+            [step] = await prepared(reader, [Change(ref, "targets/127.0.0.1:9/weight", before, after)])
+            written, *_ = await asyncio.gather(writer.write(step), reader.count(), reader.access())
+            assert "2 new workers" in written.said
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     finally:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from preparing import prepared
 from sshhost import MODELS, NO_SECRETS, UID, USER, Host, Watched, deck_environment, environment
 
 from adapters.ssh import adapter
@@ -23,7 +24,7 @@ from control.errors import ControlError, Forbidden, InvalidValue, Locked, Platfo
 from control.model import AccessState
 from control.model.ref import Ref
 from control.planning.edit import Change
-from control.ports import Prepared, ProofState, Writer
+from control.ports import Prepared, ProofState, Writer, Written
 
 FILE = "/etc/nginx/conf.d/models.conf"
 NGINX = ProxyConfig("nginx", config="/etc/nginx/nginx.conf")
@@ -42,7 +43,7 @@ class Deck:
         return Change(ref, f"targets/{target}/weight", before, after)
 
     async def step(self, after: int) -> Prepared:
-        [step] = await self.reader.prepare([self.change(after)])
+        [step] = await prepared(self.reader, [self.change(after)])
         return step
 
     async def replace(self, data: bytes, proxy: ProxyConfig = NGINX, reload: bool = True, seconds: float = 2) -> str:
@@ -86,7 +87,7 @@ async def test_a_weight_is_written_loaded_and_the_other_bytes_stay(deck: Deck) -
     before = deck.text
     step = await deck.step(7)
     assert "+    server 127.0.0.1:9 weight=7;" in step.diff
-    said = await deck.writer.write(step)
+    said = (await deck.writer.write(step)).said
     assert "2 new workers" in said
     assert deck.text == before.replace(b"weight=9", b"weight=7")
     assert (await deck.reader.loaded(step)).state is ProofState.YES
@@ -96,12 +97,12 @@ async def test_a_weight_is_written_loaded_and_the_other_bytes_stay(deck: Deck) -
 async def test_a_haproxy_weight_is_written_and_runs_without_a_reload(deck: Deck) -> None:
     ref = Ref("lb", "HAProxyBackend", deck.host.name, "chat")
     [before] = [c.ref for c in await deck.reader.count() if c.ref == ref] or [ref]
-    [step] = await deck.reader.prepare([Change(before, "targets/a/weight", 90, 70)])
+    [step] = await prepared(deck.reader, [Change(before, "targets/a/weight", 90, 70)])
     pids = deck.host.run("pidof", "haproxy")
     await deck.writer.write(step)
     assert (await deck.reader.loaded(step)).state is ProofState.YES
     assert deck.host.run("pidof", "haproxy") == pids
-    [back] = await deck.reader.prepare([Change(ref, "targets/a/weight", 70, 90)])
+    [back] = await prepared(deck.reader, [Change(ref, "targets/a/weight", 70, 90)])
     await deck.writer.write(back)
 
 
@@ -114,7 +115,7 @@ async def test_twenty_writers_with_one_base_have_one_winner(deck: Deck, tmp_path
     outcomes = await asyncio.gather(
         *(one.writer.write(step) for one, step in zip(decks, steps, strict=True)), return_exceptions=True
     )
-    winners = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, str)]
+    winners = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Written)]
     assert len(winners) == 1, outcomes
     assert sum(isinstance(outcome, Stale) for outcome in outcomes) == 19, outcomes
     assert f"weight={11 + winners[0]};".encode() in deck.text
@@ -327,7 +328,7 @@ async def test_single_sudo_rules_and_own_files_are_enough(make_host: Callable[..
         os.chown(path, UID, UID)
     host.start()
     deck = _open(host, tmp_path, USER, sudo=True)
-    assert "2 new workers" in await deck.writer.write(await deck.step(3))
+    assert "2 new workers" in (await deck.writer.write(await deck.step(3))).said
     before = deck.text
     with pytest.raises(InvalidValue, match="weight=0"):
         await deck.replace(before.replace(b"weight=3", b"weight=0"))
@@ -344,8 +345,8 @@ async def test_reading_writes_nothing(host: Host, tmp_path: Path) -> None:
     refs = [route.ref for route in snapshot.routes] + [limit.ref for limit in snapshot.limits]
     for ref in refs:
         await reader.native(ref)
-    await reader.read_object(snapshot.routes[0].object)
-    steps = await reader.prepare([Change(snapshot.routes[0].ref, "targets/127.0.0.1:9/weight", 9, 2)])
+    await reader.fetch([snapshot.routes[0].object])
+    steps = await prepared(reader, [Change(snapshot.routes[0].ref, "targets/127.0.0.1:9/weight", 9, 2)])
     await reader.loaded(steps[0])
     await reader.count()
     await reader.access()
@@ -373,7 +374,7 @@ async def test_a_change_by_somebody_else_is_seen_within_seconds(deck: Deck) -> N
 
 async def test_a_haproxy_command_that_is_refused_takes_the_file_back(deck: Deck) -> None:
     ref = Ref("lb", "HAProxyBackend", deck.host.name, "chat")
-    [step] = await deck.reader.prepare([Change(ref, "targets/a/weight", 90, 60)])
+    [step] = await prepared(deck.reader, [Change(ref, "targets/a/weight", 90, 60)])
     config = deck.host.inside("/etc/haproxy/haproxy.cfg")
     before = config.read_bytes()
     hosts = deck.reader.hosts
@@ -441,10 +442,10 @@ async def test_a_socket_of_root_alone_is_reached_by_sudo_only(host: Host, tmp_pa
         checks = await plain.reader.check()
         assert any(check.check.startswith("runtime") and check.state == "warn" for check in checks)
         ref = Ref("lb", "HAProxyBackend", host.name, "chat")
-        [step] = await deck.reader.prepare([Change(ref, "targets/a/weight", 90, 80)])
+        [step] = await prepared(deck.reader, [Change(ref, "targets/a/weight", 90, 80)])
         await deck.writer.write(step)
         assert (await deck.reader.loaded(step)).state is ProofState.YES
-        await deck.writer.write((await deck.reader.prepare([Change(ref, "targets/a/weight", 80, 90)]))[0])
+        await deck.writer.write((await prepared(deck.reader, [Change(ref, "targets/a/weight", 80, 90)]))[0])
     finally:
         socket.chmod(0o660)
         other.chmod(0o666)

@@ -17,7 +17,7 @@ from adapters.engine.numbers import weights, whole
 from adapters.engine.operations import Op
 from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.objects import decode
-from adapters.kubernetes.kinds import httproute, period
+from adapters.kubernetes.kinds import period
 from adapters.kubernetes.kinds.common import Codec, rule_index
 from adapters.kubernetes.planes.traefik import api as traefik
 from adapters.kubernetes.planes.traefik.api import TraefikApi
@@ -63,12 +63,11 @@ async def loaded(
     if not isinstance(payload, Payload):
         return ProofPart(ProofState.UNKNOWN, "nothing is known of this step")
     replicas = [TraefikApi(pages, proxy.api) for proxy in config.proxies if proxy.kind == "traefik" and proxy.api]
-    current = await _current(payload, api)
-    refused = _refused(payload, step, fault(current))
+    refused = _refused(payload, step, fault(payload.after))
     if refused:
         return ProofPart(ProofState.NO, f"Traefik does not load it: {refused}")
-    if isinstance(current, HTTPRoute) and (not replicas or not _is_traefiks(current)):
-        return _by_conditions(current, bool(replicas))
+    if isinstance(payload.after, HTTPRoute) and (not replicas or not _is_traefiks(payload.after)):
+        return _by_conditions(await _current(payload, api), bool(replicas))
     if not replicas:
         hint = "name Traefik's API under proxies in the deck file"
         return ProofPart(ProofState.UNKNOWN, f"Traefik writes no status for a {payload.codec.kind}: {hint}")
@@ -79,13 +78,12 @@ async def loaded(
     return ProofPart(state, detail)
 
 
-async def _current(payload: Payload, api: Api) -> Any:
-    """The HTTPRoute as it stands now, for its conditions; the planned object for kinds without a status."""
-    if payload.codec.kind != httproute.RESOURCE.kind:
-        return payload.after
+async def _current(payload: Payload, api: Api) -> HTTPRoute:
+    """The HTTPRoute as it stands now, for its conditions."""
     ref = payload.ref
     body = await api.get(payload.codec.resource.path(ref.scope, ref.name), what="read the conditions")
-    return decode(body, payload.codec.wire)
+    route: HTTPRoute = decode(body, HTTPRoute)
+    return route
 
 
 def _refused(payload: Payload, step: Prepared, faults: list[str]) -> str:
