@@ -5,16 +5,9 @@ Importing this module is cheap: HTTP client, codecs and YAML come with the first
 
 from __future__ import annotations
 
-from adapters.kubernetes.section import SECTION
+from adapters.kubernetes.section import KINDS, SECTION
 from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
-
-KINDS = {
-    "HTTPRoute": "Gateway API route: weights of each rule's backends",
-    "TraefikService": "Traefik weighted service: weights of its members",
-    "IngressRoute": "Traefik route: inline weights of each rule's services",
-    "Middleware": "Traefik rateLimit or inFlightReq",
-}
 
 
 def _open_reader(config: EnvironmentConfig, secrets: Secrets) -> Reader:

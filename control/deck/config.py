@@ -43,6 +43,8 @@ class EnvironmentConfig:
     armed: bool | None = None
     """Start armed or not; None for the default (production disarmed, others armed)."""
     read_only: bool = False
+    kinds: tuple[Any, ...] = ()
+    """Kinds of the user's own, as the section's adapter parsed them."""
     proxies: tuple[Any, ...] = ()
     """Where data planes themselves can be asked, as the section's adapter parsed it; several replicas, several."""
     prometheus: str | None = None

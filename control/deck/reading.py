@@ -19,7 +19,7 @@ from control.deck.config import (
     ServiceConfig,
 )
 from control.deck.schema import deck_schema
-from control.deck.sections import DeckSection
+from control.deck.sections import ANY_MAPPING, DeckSection
 from control.deck.yamlcheck import Part, Place, check, compose, entries, line_of
 from control.errors import DeckError, UsageError
 from control.model.ref import Ref
@@ -62,10 +62,12 @@ def parse_deck(text: str, path: Path, sections: Sequence[DeckSection]) -> DeckCo
     """The deck of a text that stands in `path`. Raises `DeckError` naming file and line."""
     place = Place(path)
     root = compose(text, place)
-    values = check(root, deck_schema(sections), "the deck file", place)
+    has_kinds = "kinds" in entries(root, place)
+    values = check(root, deck_schema(sections if has_kinds else _without_kinds(sections)), "the deck file", place)
+    kinds = _kinds(Part(values, root, place), sections) if has_kinds else {}
     guards = _guards(GuardConfig(), values.get("guards", {}))
     environments = tuple(
-        _environment(item, node, guards, sections, place)
+        _environment(item, node, guards, sections, kinds, place)
         for item, node in zip(values["environments"], _items(root, "environments", place), strict=True)
     )
     _check_names(_items(root, "environments", place), "environment", place)
@@ -86,6 +88,16 @@ def parse_deck(text: str, path: Path, sections: Sequence[DeckSection]) -> DeckCo
         aliases=dict(values.get("aliases", {})),
         keys={action: (k,) if isinstance(k, str) else tuple(k) for action, k in values.get("keys", {}).items()},
     )
+
+
+def _without_kinds(sections: Sequence[DeckSection]) -> list[DeckSection]:
+    """The same sections, for a file without `kinds`: what a kind may say is much to put together for nothing."""
+    return [replace(one, kinds_schema=ANY_MAPPING.copy if one.kinds_schema else None) for one in sections]
+
+
+def _kinds(part: Part, sections: Sequence[DeckSection]) -> dict[str, tuple[Any, ...]]:
+    """Key of a section -> the kinds of the user's own that its environments have."""
+    return {one.key: one.parse_kinds(part.below("kinds")) for one in sections if one.kinds_schema is not None}
 
 
 def _items(root: yaml.Node, key: str, place: Place) -> list[yaml.Node]:
@@ -112,7 +124,12 @@ def _check_names(nodes: list[yaml.Node], what: str, place: Place) -> None:
 
 
 def _environment(
-    item: Mapping[str, Any], node: yaml.Node, guards: GuardConfig, sections: Sequence[DeckSection], place: Place
+    item: Mapping[str, Any],
+    node: yaml.Node,
+    guards: GuardConfig,
+    sections: Sequence[DeckSection],
+    kinds: Mapping[str, tuple[Any, ...]],
+    place: Place,
 ) -> EnvironmentConfig:
     given = [section for section in sections if section.key in item]
     if len(given) != 1:
@@ -127,6 +144,7 @@ def _environment(
         name=item["name"],
         section=section,
         settings=section.parse(part.below(section.key)),
+        kinds=kinds.get(section.key, ()),
         labels=labels,
         production=production,
         code=item.get("code") or (item["name"] if production else None),

@@ -72,6 +72,11 @@ def _environment(sections: Sequence[DeckSection]) -> Schema:
     ) | {"oneOf": [{"required": [section.key]} for section in sections]}
 
 
+def user_kind_schema(sections: Sequence[DeckSection]) -> Schema:
+    """The JSON Schema of a kind of a user's own; empty where no adapter takes any."""
+    return next((section.kinds_schema() for section in sections if section.kinds_schema is not None), {})
+
+
 def deck_schema(sections: Sequence[DeckSection]) -> Schema:
     """The published JSON Schema of the deck file, with the sections of these adapters."""
     return {
@@ -81,6 +86,7 @@ def deck_schema(sections: Sequence[DeckSection]) -> Schema:
             {
                 "environments": {"type": "array", "items": _environment(sections), "minItems": 1},
                 "services": {"type": "array", "items": _SERVICE},
+                **({"kinds": {"type": "array", "items": items}} if (items := user_kind_schema(sections)) else {}),
                 "guards": _GUARDS,
                 "journal": closed({"path": TEXT}, "path"),
                 "theme": TEXT,
@@ -100,5 +106,8 @@ def deck_schema(sections: Sequence[DeckSection]) -> Schema:
     }
 
 
-DECK_SCHEMAS: Mapping[str, Callable[[Sequence[DeckSection]], Schema]] = {"deck": deck_schema}
+DECK_SCHEMAS: Mapping[str, Callable[[Sequence[DeckSection]], Schema]] = {
+    "deck": deck_schema,
+    "kinds": user_kind_schema,
+}
 """Name of a shape that is read from the deck file -> what makes its schema."""

@@ -33,6 +33,10 @@ def _as_it_stands(part: Part) -> Any:
     return part.values
 
 
+def _none(part: Part) -> tuple[Any, ...]:
+    return ()
+
+
 def _never(settings: Any) -> bool:
     return False
 
@@ -55,6 +59,10 @@ class DeckSection:
     """What such an entry may hold beside its kind."""
     parse_proxy: Callable[[Part], Any] = _as_it_stands
     """A checked entry of `proxies` -> one of `EnvironmentConfig.proxies`."""
+    kinds_schema: Callable[[], Schema] | None = None
+    """What an entry of the deck file's `kinds` may hold, where users may bring kinds of their own."""
+    parse_kinds: Callable[[Part], tuple[Any, ...]] = _none
+    """The checked list under `kinds` -> `EnvironmentConfig.kinds` of every environment of this section."""
     is_group: Callable[[Any], bool] = _never
     """Do these settings mean several hosts, whose rows are shown as one?"""
     measure_seconds: float = 2.0

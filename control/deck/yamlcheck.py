@@ -1,7 +1,7 @@
 """YAML whose every value knows its line, checked against a JSON Schema with messages for people.
 
 Knows the parts of JSON Schema that the deck file's uses: type, properties, required, additionalProperties, items,
-enum, minimum, maximum, minItems, minLength, minProperties, oneOf.
+enum, minimum, maximum, minItems, minLength, minProperties, oneOf and anyOf of these.
 """
 
 from __future__ import annotations
@@ -131,11 +131,13 @@ def check(node: yaml.Node, schema: Mapping[str, Any], what: str, place: Place) -
     """
     if not schema:
         return _plain(node, what, place)
-    options = [option for option in schema.get("oneOf", ()) if "type" in option]
+    options = [
+        option for key in ("oneOf", "anyOf") for option in schema.get(key, ()) if option.keys() & {"type", "enum"}
+    ]
     if options:
-        wanted = [option for option in options if _type_of(node) in _types(option)]
+        wanted = [option for option in options if _may_be(node, option)]
         if not wanted:
-            raise place.error(node, f"'{what}' must be {_told(options[0])} or {_told(options[1])}")
+            raise place.error(node, f"'{what}' must be {' or '.join(filter(None, map(_told, options)))}")
         schema = wanted[0]
     if "enum" in schema:
         return _enum(node, schema["enum"], what, place)
@@ -150,6 +152,12 @@ def check(node: yaml.Node, schema: Mapping[str, Any], what: str, place: Place) -
     return _scalar(node, schema, what, place)
 
 
+def _may_be(node: yaml.Node, option: Mapping[str, Any]) -> bool:
+    if "enum" in option:
+        return isinstance(node, yaml.ScalarNode) and node.value in option["enum"]
+    return _type_of(node) in _types(option)
+
+
 def _types(schema: Mapping[str, Any]) -> tuple[str, ...]:
     named = schema["type"]
     names = (named,) if isinstance(named, str) else tuple(named)
@@ -157,6 +165,8 @@ def _types(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _told(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(f"'{word}'" for word in schema["enum"])
     return " or ".join(_TYPE_NAMES[name] for name in _types(schema) if name in _TYPE_NAMES)
 
 
