@@ -10,8 +10,9 @@ from typing import Any
 from adapters.demo.hosts import GROUPS, NGINX_LOG, Group, files
 from adapters.demo.simulation import Flow, Simulator
 from adapters.demo.store import Stored
-from adapters.ssh.client.ports import FileReplacement, HostWriter
+from adapters.ssh.client.ports import FileReplacement, HostWriter, Replaced
 from adapters.ssh.memory import MemoryHost, MemoryHosts, MemoryReader, MemoryWriter, MemoryWriters, refusal
+from adapters.ssh.proxies.haproxy.memory import MemoryHAProxy
 from adapters.ssh.reader import SshReader
 from adapters.ssh.writer import SshWriter
 from control.deck.config import EnvironmentConfig
@@ -47,9 +48,15 @@ def _host(environment: str, group: Group, name: str) -> MemoryHost:
     host = MemoryHost(name, files(environment, name), user=USER)
     if name in group.unreachable:
         host.unreachable = SILENCE
-    if host.haproxy is not None:
-        host.haproxy.down = frozenset((pool.name, server) for pool in group.haproxy for server in pool.failing)
+    haproxy = _haproxy(host)
+    if haproxy is not None:
+        haproxy.down = frozenset((pool.name, server) for pool in group.haproxy for server in pool.failing)
     return host
+
+
+def _haproxy(host: MemoryHost) -> MemoryHAProxy | None:
+    twin = host.proxies.get("haproxy")
+    return twin if isinstance(twin, MemoryHAProxy) else None
 
 
 def _dump(hosts: Sequence[MemoryHost]) -> dict[str, Any]:
@@ -99,15 +106,15 @@ class StoredWriter(MemoryWriter):
         self._stored = stored
         self._traffic = traffic
 
-    async def replace_files(self, replacement: FileReplacement) -> str:
+    async def replace_files(self, replacement: FileReplacement) -> Replaced:
         async with self._stored.changing():
             self._traffic.settle(self.memory)
             return await super().replace_files(replacement)
 
-    async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
+    async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
         async with self._stored.changing():
             self._traffic.settle(self.memory)
-            return await super().haproxy_set(socket, commands)
+            return await super().tell(program, socket, commands)
 
 
 class StoredWriters(MemoryWriters):
@@ -142,8 +149,9 @@ class Traffic:
             if group.nginx:
                 log = AccessLog(simulator, {pool.name: self._flows[host.name, pool.name] for pool in group.nginx})
                 host.logs[NGINX_LOG] = log.text
-            if host.haproxy is not None:
-                host.haproxy.counters = self._counters(host.name)
+            haproxy = _haproxy(host)
+            if haproxy is not None:
+                haproxy.counters = self._counters(host.name)
 
     def _add(self, host: MemoryHost, pool: str, flow: Flow) -> None:
         self._flows[host.name, pool] = flow
@@ -194,11 +202,12 @@ def _weight(options: bytes) -> int:
 
 def _haproxy_shares(host: MemoryHost, pool: str) -> Callable[[], Mapping[str, float]]:
     def shares() -> Mapping[str, float]:
-        assert host.haproxy is not None
+        haproxy = _haproxy(host)
+        assert haproxy is not None
         return _split(
             {
-                name: 0 if server.admin & MAINTENANCE_OR_DRAIN or (pool, name) in host.haproxy.down else server.weight
-                for (backend, name), server in host.haproxy.servers.items()
+                name: 0 if server.admin & MAINTENANCE_OR_DRAIN or (pool, name) in haproxy.down else server.weight
+                for (backend, name), server in haproxy.servers.items()
                 if backend == pool
             }
         )

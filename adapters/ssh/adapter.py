@@ -1,20 +1,18 @@
-"""Registers hosts over SSH with nginx and HAProxy: the deck file's `ssh` section."""
+"""Registers hosts over SSH with their proxies: the deck file's `ssh` section."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from adapters.ssh.proxies import kinds as proxies
 from adapters.ssh.section import SECTION, settings_of
 from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
 
 KINDS = {
-    "NginxUpstream": "The servers of an nginx upstream: weight, down, backup",
-    "NginxSplitClients": "The percentages of an nginx split_clients",
-    "NginxLimitReq": "A request rate of nginx: limit_req_zone with the limit_req lines that use it",
-    "NginxLimitConn": "A concurrency of nginx: limit_conn with its zone",
-    "NginxMaxConns": "A concurrency of nginx: max_conns of an upstream's server",
-    "HAProxyBackend": "The servers of a HAProxy backend: weight and state, in the file and running",
-    "HAProxyRequestLimit": "A request rate of HAProxy: a stick-table threshold, in a rule or in a map",
-    "HAProxyMaxconn": "A concurrency of HAProxy: maxconn of servers, queued beyond it",
+    name: text
+    for kind in proxies.KINDS
+    for name, text in import_module(f"{proxies.__package__}.{kind}.program").KINDS.items()
 }
 
 

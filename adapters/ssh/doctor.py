@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from adapters.ssh.instance import ProxyInstance, held
+from adapters.ssh.proxies.table import titles
 from adapters.ssh.sources import Hosts
 from control.errors import ControlError
 from control.ports import Check
@@ -38,7 +39,7 @@ async def _check_host(hosts: Hosts, instances: Instances, name: str) -> list[Che
         checks.append(Check(f"sudo {shown}", "warn", *probe.sudo_trouble))
     if not sites:
         hint = "name its `proxies` in the deck file"
-        checks.append(Check(f"proxies {shown}", "warn", "neither nginx nor HAProxy runs there", hint))
+        checks.append(Check(f"proxies {shown}", "warn", f"neither {titles()} runs there", hint))
     for site in sites:
         checks += await _check_site(site)
     return checks
@@ -48,7 +49,7 @@ async def _check_site(site: ProxyInstance) -> list[Check]:
     what = f"{site.kind} on {clean(site.host.host)}"
     try:
         state = await site.read()
-        missing = await site.host.may_write(state.facts.proxy, held(state))
+        missing = await site.host.may_write(site.lifecycle(state), held(state), site.proxy.reloads_always)
     except ControlError as error:
         return [Check(f"read {what}", "fail", error.message, error.hint or "")]
     amount = f"{len(state.routes)} routes and {len(state.limits)} limits in {len(state.tree.files)} files"

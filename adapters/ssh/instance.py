@@ -8,14 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from adapters.ssh import discovery
-from adapters.ssh.client.ports import ConfigTree, HostReader, Probe, Workers
+from adapters.ssh.client.ports import ConfigTree, HostReader, Lifecycle, Look, Probe, TreeRequest
 from adapters.ssh.proxies import adopted
-from adapters.ssh.proxies.haproxy.sockets import stats_sockets
-from adapters.ssh.proxies.protocol import Driver, HostFacts, NativeEdit, Runtime, Step, object_name
+from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Proxy, Runtime, Step, object_name
 from adapters.ssh.section import ProxyConfig
 from control.background import in_background
-from control.errors import Forbidden, InvalidValue, PlatformError
+from control.errors import InvalidValue, PlatformError
 from control.model import Limit, Route
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
@@ -25,8 +23,6 @@ from control.structs import replace
 from control.text import clean
 
 _PROBE_AGE = 300.0
-_ASKED = frozenset({"HAProxyBackend", "HAProxyMaxconn"})
-"""Kinds of which a HAProxy with a socket says what runs."""
 _Row = TypeVar("_Row", Route, Limit)
 
 
@@ -60,41 +56,44 @@ class ProxyInstance:
     """One proxy on one host, with what was last read of it."""
 
     def __init__(
-        self, environment: str, host: HostReader, proxy: ProxyConfig, driver: Driver, siblings: int, sudo: bool
+        self, environment: str, host: HostReader, config: ProxyConfig, proxy: Proxy, siblings: int, sudo: bool
     ) -> None:
         self.environment = environment
         self.host = host
+        self.config = config
+        """As the deck file has it; `State.facts.proxy` has what was found, too."""
         self.proxy = proxy
-        self.driver = driver
         self._siblings = siblings
         self._sudo = sudo
         self.known: Probe | None = None
         """The last look at the host; another proxy of the same host may put its own here."""
         self.state: State | None = None
         self._answered: tuple[tuple[str, ...], str] | None = None
-        """The stats sockets that the configuration opens, and the one of them that answered."""
+        """The sockets that the configuration opens, and the one of them that answered."""
         self.written: dict[str, str] = {}
         """Path -> sha-256 of what we wrote there in this session: that is no change of somebody else."""
 
     @property
     def kind(self) -> str:
-        return self.proxy.kind
+        return self.config.kind
 
     def holds(self, kind: str) -> bool:
         """Is `NginxUpstream` and the like something of this proxy?"""
-        return kind in self.driver.codec.kinds
+        return kind in self.proxy.kinds
 
-    async def read(self) -> State:
-        """Read everything of this proxy anew."""
-        codec = self.driver.codec
+    async def read(self, rights: bool = False) -> State:
+        """Read everything of this proxy anew. `rights`: to be written soon, so what that takes is asked with it."""
+        codec = self.proxy.codec
         probe = await self._probed()
-        proxy = discovery.settle(self.proxy, probe)
-        tree = await self.host.config_tree(proxy, codec.includes)
-        if proxy.kind == "haproxy" and not proxy.socket:
-            files = [(path, tree.files[path]) for path in tree.main if path in tree.files]
-            proxy = replace(proxy, socket=await self._answering(tuple(stats_sockets(files))))
-        facts = self._facts(proxy, probe)
-        runtime = await self.driver.runtime(self.host, facts, tree)
+        config = self.proxy.settle(self.config, probe)
+        named = tuple(path for path in (*config.map_files, config.state_file) if path)
+        request = TreeRequest(config.kind, self.proxy.mains(config, probe), codec.includes, named, rights)
+        look = await self.host.look(request)
+        tree = look.tree
+        if not config.socket:
+            config = replace(config, socket=await self._answering(self.proxy.sockets(tree)))
+        facts = self._facts(config, probe, look)
+        runtime = await self.proxy.runtime(self.host, facts, tree)
         facts = replace(facts, workers=runtime.workers)
         routes, limits = await in_background(codec.read, tree, runtime, facts)
         changed = self._changed_since_start(tree, runtime)
@@ -102,30 +101,34 @@ class ProxyInstance:
             facts,
             tree,
             runtime,
-            tuple(_doubted(row, changed, runtime) for row in routes),
-            tuple(_doubted(row, changed, runtime) for row in limits),
+            tuple(self._doubted(row, changed, runtime) for row in routes),
+            tuple(self._doubted(row, changed, runtime) for row in limits),
         )
         return self.state
 
+    def lifecycle(self, state: State) -> Lifecycle:
+        """How the proxy is checked and reloaded."""
+        return self.proxy.lifecycle(state.facts, state.facts.processes or ())
+
     def _changed_since_start(self, tree: ConfigTree, runtime: Runtime) -> frozenset[str]:
-        """HAProxy's files that are newer than its process, but for those as we wrote them: the running values went
-        with them. nginx says it of all its rows, since only a reload changes anything there."""
-        if self.kind != "haproxy":
-            return frozenset()
+        """Files that are newer than the process, but for those as we wrote them: running values went with them."""
         return frozenset(path for path in runtime.pending if self.written.get(path) != tree.sha256(path))
 
+    def _doubted(self, row: _Row, changed: Collection[str], runtime: Runtime) -> _Row:
+        """A row whose file changed since the process started says so, as far as its proxy cannot tell what runs."""
+        path = Ref.parse(row.object).name
+        note = self.proxy.doubt(row.kind, path, runtime) if path in changed else ""
+        return replace(row, notes=(*row.notes, note)) if note else row
+
     async def _answering(self, sockets: tuple[str, ...]) -> str | None:
-        """The first of several stats sockets that answers; the first of all where none does, to say why."""
+        """The first of several sockets that answers; the first of all where none does, to say why."""
         if len(sockets) < 2:
             return sockets[0] if sockets else None
         if self._answered is None or self._answered[0] != sockets:
             for socket in sockets:
-                try:
-                    await self.host.haproxy_show(socket, "info")
-                except (Forbidden, InvalidValue, PlatformError):
-                    continue
-                self._answered = (sockets, socket)
-                break
+                if await self.proxy.answers(self.host, socket):
+                    self._answered = (sockets, socket)
+                    break
             else:
                 return sockets[0]
         return self._answered[1]
@@ -135,21 +138,23 @@ class ProxyInstance:
             self.known = await self.host.probe()
         return self.known
 
-    def _facts(self, proxy: ProxyConfig, probe: Probe) -> HostFacts:
+    def _facts(self, config: ProxyConfig, probe: Probe, look: Look) -> HostFacts:
         hosts = "1 host" if self._siblings == 1 else f"{self._siblings} hosts"
         return HostFacts(
             environment=self.environment,
             host=self.host.host,
             read_at=time.time(),
-            proxy=proxy,
+            proxy=config,
             proxies_in_environment=self._siblings,
             proxies_source=f"deck file: {hosts}",
-            workers=Workers(),
-            version=probe.versions.get(proxy.kind, ""),
+            version=self.proxy.version(probe),
             sudo=self._sudo,
-            access_log=proxy.access_log,
+            access_log=config.access_log,
             clock_offset=probe.clock - probe.read_at,
             discovered={"hostname": probe.hostname, "user": probe.user},
+            object_kind=self.proxy.object_kind,
+            probe=probe,
+            processes=look.processes,
         )
 
     def fetched(self, state: State, object: str, path: str) -> Fetched:
@@ -157,7 +162,7 @@ class ProxyInstance:
         return Fetched(
             object,
             self.environment,
-            self.driver.codec.base(state.tree, path, state.runtime),
+            self.proxy.codec.base(state.tree, path, state.runtime),
             tuple(route for route in state.routes if route.object == object),
             tuple(limit for limit in state.limits if limit.object == object or _bound_in(limit, path)),
             state.facts.read_at,
@@ -167,18 +172,18 @@ class ProxyInstance:
     def prepare(self, state: State, changes: Sequence[Change]) -> list[Prepared]:
         """Steps for changes of this proxy, one per file, on what was read. Each tells what will be once it and those
         before it are written: a limit may stand in two files."""
-        edits = self.driver.codec.edit(state.tree, changes, state.facts, state.runtime)
+        edits = self.proxy.codec.edit(state.tree, changes, state.facts, state.runtime)
         tree = state.tree
         runtime: Runtime | None = state.runtime
         prepared: list[Prepared] = []
         for edit in edits:
-            tree, runtime = self.driver.codec.after(tree, edit, runtime)
+            tree, runtime = self.proxy.codec.after(tree, edit, runtime)
             prepared.append(self._prepared(state, edit, tree, runtime))
         return prepared
 
     def _prepared(self, state: State, edit: NativeEdit, tree: ConfigTree, runtime: Runtime | None) -> Prepared:
         """`tree` and `runtime` are as they will be."""
-        codec = self.driver.codec
+        codec = self.proxy.codec
         name = object_name(state.facts, edit.path)
         routes, limits = codec.read(tree, runtime, state.facts)
         changed = {change.ref for change in edit.changes}
@@ -192,7 +197,7 @@ class ProxyInstance:
             limits_after=tuple(limit for limit in limits if limit.object == name or limit.ref in changed),
             loses=edit.loses,
             warnings=edit.warnings + self._rights(state, edit),
-            deadline_seconds=self.driver.deadline_seconds,
+            deadline_seconds=self.proxy.deadline_seconds,
             recorded=adopted.recorded(state.tree, edit.path, state.runtime),
             payload=Step(state.facts, state.tree, state.runtime, edit),
         )
@@ -208,8 +213,8 @@ class ProxyInstance:
         where = f"{clean(self.host.host)}:"
         lines: list[str] = []
         for path, data in (((edit.path, edit.data),) if edit.data is not None else ()) + tuple(edit.also.items()):
-            before = self.driver.codec.mask(path, state.tree.files.get(path, b""), comments=False)
-            after = self.driver.codec.mask(path, data, comments=False)
+            before = self.proxy.codec.mask(path, state.tree.files.get(path, b""), comments=False)
+            after = self.proxy.codec.mask(path, data, comments=False)
             name = where + clean(path)
             lines += difflib.unified_diff(before.split("\n"), after.split("\n"), name, name, lineterm="")
         lines += [f"{where}{clean(state.facts.proxy.socket or '')} > {clean(command)}" for command in edit.commands]
@@ -217,12 +222,12 @@ class ProxyInstance:
 
     def native(self, state: State, object: str, path: str) -> NativeText:
         """One file as text, masked."""
-        codec = self.driver.codec
+        codec = self.proxy.codec
         return NativeText(object, codec.language, codec.mask(path, state.tree.files[path]))
 
     def edits_of(self, state: State, path: str, original: str, text: str) -> list[Edit]:
         """What an edited text of a file asks for. Raises `InvalidValue` for anything that is not ours to change."""
-        codec, facts = self.driver.codec, state.facts
+        codec, facts = self.proxy.codec, state.facts
         raw = state.tree.files[path]
         shown = codec.mask(path, raw)
         before, after = _unmasked(shown, raw, original), _unmasked(shown, raw, text)
@@ -245,15 +250,6 @@ class ProxyInstance:
 def _bound_in(limit: Limit, path: str) -> bool:
     """Whether part of a limit stands in this file though its definition does not (nginx: the burst, at its use)."""
     return any(binding.location.rpartition(":")[0] == clean(path) for binding in limit.bindings)
-
-
-def _doubted(row: _Row, changed: Collection[str], runtime: Runtime) -> _Row:
-    """A row whose file changed since the process started and whose running value nobody can ask says so."""
-    path = Ref.parse(row.object).name
-    if path not in changed or (runtime.answers and row.kind in _ASKED):
-        return row
-    note = f"{clean(path)} was changed on disk after this HAProxy started: what runs may differ from what is shown"
-    return replace(row, notes=(*row.notes, note))
 
 
 def _unmasked(shown: str, raw: bytes, text: str) -> bytes:

@@ -1,8 +1,7 @@
-"""Hosts in memory, for the demo fleet and for tests: files, nginx workers and HAProxy's running state.
+"""Hosts in memory, for the demo fleet and for tests: files, and the proxies that run there (`MemoryTwin`).
 
-They answer as the real ones do: a file is replaced only on the sha256 it had, nginx reloads publish everything that is
-on disk, a HAProxy reload loses what was only set at runtime. State goes out with `dump` and comes back with `load`, as
-plain JSON.
+They answer as the real ones do: a file is replaced only on the sha256 it had, a reload publishes everything that is on
+disk and loses what was only set at runtime. State goes out with `dump` and comes back with `load`, as plain JSON.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adapters.ssh.client.paths import checked_command, checked_show
+from adapters.ssh.client.paths import checked_command, checked_question
 from adapters.ssh.client.ports import (
     ConfigTree,
     FileFacts,
     FileReplacement,
+    HostState,
     HostWriter,
-    Includes,
+    Lifecycle,
+    Look,
     Probe,
     Process,
-    Worker,
-    Workers,
+    Replaced,
+    TreeRequest,
 )
-from adapters.ssh.proxies.haproxy.memory import MemoryHAProxy
-from adapters.ssh.section import ProxyConfig
+from adapters.ssh.proxies.protocol import MemoryTwin
+from adapters.ssh.proxies.table import programs, proxy_for, twins
 from control.errors import Forbidden, InvalidValue, NotFound, PlatformError, Stale, Unreachable
 from control.text import clean
 
-NGINX_CONFIG = "/etc/nginx/nginx.conf"
-HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 _LEVELS = 10
 _ADDRESS = "192.0.2.1"
 _AGE = 30 * 86400.0
@@ -47,7 +46,6 @@ class MemoryHost:
         name: str,
         files: Mapping[str, bytes],
         *,
-        workers: int = 4,
         clock: Callable[[], float] = time.time,
         user: str = "deploy",
     ) -> None:
@@ -70,10 +68,10 @@ class MemoryHost:
         self.generation = 1
         self.started = clock() - _AGE
         self.loaded: dict[str, bytes] = dict(files)
-        """The files as nginx last read them: what its workers run on."""
+        """The files as the proxies last read them."""
         self.changed = dict.fromkeys(files, self.started - 60.0)
-        self._workers = workers
-        self.haproxy = MemoryHAProxy(self.files, HAPROXY_CONFIG) if HAPROXY_CONFIG in self.files else None
+        self.proxies: dict[str, MemoryTwin] = twins(self.files)
+        """What runs there, by kind."""
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -85,7 +83,7 @@ class MemoryHost:
             "changed": dict(self.changed),
             "generation": self.generation,
             "started": self.started,
-            "haproxy": self.haproxy.dump() if self.haproxy else None,
+            "proxies": {kind: twin.dump() for kind, twin in self.proxies.items()},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -95,8 +93,9 @@ class MemoryHost:
         self.changed = dict(state["changed"])
         self.generation = state["generation"]
         self.started = state["started"]
-        if self.haproxy is not None and state["haproxy"] is not None:
-            self.haproxy.load(state["haproxy"])
+        for kind, running in state["proxies"].items():
+            if kind in self.proxies:
+                self.proxies[kind].load(running)
 
     def write_file(self, path: str, data: bytes) -> None:
         """Somebody else edits a file on the host; nothing is reloaded."""
@@ -104,26 +103,18 @@ class MemoryHost:
         self.changed[path] = self.clock()
 
     def reload(self) -> None:
-        """The proxies read their files anew: nginx gets new workers, HAProxy starts from its files."""
+        """The proxies read their files anew."""
         self.generation += 1
         self.started = self.clock()
         self.loaded = dict(self.files)
-        if self.haproxy is not None:
-            self.haproxy.seed(self.files)
+        for twin in self.proxies.values():
+            twin.reload(self.files)
 
-    def processes(self) -> list[Process]:
-        """nginx and HAProxy as discovery sees them; pids change with every reload."""
-        found: list[Process] = []
+    def processes(self) -> tuple[Process, ...]:
+        """As discovery sees them; pids change with every reload."""
         first = 1000 + 20 * self.generation
-        if NGINX_CONFIG in self.files:
-            found.append(Process("nginx", 800, 1, self.started, ("/usr/sbin/nginx",), "master process"))
-            numbers = range(first, first + self._workers)
-            found += [Process("nginx", number, 800, self.started, (), "worker process") for number in numbers]
-        if self.haproxy is not None:
-            arguments = ("/usr/sbin/haproxy", "-Ws", "-f", HAPROXY_CONFIG)
-            found.append(Process("haproxy", 900, 1, self.started, arguments))
-            found.append(Process("haproxy", first + 19, 900, self.started, arguments))
-        return found
+        found = [twin.processes(self.started, first + 5000 * n) for n, twin in enumerate(self.proxies.values())]
+        return tuple(process for own in found for process in own)
 
 
 class MemoryReader:
@@ -148,14 +139,13 @@ class MemoryReader:
             clock=self.memory.clock(),
             read_at=self.memory.clock(),
             tools=frozenset({"flock", "sha256sum"}),
-            processes=tuple(self.memory.processes()),
-            versions={"nginx": "1.26.3", "haproxy": "3.0.11"},
-            builds={"--conf-path": NGINX_CONFIG},
+            processes=self.memory.processes(),
+            said={kind: twin.said for kind, twin in self.memory.proxies.items()},
         )
 
-    async def config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
+    async def look(self, request: TreeRequest) -> Look:
         await self.reach()
-        main = proxy.config or (NGINX_CONFIG if proxy.kind == "nginx" else HAPROXY_CONFIG)
+        main, includes = request.mains[0], request.includes
         if main not in self.memory.files:
             raise NotFound(f"host {clean(self.host)}: there is no {clean(main)}")
         files: dict[str, bytes] = {}
@@ -170,27 +160,30 @@ class MemoryReader:
             wanted = [glob for path in dict.fromkeys(fresh) for glob in includes(main, path, files[path])]
             if not wanted:
                 break
-        facts = await self.file_facts(list(files))
-        return ConfigTree((main,), files, expanded, facts)
+        facts = {path: self._facts(path) for path in files}
+        return Look(ConfigTree((main,), files, expanded, facts), self.memory.processes())
 
     def _expand(self, glob: str) -> tuple[str, ...]:
         same_depth = (path for path in self.memory.files if path.count("/") == glob.count("/"))
         found = (path for path in same_depth if fnmatch.fnmatchcase(path, glob))
         return tuple(sorted(path for path in found if path == glob or not path.rpartition("/")[2].startswith(".")))
 
-    async def haproxy_show(self, socket: str, what: str) -> str:
+    async def stat(self, paths: Sequence[str] = ()) -> HostState:
         await self.reach()
-        if self.memory.haproxy is None:
-            raise Forbidden(f"host {clean(self.host)}: nothing listens on {clean(socket)}")
-        return self.memory.haproxy.show(checked_show(what))
+        return HostState(
+            {path: self._facts(path) for path in paths if path in self.memory.files}, self.memory.processes()
+        )
 
-    async def workers(self, proxy: ProxyConfig) -> Workers:
+    async def ask(self, program: str, socket: str, question: str) -> str:
         await self.reach()
-        processes = [process for process in self.memory.processes() if process.kind == proxy.kind]
-        if not processes:
-            return Workers()
-        master, *others = processes
-        return Workers(master.pid, tuple(Worker(process.pid, process.started) for process in others))
+        line = checked_question(programs()[program], question)
+        return self.twin(program, socket).ask(line)
+
+    def twin(self, program: str, socket: str) -> MemoryTwin:
+        """What answers on a socket. Raises `Forbidden` where nothing does."""
+        if program not in self.memory.proxies:
+            raise Forbidden(f"host {clean(self.host)}: nothing listens on {clean(socket)}")
+        return self.memory.proxies[program]
 
     async def log_tail(self, path: str, offset: int | None, maximum: int) -> tuple[int, bytes]:
         await self.reach()
@@ -201,10 +194,6 @@ class MemoryReader:
         data = text[start : start + maximum]
         return start + len(data), data
 
-    async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
-        await self.reach()
-        return {path: self._facts(path) for path in paths if path in self.memory.files}
-
     def _facts(self, path: str) -> FileFacts:
         data, at = self.memory.files[path], self.memory.changed.get(path, self.memory.started)
         digest = hashlib.sha256(data).hexdigest()
@@ -214,7 +203,7 @@ class MemoryReader:
         await self.reach()
         return {name: self.memory.addresses.get(name, (_ADDRESS,)) for name in names}
 
-    async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
+    async def may_write(self, lifecycle: Lifecycle, paths: Sequence[str], reload: bool) -> str:
         await self.reach()
         if self.memory.writable:
             return ""
@@ -222,7 +211,7 @@ class MemoryReader:
 
     async def fingerprint(self, paths: Sequence[str], pids: Sequence[int]) -> bytes:
         await self.reach()
-        running = self.memory.haproxy.dump() if self.memory.haproxy else None
+        running = [twin.dump() for twin in self.memory.proxies.values()]
         return repr((self.memory.generation, sorted(self.memory.changed.items()), running)).encode()
 
     async def close(self) -> None:
@@ -230,16 +219,14 @@ class MemoryReader:
 
 
 class MemoryWriter:
-    """`HostWriter` of a host in memory. `check` is the proxy's own check of the files as they would be."""
+    """`HostWriter` of a host in memory. `check` is a program's own check of the files as they would be."""
 
-    def __init__(
-        self, memory: MemoryHost, check: Callable[[ProxyConfig, Mapping[str, bytes]], str] | None = None
-    ) -> None:
+    def __init__(self, memory: MemoryHost, check: Callable[[str, Mapping[str, bytes]], str] | None = None) -> None:
         self.memory = memory
         self._reader = MemoryReader(memory)
         self._check = check
 
-    async def replace_files(self, replacement: FileReplacement) -> str:
+    async def replace_files(self, replacement: FileReplacement) -> Replaced:
         memory = self.memory
         memory.writes += [f"replace {change.path}" for change in replacement.files]
         await self._reader.reach()
@@ -249,7 +236,7 @@ class MemoryWriter:
             if hashlib.sha256(memory.files.get(change.path, b"")).hexdigest() != change.expected_sha256:
                 raise Stale(f"host {clean(memory.name)}: {clean(change.path)} was changed")
         after = {**memory.files, **{change.path: change.data for change in replacement.files}}
-        refusal = self._check(replacement.proxy, after) if self._check else ""
+        refusal = self._check(replacement.lifecycle.program.name, after) if self._check else ""
         if refusal:
             raise InvalidValue(f"host {clean(memory.name)}: {refusal}; the old file is in force")
         if replacement.reload and memory.refuses_reload:
@@ -258,19 +245,19 @@ class MemoryWriter:
             memory.write_file(change.path, change.data)
         if replacement.reload:
             memory.reload()
-        return "replaced and reloaded" if replacement.reload else "replaced"
+        return Replaced("replaced and reloaded" if replacement.reload else "replaced")
 
-    async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
+    async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
         self.memory.writes += list(commands)
         await self._reader.reach()
-        if self.memory.haproxy is None:
-            raise Forbidden(f"host {clean(self.memory.name)}: nothing listens on {clean(socket)}")
+        known = programs()[program]
+        twin = self._reader.twin(program, socket)
         answers: list[str] = []
-        for command in [checked_command(one) for one in commands]:
-            answer = self.memory.haproxy.set(command)
-            if answer:
+        for command in [checked_command(known, one) for one in commands]:
+            answer = twin.tell(command)
+            if not known.done.fullmatch(answer):
                 raise PlatformError(
-                    f"host {clean(self.memory.name)}: HAProxy refused '{clean(command)}': {clean(answer)}"
+                    f"host {clean(self.memory.name)}: {known.title} refused '{clean(command)}': {clean(answer)}"
                     f" ({len(answers)} of {len(commands)} commands were done)"
                 )
             answers.append(answer)
@@ -307,13 +294,12 @@ class MemoryWriters:
         return MemoryWriter(self._hosts[name], refusal)
 
 
-def refusal(proxy: ProxyConfig, files: Mapping[str, bytes]) -> str:
-    """What stands for the proxy's own check: does our codec read the main file?"""
-    from adapters.ssh.proxies.table import driver_for
-
-    main = proxy.config or (NGINX_CONFIG if proxy.kind == "nginx" else HAPROXY_CONFIG)
+def refusal(program: str, files: Mapping[str, bytes]) -> str:
+    """What stands for a program's own check: does our codec read the main file?"""
+    twin = twins(files).get(program)
     try:
-        driver_for(proxy.kind).codec.includes(main, main, files[main])
+        if twin is not None:
+            proxy_for(program).codec.includes(twin.main, twin.main, files[twin.main])
     except PlatformError as error:
         return error.message
     return ""

@@ -12,8 +12,9 @@ from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
 from adapters.ssh.instance import ProxyInstance, ProxyRead, State, held
 from adapters.ssh.outside import changed_files
-from adapters.ssh.proxies.protocol import OBJECT_KINDS, Step, object_name
-from adapters.ssh.proxies.table import driver_for
+from adapters.ssh.proxies.kinds import KINDS
+from adapters.ssh.proxies.protocol import Step, object_name
+from adapters.ssh.proxies.table import proxy_for
 from adapters.ssh.section import PLATFORM, ProxyConfig
 from adapters.ssh.sources import Hosts
 from adapters.ssh.watching import watch
@@ -41,7 +42,6 @@ from control.text import clean
 
 HOST_DEADLINE = 25.0
 """Seconds that one host may take for one read; every wait inside is shorter."""
-_KINDS = ("nginx", "haproxy")
 _T = TypeVar("_T")
 
 
@@ -111,12 +111,12 @@ class SshReader:
         """The proxies of a host: those of the deck file, else those that run there."""
         if name not in self._instances:
             reader = await self.hosts.reader(name)
-            proxies = [p for p in self.config.proxies if p.kind in _KINDS and (p.hosts is None or name in p.hosts)]
+            proxies = [p for p in self.config.proxies if p.kind in KINDS and (p.hosts is None or name in p.hosts)]
             if not self.config.proxies:
-                running = {process.kind for process in (await reader.probe()).processes}
-                proxies = [ProxyConfig(kind) for kind in _KINDS if kind in running]
+                running = {process.program for process in (await reader.probe()).processes}
+                proxies = [ProxyConfig(kind) for kind in KINDS if kind in running]
             self._instances[name] = [
-                ProxyInstance(self.name, reader, proxy, driver_for(proxy.kind), self._siblings(proxy), self._sudo)
+                ProxyInstance(self.name, reader, proxy, proxy_for(proxy.kind), self._siblings(proxy), self._sudo)
                 for proxy in proxies
             ]
         return self._instances[name]
@@ -167,8 +167,8 @@ class SshReader:
         """The objects of one kind of proxy on one host. Raises `NotFound` for the first that is not there."""
         wanted, found = set(objects), list[Fetched]()
         for site in await self._known_sites(host):
-            if wanted and OBJECT_KINDS[site.kind] == kind:
-                state = await _bounded(site.read())
+            if wanted and site.proxy.object_kind == kind:
+                state = await _bounded(site.read(rights=True))
                 here = [name for name in wanted if _path_in(state, name) is not None]
                 found += [site.fetched(state, name, Ref.parse(name).name) for name in here]
                 wanted -= {*here}
@@ -219,7 +219,7 @@ class SshReader:
         if not isinstance(payload, Step):
             return ProofPart(ProofState.UNKNOWN, "the step was not prepared here")
         site = await self.site_of_step(payload)
-        return await _bounded(site.driver.loaded(site.host, payload))
+        return await _bounded(site.proxy.loaded(site.host, payload))
 
     async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
         (fetched,) = await self.fetch([object])
@@ -227,12 +227,12 @@ class SshReader:
         if classify(changes, flattened(_rows(state))) is not Found.AFTER:
             return ProofPart(ProofState.NO, f"{object} holds other values")
         path = Ref.parse(object).name
-        return await _bounded(site.driver.running(site.host, state.tree, state.runtime, path, changes, recorded))
+        return await _bounded(site.proxy.running(site.host, state.tree, state.runtime, path, changes, recorded))
 
     async def site_of_step(self, step: Step) -> ProxyInstance:
         """The site that a step is for."""
         for site in await self._known_sites(step.facts.host):
-            if site.kind == step.facts.proxy.kind and site.proxy.config in (None, step.facts.proxy.config):
+            if site.kind == step.facts.proxy.kind and site.config.config in (None, step.facts.proxy.config):
                 return site
         raise NotFound(f"host {clean(step.facts.host)} has no such proxy")
 
@@ -275,7 +275,7 @@ class SshReader:
 
     async def _count(self, site: ProxyInstance, state: State, wanted: set[Ref]) -> list[Counted]:
         limits = [limit for limit in state.limits if limit.ref in wanted]
-        return await site.driver.count(site.host, state.facts, state.tree, state.routes, limits)
+        return await site.proxy.count(site.host, state.facts, state.tree, state.routes, limits)
 
     def _read_instances(self) -> list[ProxyInstance]:
         return [site for name in self.hosts.names for site in self._instances.get(name, ())]
@@ -283,7 +283,11 @@ class SshReader:
     async def access(self) -> Access:
         if not any(site.state for site in self._read_instances()):
             await self.read()
-        calls = [site.host.may_write(s.facts.proxy, held(s)) for site in self._read_instances() if (s := site.state)]
+        calls = [
+            site.host.may_write(site.lifecycle(s), held(s), site.proxy.reloads_always)
+            for site in self._read_instances()
+            if (s := site.state)
+        ]
         outcomes = await _settle(calls)
         missing = [outcome.message if isinstance(outcome, ControlError) else outcome for outcome in outcomes if outcome]
         if missing:

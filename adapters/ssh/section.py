@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from adapters.ssh.proxies.kinds import KINDS
 from control.deck.sections import ARGUMENTS, FLAG, TEXT, TEXTS, DeckSection, closed
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class ProxyConfig:
     """A proxy on the hosts of an environment."""
 
     kind: str
-    """`nginx`, `haproxy`."""
+    """One of `adapters.ssh.proxies.kinds`."""
     config: str | None = None
     socket: str | None = None
     access_log: str | None = None
@@ -139,7 +140,7 @@ SECTION = DeckSection(
         "hosts",
     ),
     parse=_parse,
-    proxy_kinds=("nginx", "haproxy"),
+    proxy_kinds=KINDS,
     proxy_keys=_PROXY_KEYS,
     parse_proxy=_parse_proxy,
     is_group=_is_group,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from adapters.ssh.client.keys import KeyRing
 from adapters.ssh.client.ports import HostReader, HostWriter
+from adapters.ssh.proxies.table import programs
 from adapters.ssh.section import settings_of
 from control.deck.config import EnvironmentConfig
 from control.ports import Secrets
@@ -59,7 +60,7 @@ class RemoteHosts:
         found = self._readers.get(name)
         if found is None:
             connection = self.connection(await self.host_config(name))
-            found = self._readers.setdefault(name, RemoteReader(name, connection, self._ssh.sudo))
+            found = self._readers.setdefault(name, RemoteReader(name, connection, self._ssh.sudo, programs()))
         return found
 
     async def host_config(self, name: str) -> HostConfig:
@@ -110,7 +111,7 @@ class RemoteWriters:
 
         reader = await self._hosts.reader(name)
         connection = self._hosts.connection(await self._hosts.host_config(name))
-        return RemoteWriter(name, connection, reader, self._sudo)
+        return RemoteWriter(name, connection, reader, self._sudo, programs())
 
 
 def _known_of(config: HostConfig) -> Callable[[], list[KnownKey]]:

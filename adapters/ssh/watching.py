@@ -1,10 +1,8 @@
-"""Seeing what others change on hosts: files, workers and HAProxy's running values, asked about once a second."""
+"""Seeing what others change on hosts: files, workers and running values, asked about once a second."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import PurePosixPath
 
@@ -19,7 +17,6 @@ AT_ONCE = 10
 _WATCHED: dict[object, int] = {}
 """How many hosts each watch of this process looks at: they share what may be asked in a second."""
 UNREACHABLE = b"unreachable"
-_FIELDS = ("be_name", "srv_name", "srv_admin_state", "srv_uweight", "srv_op_state")
 
 
 async def watch(
@@ -60,23 +57,6 @@ async def _look(site: ProxyInstance) -> bytes:
     masters = [state.runtime.workers.master] if state.runtime.workers.master else []
     try:
         look = await site.host.fingerprint([*files, *sorted(f for f in folders if "*" not in f)], masters)
-        return look + await _running(site, state.facts.proxy.socket)
+        return look + await site.proxy.fingerprint(site.host, state.facts)
     except ControlError:
         return UNREACHABLE
-
-
-async def _running(site: ProxyInstance, socket: str | None) -> bytes:
-    """HAProxy's own values; what it counts and when is left out."""
-    if site.kind != "haproxy" or not socket:
-        return b""
-    try:
-        answer = await site.host.haproxy_show(socket, "servers state")
-    except ControlError:
-        return b"closed"
-    lines = [line for line in answer.splitlines() if line.strip()]
-    head = next((line for line in lines if line.startswith("# ")), "# ")[2:].split(" ")
-    rows = csv.DictReader([line for line in lines if not line.startswith("#")][1:], head, delimiter=" ")
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(repr([row.get(name) for name in _FIELDS]).encode())
-    return digest.digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from adapters.ssh.client.ports import HostWriter
 from adapters.ssh.proxies.protocol import Step
@@ -26,12 +27,15 @@ class SshWriter:
             raise PlatformError("the step was not prepared by this reader")
         site = await self._reader.site_of_step(payload)
         state = await site.read()
-        codec = site.driver.codec
+        codec = site.proxy.codec
         if payload.edit.path not in state.tree.files:
             raise Stale(f"{step.object} is gone", ref=step.object)
         if codec.base(state.tree, payload.edit.path, state.runtime) != step.base:
             raise Stale(f"{step.object} was changed since the plan was made; nothing was written", ref=step.object)
-        said = await site.driver.write(site.host, await self._writer(payload.facts.host), payload)
+        payload = replace(
+            payload, facts=replace(payload.facts, processes=state.facts.processes, probe=state.facts.probe)
+        )
+        said = await site.proxy.write(site.host, await self._writer(payload.facts.host), payload)
         edit = payload.edit
         for path, data in {**edit.also, **({edit.path: edit.data} if edit.data is not None else {})}.items():
             site.written[path] = hashlib.sha256(data).hexdigest()

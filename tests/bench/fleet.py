@@ -117,7 +117,8 @@ class Fleet:
         )
 
     def _hosts(self, name: str) -> None:
-        from adapters.ssh.memory import NGINX_CONFIG, MemoryHost, MemoryHosts
+        from adapters.ssh.memory import MemoryHost, MemoryHosts
+        from adapters.ssh.proxies.nginx.program import CONFIG as NGINX_CONFIG
         from adapters.ssh.reader import SshReader
         from adapters.ssh.section import SECTION, ProxyConfig, SshConfig
         from control.deck.config import EnvironmentConfig

@@ -6,32 +6,16 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from adapters.ssh.client.ports import SHOWS
-from adapters.ssh.section import ProxyConfig
+from adapters.ssh.client.ports import Program
 from control.errors import Forbidden, InvalidValue
 from control.text import clean
 
 _WIDE = frozenset(
     {"/", "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr", "/usr/local", "/usr/local/etc", "/var"}  # noqa: S108
 )
-_OWN = {
-    "nginx": (
-        "/etc/nginx",
-        "/usr/local/etc/nginx",
-        "/usr/local/nginx/conf",
-        "/usr/share/nginx/modules-available",
-        "/etc/letsencrypt/options-ssl-nginx.conf",
-    ),
-    "haproxy": ("/etc/haproxy", "/usr/local/etc/haproxy", "/var/lib/haproxy"),
-}
 _PRIVATE = ("/etc/", "/proc/", "/sys/", "/dev/", "/root/", "/boot/")
-_WORD = re.compile(r"[A-Za-z0-9_./@:+,=%-]+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 MOST_NAMES = 64
-_COMMAND = re.compile(
-    r"(set server|set maxconn (server|frontend|global)|set weight|(set|add|del|clear|prepare|commit) map"
-    r"|(enable|disable) server) [\x20-\x7e]+"
-)
 
 
 def checked(path: str) -> str:
@@ -55,13 +39,12 @@ def checked_socket(socket: str) -> str:
     return socket if tcp_place(socket) else checked(socket)
 
 
-def roots(proxy: ProxyConfig, mains: Sequence[str]) -> list[str]:
-    """The proxy's own tree: the folders of its main files (not of system-wide ones), its usual folders, and the files
+def roots(program: Program, mains: Sequence[str], named: Sequence[str]) -> list[str]:
+    """The program's own tree: the folders of its main files (not of system-wide ones), its usual folders, and the files
     that the deck file names."""
-    named = [*mains, *proxy.map_files, *((proxy.state_file,) if proxy.state_file else ())]
     folders = [str(PurePosixPath(main).parent) for main in mains]
     own = [folder for folder in folders if folder not in _WIDE]
-    return list(dict.fromkeys(checked(path) for path in (*named, *own, *_OWN[proxy.kind])))
+    return list(dict.fromkeys(checked(path) for path in (*mains, *named, *own, *program.folders)))
 
 
 def checked_names(names: Sequence[str]) -> list[str]:
@@ -78,18 +61,15 @@ def checked_log(path: str) -> str:
     return normal
 
 
-def checked_show(what: str) -> str:
-    """What may be asked of a HAProxy socket with `show`. Raises `InvalidValue`."""
-    words = what.split(" ")
-    first = "servers state" if what.startswith("servers state") else words[0]
-    rest = words[2:] if first == "servers state" else words[1:]
-    if first not in SHOWS or len(rest) > 1 or not all(_WORD.fullmatch(word) or word == "#" for word in rest):
-        raise InvalidValue(f"'show {clean(what)}' is not among what may be asked of a HAProxy socket")
-    return what
+def checked_question(program: Program, line: str) -> str:
+    """A line that the program's socket may be asked. Raises `InvalidValue`."""
+    if program.questions is None or not program.questions.fullmatch(line):
+        raise InvalidValue(f"'{clean(line)}' is not among what may be asked of a {program.title} socket")
+    return line
 
 
-def checked_command(command: str) -> str:
-    """A runtime command of HAProxy that changes something the model covers. Raises `InvalidValue`."""
-    if not _COMMAND.fullmatch(command) or ";" in command or "<<" in command or "\\" in command:
-        raise InvalidValue(f"'{clean(command)}' is not a HAProxy command that may be sent")
-    return command
+def checked_command(program: Program, line: str) -> str:
+    """A line that the program's socket may be told. Raises `InvalidValue`."""
+    if program.commands is None or not program.commands.fullmatch(line):
+        raise InvalidValue(f"'{clean(line)}' is not a {program.title} command that may be sent")
+    return line

@@ -4,53 +4,55 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from adapters.ssh import discovery
-from adapters.ssh.client import pool, scripts
+from adapters.ssh.client import discovery, pool, scripts
 from adapters.ssh.client.connection import Connection
-from adapters.ssh.client.paths import checked, checked_log, checked_names, checked_show, roots
-from adapters.ssh.client.ports import ConfigTree, FileFacts, Includes, Probe, Workers
-from adapters.ssh.client.privileges import main_files, privileges_for
+from adapters.ssh.client.discovery import Programs
+from adapters.ssh.client.paths import checked, checked_log, checked_names, checked_question, roots
+from adapters.ssh.client.ports import FileFacts, HostState, Lifecycle, Look, Probe, Process, TreeRequest
+from adapters.ssh.client.privileges import privileges_for
 from adapters.ssh.client.shell import Done, assign
 from adapters.ssh.client.sockets import Sockets
 from adapters.ssh.client.tree import MAXIMUM_FILE, UNREADABLE, NotWhole, TreeParts
-from adapters.ssh.section import ProxyConfig
-from control.errors import Forbidden, NotFound, Unreachable
+from control.errors import ControlError, Forbidden, NotFound, Unreachable
 from control.text import clean
 
 READ_TIMEOUT = 8.0
 _LEVELS = 10
 _PROBE_AGE = 300.0
-"""For how long a probe is good: tools, rights and arguments change rarely; workers are always asked anew."""
+"""For how long a probe is good: tools, versions and sudo change rarely; processes are always asked anew."""
+_RIGHTS_AGE = 60.0
+"""For how long it is taken as known what this user may write and signal."""
 
 
 class RemoteReader:
-    """`HostReader` of one host. Its only way to the host are the constant scripts and `show` on a socket."""
+    """`HostReader` of one host. Its only way to the host are the constant scripts and questions to sockets."""
 
-    def __init__(self, host: str, connection: Connection, sudo: bool) -> None:
+    def __init__(self, host: str, connection: Connection, sudo: bool, programs: Programs) -> None:
         self.host = host
         self._connection = connection
         self._sudo = sudo
+        self._programs = programs
         self._probed: Probe | None = None
         self._sockets = Sockets(host, connection, self.may_be_root)
+        self._globs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        """What the main files of a program led to at the last look: asked for with them at the next."""
+        self._rights: dict[str, tuple[float, frozenset[str]]] = {}
+        """Path or pid -> when it was asked about, and the letters of `scripts.RIGHTS` that hold."""
 
     async def probe(self) -> Probe:
         return await pool.on(self._connection, self._probe)
 
     def _probe(self) -> Probe:
         began = time.time()
-        done = self._shell(assign(SUDO=int(self._sudo)) + scripts.PROBE)
-        self._probed = discovery.parse_probe(_text(done.out), self.host, began, time.time())
+        done = self._shell(scripts.probe(self._programs.values(), self._sudo))
+        self._probed = discovery.parse_probe(_text(done.out), self.host, began, time.time(), self._programs)
         return self._probed
 
-    async def probed(self, pid: int | None) -> Probe:
-        """The last probe while it is good and knows the process `pid`, else a new one."""
-        known = self._probed
-        fresh = known is not None and time.time() - known.read_at < _PROBE_AGE
-        if known is not None and fresh and any(process.pid == pid for process in known.processes):
-            return known
-        return await self.probe()
+    async def probed(self) -> Probe:
+        """The last probe while it is good, else a new one."""
+        return await pool.on(self._connection, self._known)
 
     def _known(self) -> Probe:
         probed = self._probed
@@ -61,76 +63,98 @@ class RemoteReader:
         if not self._sudo:
             return False
         known = self._known()
-        return known.uid != 0 and known.rights.get("shell", False)
+        return known.uid != 0 and known.root_shell
 
-    async def config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
-        return await pool.on(self._connection, self._config_tree, proxy, includes)
+    async def look(self, request: TreeRequest) -> Look:
+        return await pool.on(self._connection, self._look, request)
 
-    def _config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
+    def _look(self, request: TreeRequest) -> Look:
         try:
-            return self._whole_tree(proxy, includes)
+            return self._whole_look(request)
         except NotWhole:
-            return self._whole_tree(proxy, includes)
+            return self._whole_look(request)
 
-    def _whole_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
-        probed = self._known()
-        proxy = discovery.settle(proxy, probed)
-        mains = main_files(proxy, probed)
-        parts = self._collect(proxy, mains, includes, False)
-        if self.may_be_root() and any(why == UNREADABLE for why in parts.unreadable.values()):
-            parts = self._collect(proxy, mains, includes, True)
-        self._require(parts, mains)
-        return parts.tree()
+    def _whole_look(self, request: TreeRequest) -> Look:
+        """As ourselves; as root where a file is not readable else."""
+        mains = [checked(main) for main in request.mains]
+        look, unreadable = self._seen(request, mains, False)
+        if self.may_be_root() and any(why == UNREADABLE for why in unreadable.values()):
+            look, unreadable = self._seen(request, mains, True)
+        if not look.tree.main:
+            raise self._no_main(mains, unreadable)
+        return look
 
-    def _collect(self, proxy: ProxyConfig, mains: Sequence[str], includes: Includes, root: bool) -> TreeParts:
-        """Main files first, then what they include, one round trip a level."""
+    def _seen(self, request: TreeRequest, mains: Sequence[str], root: bool) -> tuple[Look, dict[str, str]]:
+        """Main files with what they led to the last time; then level by level what they lead to now beside that."""
         parts = TreeParts(root=self.may_be_root())
-        folders = roots(proxy, mains)
-        fresh = parts.take(self._fetch(mains, folders, root, True))
-        real = dict.fromkeys(path for main in mains for path in parts.expanded.get(main, ()))
-        parts.mains = tuple(path for path in real if path in parts.files)
+        folders = roots(self._programs[request.program], mains, request.named)
+        key = (request.program, tuple(mains))
+        globs = [checked(path) for path in dict.fromkeys((*request.named, *self._globs.get(key, ())))]
+        processes = self._fetch(parts, mains, globs, folders, root, request.rights)
+        found = parts.mains(mains)
         for _ in range(_LEVELS):
-            named = [glob for path in fresh for glob in includes(parts.mains[0], path, parts.files[path])]
-            named += [glob for glob in (*proxy.map_files, proxy.state_file) if glob]
-            globs = [checked(glob) for glob in dict.fromkeys(named) if glob not in parts.expanded]
-            if not globs or not parts.mains:
+            if not found:
                 break
-            fresh = parts.take(self._fetch(globs, folders, root, False))
-        return parts
+            globs = [checked(glob) for glob in parts.named_by(found, request.named, request.includes)]
+            missing = parts.missing(globs)
+            if not missing:
+                break
+            self._fetch(parts, (), missing, folders, root, request.rights)
+        self._globs[key] = globs
+        return Look(parts.tree(found, mains, globs), processes), parts.unreadable
 
-    def _require(self, parts: TreeParts, mains: Sequence[str]) -> None:
-        if parts.mains:
-            return
+    def _no_main(self, mains: Sequence[str], unreadable: Mapping[str, str]) -> ControlError:
         where = ", ".join(clean(main) for main in mains)
-        if parts.unreadable:
+        if unreadable:
             trouble = self._known().sudo_trouble if self._sudo else None
             cause, hint = (f", and {trouble[0]}", trouble[1]) if trouble else ("", _READ_HINT)
-            raise Forbidden(f"host {clean(self.host)}: {where} is not readable for this user{cause}", hint=hint)
-        raise NotFound(f"host {clean(self.host)}: there is no {where}", hint="name `config` of this proxy in the deck")
+            return Forbidden(f"host {clean(self.host)}: {where} is not readable for this user{cause}", hint=hint)
+        return NotFound(f"host {clean(self.host)}: there is no {where}", hint="name `config` of this proxy in the deck")
 
-    def _fetch(self, globs: Sequence[str], folders: Sequence[str], root: bool, first: bool) -> tuple[bytes, str]:
-        marker = secrets.token_hex(16)
+    def _fetch(
+        self,
+        parts: TreeParts,
+        mains: Sequence[str],
+        globs: Sequence[str],
+        folders: Sequence[str],
+        root: bool,
+        rights: bool,
+    ) -> tuple[Process, ...]:
+        """One round trip: adds files to `parts`; returns the processes that run meanwhile."""
+        mark = secrets.token_hex(16)
         values = assign(
-            GLOBS="\n".join(globs), ROOTS="\n".join(folders), MARK=marker, MAXIMUM=MAXIMUM_FILE, DIRS=int(first)
+            MAINS="\n".join(mains),
+            GLOBS="\n".join(globs),
+            ROOTS="\n".join(folders),
+            MARK=mark,
+            MAXIMUM=MAXIMUM_FILE,
+            PATHS="",
+            PIDS="",
         )
-        return self._shell(values + scripts.TREE, root).out, marker
+        names = scripts.of_processes(self._programs.values())
+        script = values + names + scripts.TREE + scripts.PROCESSES + (scripts.RIGHTS if rights else "")
+        files, end, rest = self._shell(script, root).out.partition(f"\n{mark} end\n".encode())
+        if not end:
+            raise NotWhole("the list of configuration files did not arrive whole")
+        parts.take(files, mark)
+        sections = discovery.sections(_text(rest))
+        self._keep_rights(sections.get("rights", []))
+        return tuple(discovery.processes(sections, self._programs))
 
-    async def haproxy_show(self, socket: str, what: str) -> str:
-        answer = await pool.on(self._connection, self._sockets.exchange, socket, "show " + checked_show(what))
-        if answer.startswith("Permission denied"):
-            raise Forbidden(
-                f"host {clean(self.host)}: the socket {clean(socket)} does not answer 'show {clean(what)}'",
-                hint="its `level` in the HAProxy configuration is too low",
-            )
-        return answer
+    async def stat(self, paths: Sequence[str] = ()) -> HostState:
+        return await pool.on(self._connection, self._stat, paths)
 
-    async def workers(self, proxy: ProxyConfig) -> Workers:
-        return await pool.on(self._connection, self._workers, proxy)
+    def _stat(self, paths: Sequence[str]) -> HostState:
+        names = scripts.of_processes(self._programs.values())
+        facts = assign(PATHS=_lines(paths)) + scripts.FACTS if paths else ""
+        root = self.may_be_root()
+        parts = discovery.sections(_text(self._shell(names + facts + scripts.PROCESSES, bool(paths) and root).out))
+        return HostState(_files(parts, root), tuple(discovery.processes(parts, self._programs)))
 
-    def _workers(self, proxy: ProxyConfig) -> Workers:
-        parts = discovery.sections(_text(self._shell(scripts.PROCESSES).out))
-        prefix = self._known().builds.get("--prefix", "")
-        return discovery.workers(discovery.processes(parts), proxy, prefix)
+    async def ask(self, program: str, socket: str, question: str) -> str:
+        known = self._programs[program]
+        line = checked_question(known, question)
+        return await pool.on(self._connection, self._sockets.exchange, socket, line, known.title)
 
     async def log_tail(self, path: str, offset: int | None, maximum: int) -> tuple[int, bytes]:
         done = await pool.on(
@@ -146,16 +170,6 @@ class RemoteReader:
             raise kind(f"host {clean(self.host)}: the log {clean(path)} is {clean(_text(head)) or 'unreadable'}")
         return int(head) + len(data), data
 
-    async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
-        done = await pool.on(self._connection, self._listed, assign(PATHS=_lines(paths)) + scripts.FACTS)
-        root = await pool.run(self.may_be_root)
-        found: dict[str, FileFacts] = {}
-        for line in _text(done.out).split("\n"):
-            fields = line.split("\t")
-            if len(fields) == 5 and fields[0] == "F":
-                found[fields[4]] = TreeParts.facts_of(fields[1], fields[2], fields[4], fields[3], root)
-        return found
-
     async def addresses(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         asked = checked_names(names)
         if not asked:
@@ -170,15 +184,34 @@ class RemoteReader:
         return {name: tuple(addresses) for name, addresses in found.items()}
 
     async def rights(self, paths: Sequence[str], pids: Iterable[int]) -> set[tuple[str, str]]:
-        """(`W` writable | `O` ours | `K` may be signalled, path or pid), asked without doing any of it."""
-        values = assign(PATHS=_lines(paths), PIDS="\n".join(str(int(pid)) for pid in pids))
-        lines = _text((await pool.on(self._connection, self._shell, values + scripts.RIGHTS)).out).split("\n")
-        return {(kind, what) for kind, tab, what in (line.partition("\t") for line in lines) if tab}
+        """(`W` writable | `O` ours | `K` may be signalled | …, path or pid), asked without doing any of it, at most
+        once a minute."""
+        own = [str(int(pid)) for pid in pids]
+        now = time.monotonic()
+        known = [self._rights.get(name) for name in (*paths, *own)]
+        if not all(one is not None and now - one[0] < _RIGHTS_AGE for one in known):
+            values = assign(PATHS=_lines(paths), PIDS="\n".join(own) or " ")
+            done = await pool.on(self._connection, self._shell, values + scripts.RIGHTS)
+            self._keep_rights(_text(done.out).split("\n"))
+        folders = dict.fromkeys(path.rpartition("/")[0] + "/" for path in paths)
+        return {
+            (letter, name)
+            for name in (*paths, *folders, *own)
+            for letter in self._rights.get(name, (0.0, frozenset[str]()))[1]
+        }
 
-    async def may_write(self, proxy: ProxyConfig, paths: Sequence[str]) -> str:
-        workers = await self.workers(proxy)
+    def _keep_rights(self, lines: Sequence[str]) -> None:
+        """What was asked now is as it was answered now; a right that was lost meanwhile fails the write itself."""
+        found: dict[str, set[str]] = {}
+        for letter, tab, name in (line.partition("\t") for line in lines):
+            if tab:
+                found.setdefault(name, set()).add(letter)
+        now = time.monotonic()
+        self._rights |= {name: (now, frozenset(letters)) for name, letters in found.items()}
+
+    async def may_write(self, lifecycle: Lifecycle, paths: Sequence[str], reload: bool) -> str:
         try:
-            await privileges_for(self, proxy, workers, paths, self._sudo, reload=proxy.kind == "nginx")
+            await privileges_for(self, lifecycle, paths, self._sudo, reload)
         except Forbidden as error:
             return str(error)
         return ""
@@ -186,9 +219,6 @@ class RemoteReader:
     async def fingerprint(self, paths: Sequence[str], pids: Sequence[int]) -> bytes:
         values = assign(PATHS=_lines(paths), PIDS=" ".join(str(int(pid)) for pid in pids))
         return (await pool.on(self._connection, self._shell, values + scripts.WATCH)).out
-
-    def _listed(self, script: str) -> Done:
-        return self._shell(script, self.may_be_root())
 
     def _may_need_root(self, script: str, denied: Callable[[Done], bool]) -> Done:
         done = self._shell(script)
@@ -208,6 +238,16 @@ class RemoteReader:
 
 
 _READ_HINT = "add the user to the group that may read it, or set `sudo: true` in the deck file"
+
+
+def _files(parts: Mapping[str, Sequence[str]], root: bool) -> dict[str, FileFacts]:
+    """The section files of what `scripts.FACTS` printed."""
+    found: dict[str, FileFacts] = {}
+    for line in parts.get("files", ()):
+        fields = line.split("\t")
+        if len(fields) == 5 and fields[0] == "F":
+            found[fields[4]] = TreeParts.facts_of(fields[1], fields[2], fields[4], fields[3], root)
+    return found
 
 
 def _lines(paths: Sequence[str]) -> str:

@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 from adapters.ssh.client import pool
 from adapters.ssh.client.connection import Connection
+from adapters.ssh.client.discovery import Programs
 from adapters.ssh.client.paths import checked, checked_command
-from adapters.ssh.client.ports import FileReplacement
+from adapters.ssh.client.ports import Adoption, FileReplacement, Replaced
 from adapters.ssh.client.privileges import Privileges, privileges_for
 from adapters.ssh.client.remote_reader import RemoteReader
 from adapters.ssh.client.shell import Done, assign
@@ -44,26 +45,24 @@ _MEANING = {
 class RemoteWriter:
     """`HostWriter` of one host, on its reader's connection."""
 
-    def __init__(self, host: str, connection: Connection, reader: RemoteReader, sudo: bool) -> None:
+    def __init__(self, host: str, connection: Connection, reader: RemoteReader, sudo: bool, programs: Programs) -> None:
         self.host = host
         self._connection = connection
         self._reader = reader
         self._sudo = sudo
+        self._programs = programs
         self._sockets = Sockets(host, connection, reader.may_be_root)
 
-    async def replace_files(self, replacement: FileReplacement) -> str:
+    async def replace_files(self, replacement: FileReplacement) -> Replaced:
         paths = [change.path for change in replacement.files]
-        workers = await self._reader.workers(replacement.proxy)
-        privileges = await privileges_for(
-            self._reader, replacement.proxy, workers, paths, self._sudo, replacement.reload
-        )
+        privileges = await privileges_for(self._reader, replacement.lifecycle, paths, self._sudo, replacement.reload)
         mark = secrets.token_hex(16)
         script, data = _script(replacement, privileges, mark)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
         done = await pool.on(self._connection, self._connection.execute, script, data, limit, privileges.root)
         return self._outcome(done, replacement, mark)
 
-    def _outcome(self, done: Done, replacement: FileReplacement, mark: str) -> str:
+    def _outcome(self, done: Done, replacement: FileReplacement, mark: str) -> Replaced:
         """What the verdict says. What else was printed, before it or among its lines, decides nothing."""
         said = (b"\n" + done.out).partition(f"\n{mark} ".encode())[2].decode("utf-8", "replace")
         status, *lines = said.splitlines() or [""]
@@ -71,7 +70,10 @@ class RemoteWriter:
             files = ", ".join(PurePosixPath(change.path).name for change in replacement.files)
             told = f"replaced {clean(files)}"
             number = next((line for line in lines if line.isdigit()), "0")
-            return f"{told}, reloaded, {number} new workers" if replacement.reload else told
+            if replacement.reload:
+                counted = f", {number} new workers" if replacement.lifecycle.adoption is not Adoption.ANSWERED else ""
+                told = f"{told}, reloaded{counted}"
+            return Replaced(told)
         host = clean(self.host)
         if not status.startswith("FAIL "):
             raise Unreachable(
@@ -82,14 +84,15 @@ class RemoteWriter:
         meaning = _MEANING.get(kind)
         raise _ERRORS.get(kind, PlatformError)(f"host {host}: {detail}{f'; {meaning}' if meaning else ''}")
 
-    async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
+    async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
+        known = self._programs[program]
         answers: list[str] = []
-        for command in [checked_command(one) for one in commands]:
-            answer = (await pool.on(self._connection, self._sockets.exchange, socket, command)).strip()
-            if answer and not answer.startswith("New version created"):
+        for command in [checked_command(known, one) for one in commands]:
+            answer = (await pool.on(self._connection, self._sockets.exchange, socket, command, known.title)).strip()
+            if not known.done.fullmatch(answer):
                 kind = Forbidden if answer.startswith("Permission denied") else PlatformError
                 raise kind(
-                    f"host {clean(self.host)}: HAProxy refused '{clean(command)}': {clean(answer)}"
+                    f"host {clean(self.host)}: {known.title} refused '{clean(command)}': {clean(answer)}"
                     f" ({len(answers)} of {len(commands)} commands were done)"
                 )
             answers.append(answer)
@@ -100,9 +103,13 @@ class RemoteWriter:
 
 
 def _script(replacement: FileReplacement, privileges: Privileges, mark: str) -> tuple[str, bytes]:
+    lifecycle = replacement.lifecycle
     values: dict[str, str | int] = {
         "VERDICT": mark,
-        "KIND": replacement.proxy.kind,
+        "NAME": lifecycle.program.name,
+        "BY": lifecycle.adoption.value,
+        "ASIDE": "\n".join(lifecycle.aside),
+        "UNSET": " ".join(lifecycle.unset),
         "N": len(replacement.files),
         "FOLDER": str(PurePosixPath(replacement.files[0].path).parent),
         "WAIT": LOCK_WAIT,
@@ -112,8 +119,8 @@ def _script(replacement: FileReplacement, privileges: Privileges, mark: str) -> 
         "RELOAD": privileges.reload,
         "VALIDATE": privileges.validate,
         "BESIDE": privileges.beside,
-        "MASTER": privileges.master or "",
-        "CWD": privileges.cwd,
+        "MASTER": lifecycle.master or "",
+        "CWD": lifecycle.cwd,
     }
     for number, change in enumerate(replacement.files, 1):
         values[f"P{number}"] = checked(change.path)

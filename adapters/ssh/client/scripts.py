@@ -1,9 +1,15 @@
 """The constant scripts of the reading verbs: POSIX sh, arguments only through variables set before (`shell.assign`).
 
-None of them writes, takes a command, or runs `nginx -t`/`-T`, which touch files.
+None of them writes or takes a command. What a program's own folder adds to discovery (`Program.describe`) is constant
+too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapters.ssh.client.ports import Program
+from adapters.ssh.client.shell import assign
 
 PROCESSES = r"""
 echo "@@clock"
@@ -11,52 +17,69 @@ read -r before rest < /proc/uptime
 date +%s.%N
 read -r after rest < /proc/uptime; echo "$before $after"
 echo "@@processes"
+RUNNING=
 for d in /proc/[0-9]*; do
   c=; { read -r c < "$d/comm"; } 2>/dev/null || continue
-  case $c in nginx|haproxy) ;; *) continue;; esac
+  case $c in *[!a-z0-9_-]*) continue;; esac
+  case " $NAMES " in *" $c "*) ;; *) continue;; esac
   s=; { read -r s < "$d/stat"; } 2>/dev/null || continue
   printf 'P %s %s %s\n' "${d#/proc/}" "$c" "${s##*) }"
+  RUNNING="$RUNNING${d#/proc/}
+"
   a=; w=
-  if [ "$c" = nginx ]; then { IFS= read -r a < "$d/cmdline"; } 2>/dev/null
-  else a=$(tr '\000\n' '\037 ' < "$d/cmdline"); w=$(readlink "$d/cwd"); fi
+  case " $TITLED " in
+    *" $c "*) { IFS= read -r a < "$d/cmdline"; } 2>/dev/null;;
+    *) a=$(tr '\000\n' '\037 ' < "$d/cmdline"); w=$(readlink "$d/cwd");;
+  esac
   printf '%s\n%s\n' "$a" "$w"
 done
 echo "@@end"
 """
 """Sections clock (now; uptime before and after) and processes (of each: P pid name and the fields of its stat, a line
-of arguments, its folder). nginx writes a title in place of its arguments, so no program is needed to read it."""
+of arguments, its folder). Variables: NAMES of programs, and those that are TITLED: a title in the place of arguments
+takes no program to be read."""
 
-PROBE = (
-    r"""
+
+def of_processes(programs: Iterable[Program]) -> str:
+    """The variables that `PROCESSES` takes."""
+    known = list(programs)
+    titled = " ".join(program.name for program in known if program.titled)
+    return assign(NAMES=" ".join(program.name for program in known), TITLED=titled)
+
+
+_IDENTITY = r"""
 echo "@@identity"
 id -un; id -u; uname -n
 echo "@@tools"
 for t in flock unshare sha256sum readlink socat python3 perl curl ss ps systemctl sudo sync stat base64; do
   command -v "$t" >/dev/null 2>&1 && echo "$t"
 done
-echo "@@nginx"
-command -v nginx >/dev/null 2>&1 && nginx -V 2>&1 | tr ' ' '\n' | grep -E '^nginx/|^--(conf-path|pid-path|prefix)='
-echo "@@haproxy"
-command -v haproxy >/dev/null 2>&1 && haproxy -v | head -n 1
 echo "@@sockets"
 sed -n 's/^[^ ]* [^ ]* [^ ]* 00010000 [^ ]* [^ ]* [^ ]* \(\/.*\)$/\1/p' /proc/net/unix | head -n 200
-echo "@@rights"
 e=
 if [ "$SUDO" = 1 ]; then
-  if e=$(sudo -n -l /bin/sh 2>&1) && e=$(sudo -n /bin/sh -c : 2>&1); then echo "shell"; e=
+  echo "@@shell"
+  if e=$(sudo -n -l /bin/sh 2>&1) && e=$(sudo -n /bin/sh -c : 2>&1); then echo "yes"; e=
   else e="sudo: ${e:-may not run /bin/sh}"; fi
-  for n in nginx haproxy; do
-    sudo -n -l systemctl reload $n >/dev/null 2>&1 && echo "systemctl reload $n"
+  echo "@@allowed"
+  printf '%s\n' "$ASKED" | while IFS=' ' read -r x rest; do
+    x=$(command -v "$x") || continue
+    set -f
+    sudo -n -l "$x" $rest >/dev/null 2>&1 </dev/null && echo "${x##*/} $rest"
   done
-  x=$(command -v nginx) && sudo -n -l "$x" -t >/dev/null 2>&1 && echo "nginx -t"
-  x=$(command -v nginx) && sudo -n -l "$x" -s reload >/dev/null 2>&1 && echo "nginx -s reload"
 fi
 echo "@@sudo"
 printf '%s\n' "$e"
 """
-    + PROCESSES
-)
-"""Everything that is asked before anything else, in one round trip. Variable: SUDO (1 or 0)."""
+
+
+def probe(programs: Iterable[Program], sudo: bool) -> str:
+    """Everything that is asked before anything else, in one round trip. `sudo`: ask what it allows, too."""
+    known = list(programs)
+    asked = "\n".join(" ".join(command) for program in known for command in program.sudo)
+    said = "".join(f'echo "@@said {program.name}"\n{program.describe}\n' for program in known)
+    return assign(SUDO=int(sudo), ASKED=asked) + of_processes(known) + said + _IDENTITY + PROCESSES
+
 
 TREE = r"""
 NL='
@@ -92,18 +115,25 @@ emit() {
   head -c "$MAXIMUM" -- "$r"
   printf '\n%s\n' "$MARK"
 }
-IFS=$NL; set -f
-set -- $GLOBS
-set +f; IFS=
-for g in "$@"; do
-  printf 'G\t%s\n' "$g"
-  for x in $g; do emit "$x"; done
-done
+all_of() {
+  IFS=$NL; set -f
+  set -- $1
+  set +f; IFS=
+  for g in "$@"; do
+    printf 'G\t%s\n' "$g"
+    for x in $g; do emit "$x"; done
+  done
+}
+DIRS=1; all_of "$MAINS"
+DIRS=0; all_of "$GLOBS"
+unset IFS
+printf '\n%s end\n' "$MARK"
 """
-"""Files by globs. Variables: GLOBS and ROOTS (a line each), MARK, MAXIMUM bytes of a file, DIRS (1: a folder stands
-for its `*.cfg`). Lines: G glob; F facts; X outside; U unreadable; D sent before."""
+"""Files by globs. Variables: MAINS (a folder among them stands for its `*.cfg`), GLOBS and ROOTS (a line each), MARK,
+MAXIMUM bytes of a file. Lines: G glob; F facts; X outside; U unreadable; D sent before."""
 
 FACTS = r"""
+echo "@@files"
 NL='
 '
 IFS=$NL; set -f
@@ -113,30 +143,37 @@ for p in $PATHS; do
   h=$(sha256sum < "$p"); h=${h%% *}
   printf 'F\t%s\t%s\t%s\t%s\n' "$(stat -L -c '%s %a %U %G %.6Y %.6Z' -- "$p")" "$w" "$h" "$p"
 done
+unset IFS; set +f
 """
-"""Variable: PATHS (a line each)."""
+"""Section files: facts of PATHS (a line each)."""
 
 RIGHTS = r"""
+echo "@@rights"
 NL='
 '
 IFS=$NL; set -f
+[ -n "$PATHS" ] || PATHS=$SEEN
+[ -n "$PIDS" ] || PIDS=$RUNNING
 for p in $PATHS; do
+  printf 'A\t%s\n' "$p"
   [ -w "$p" ] && [ -w "${p%/*}/" ] && printf 'W\t%s\n' "$p"
   [ -O "$p" ] && printf 'O\t%s\n' "$p"
-  for w in "$p" "${p%/*}/"; do
-    a=$(lsattr -d -- "$w" 2>/dev/null) && case ${a%% *} in *i*|*a*) printf 'I\t%s\n' "$p";; esac
-  done
   best=; how=
   while IFS=' ' read -r _ _ _ _ m o rest; do
     case $p/ in "${m%/}"/*) [ "${#m}" -ge "${#best}" ] && { best=$m; how=,$o,${rest##* },; };; esac
   done < /proc/self/mountinfo
   case $how in *,ro,*) printf 'R\t%s\n' "$p";; esac
 done
-for d in $PIDS; do kill -0 "$d" 2>/dev/null && printf 'K\t%s\n' "$d"; done
+lsattr -d -- $PATHS $(for p in $PATHS; do printf '%s\n' "${p%/*}/"; done | sort -u) 2>/dev/null |
+while IFS=' ' read -r a p; do
+  case $a in *i*|*a*) printf 'I\t%s\n' "$p";; esac
+done
+for d in $PIDS; do printf 'S\t%s\n' "$d"; kill -0 "$d" 2>/dev/null && printf 'K\t%s\n' "$d"; done
 """
-"""What this user may do, without doing it: write a file and its folder (W), keep its owner (O), signal a process (K);
-and what not even root may: write an immutable file or into such a folder (I), write to a read-only file system (R).
-Variables: PATHS and PIDS (a line each)."""
+"""Section rights: what was asked of (A a path, S a process), and what this user may do with it, without doing it:
+write a file and its folder (W), keep its owner (O), signal a process (K); and what not even root may: write an
+immutable file or into such a folder (I), write to a read-only file system (R). Variables: PATHS and PIDS (a line each),
+or the SEEN of the tree and the RUNNING of the processes."""
 
 LOG_TAIL = r"""
 [ -f "$LOG" ] || { echo missing; exit 0; }

@@ -26,15 +26,15 @@ class Sockets:
         self._ways: dict[str, str] = {}
         """Socket -> `forward`, `shell` or `root`."""
 
-    def exchange(self, socket: str, line: str) -> str:
-        """The whole answer to one line. Raises `Forbidden` where no way leads in."""
+    def exchange(self, socket: str, line: str, title: str) -> str:
+        """The whole answer to one line; `title` is whose socket it is. Raises `Forbidden` where no way leads in."""
         checked_socket(socket)
         refused: list[Forbidden] = []
         for way in [self._ways[socket]] if socket in self._ways else ["forward", "shell", "root"]:
             if way == "root" and not self._may_be_root():
                 continue
             try:
-                answer = self._by(way, socket, line)
+                answer = self._by(way, socket, line, title)
             except Forbidden as error:
                 refused.append(error)
                 continue
@@ -47,7 +47,7 @@ class Sockets:
         also = f"; {first.message}" if first is not last else ""
         raise Forbidden(f"{last.message}{also}", hint=last.hint)
 
-    def _by(self, way: str, socket: str, line: str) -> str:
+    def _by(self, way: str, socket: str, line: str, title: str) -> str:
         if way == "forward":
             answer = self._connection.exchange(socket, line.encode() + b"\n", SOCKET_TIMEOUT)
             return answer.decode("utf-8", "surrogateescape")
@@ -56,6 +56,6 @@ class Sockets:
             why = "no program there can open it" if done.code == _NO_PROGRAM else "it does not let this user in"
             raise Forbidden(
                 f"host {clean(self._host)}: the socket {clean(socket)}: {why}",
-                hint="is HAProxy running, and is the user in the socket's group?",
+                hint=f"is {title} running, and is the user in the socket's group?",
             )
         return done.out.decode("utf-8", "surrogateescape")

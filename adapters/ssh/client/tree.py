@@ -1,11 +1,12 @@
-"""Reading what the tree script printed into a `ConfigTree`, level by level."""
+"""Reading what the tree script printed into a `ConfigTree`."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from adapters.ssh.client.ports import ConfigTree, FileFacts
+from adapters.ssh.client.ports import ConfigTree, FileFacts, Includes
 from control.errors import PlatformError
 from control.text import clean
 
@@ -25,16 +26,13 @@ class TreeParts:
 
     root: bool = False
     """Whether we may write as root."""
-    mains: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, FileFacts] = field(default_factory=dict)
     expanded: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
-    def take(self, answer: tuple[bytes, str]) -> list[str]:
-        """Add one answer of the script (its output and marker); returns the paths that are new."""
-        rest, marker = answer
-        fresh: list[str] = []
+    def take(self, rest: bytes, marker: str) -> None:
+        """Add one answer of the script."""
         glob, paths = "", list[str]()
         while rest:
             line, _, rest = rest.partition(b"\n")
@@ -55,7 +53,6 @@ class TreeParts:
                     facts = self.facts_of(fields[1], fields[2], path, digest, self.root)
                     if len(data) != min(facts.size, MAXIMUM_FILE):
                         raise NotWhole(f"the file {clean(path)} did not arrive whole")
-                    fresh.append(path)
                     self.files[path], self.facts[path] = data, facts
                 paths.append(path)
             elif fields[0] == "D":
@@ -64,14 +61,46 @@ class TreeParts:
                 self.unreadable[fields[1]] = UNREADABLE if fields[0] == "U" else OUTSIDE
                 paths.append(fields[1])
         self._expand(glob, paths)
-        return fresh
 
     def _expand(self, glob: str, paths: list[str]) -> None:
         if glob:
             self.expanded[glob] = tuple(paths)
 
-    def tree(self) -> ConfigTree:
-        return ConfigTree(self.mains, self.files, self.expanded, self.facts, self.unreadable)
+    def missing(self, globs: Iterable[str]) -> list[str]:
+        """Those of these globs that are not fetched yet."""
+        return [glob for glob in dict.fromkeys(globs) if glob not in self.expanded]
+
+    def mains(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The main files that are there and readable, in their order."""
+        real = dict.fromkeys(path for main in named for path in self.expanded.get(main, ()))
+        return tuple(path for path in real if path in self.files)
+
+    def named_by(self, mains: Sequence[str], globs: Iterable[str], includes: Includes) -> list[str]:
+        """All globs that the main files lead to, with those named beside them, as far as files are fetched."""
+        found = dict.fromkeys(globs)
+        waiting, seen = list(mains), set(mains)
+        while waiting:
+            level, waiting = waiting, []
+            for path in level:
+                found |= dict.fromkeys(includes(mains[0], path, self.files[path]))
+            for glob in found:
+                fresh = [path for path in self.expanded.get(glob, ()) if path in self.files and path not in seen]
+                seen |= {*fresh}
+                waiting += fresh
+        return list(found)
+
+    def tree(self, mains: Sequence[str], asked: Sequence[str], globs: Sequence[str]) -> ConfigTree:
+        """What the main files, asked for as `asked`, and these globs lead to; what was fetched beside that is left
+        out."""
+        expanded = {glob: self.expanded[glob] for glob in (*asked, *globs) if glob in self.expanded}
+        paths = dict.fromkeys(path for found in expanded.values() for path in found)
+        return ConfigTree(
+            tuple(mains),
+            {path: self.files[path] for path in paths if path in self.files},
+            expanded,
+            {path: self.facts[path] for path in paths if path in self.facts},
+            {path: self.unreadable[path] for path in paths if path in self.unreadable},
+        )
 
     @staticmethod
     def facts_of(stat: str, writable: str, path: str, sha256: str, root: bool) -> FileFacts:

@@ -76,15 +76,18 @@ receive() {
 }
 flush() { sync -- "$1" 2>/dev/null || sync; }
 surroundings() {
+  set -f
   [ -n "$MASTER" ] && [ -r "/proc/$MASTER/environ" ] && while IFS= read -r v; do
     n=${v%%=*}
     case $n in
-      ''|PATH|IFS|PWD|LD_*|HAPROXY_MWORKER*|HAPROXY_LOAD*|HAPROXY_PROC*|[0-9]*|*[!A-Za-z0-9_]*) ;;
-      *) export "$n=${v#*=}";;
+      ''|PATH|IFS|PWD|LD_*|[0-9]*|*[!A-Za-z0-9_]*) continue;;
     esac
+    for x in $UNSET; do case $n in $x) continue 2;; esac; done
+    export "$n=${v#*=}"
   done <<EOT
 $(tr '\000' '\n' < "/proc/$MASTER/environ")
 EOT
+  set +f
   [ -n "$CWD" ] && cd -- "$CWD"
   return 0
 }
@@ -106,34 +109,41 @@ eval "$VALIDATE"' ) 2>&1 9<&- )
     CHECKED=1
   fi
 }
-children() {
+children() (
   c=; { read -r c < "/proc/$MASTER/task/$MASTER/children"; } 2>/dev/null || :
-  for p in $c; do
+  set -- $c
+  IFS='
+'; set -f
+  for p in "$@"; do
     a=; { IFS= read -r a < "/proc/$p/cmdline"; } 2>/dev/null || :
-    case $a in ''|*"shutting down"*|*"cache manager"*|*"cache loader"*) ;; *) printf '%s ' "$p";; esac
+    [ -n "$a" ] || continue
+    for x in $ASIDE; do case $a in *"$x"*) continue 2;; esac; done
+    printf '%s ' "$p"
   done
-}
+)
 serving() {
-  if [ "$KIND" = haproxy ] && [ -z "$(children)" ]; then
+  s=$(children)
+  if [ "$BY" = joined ] && [ -z "$s" ]; then
     for d in /proc/[0-9]*; do
-      c=; { read -r c < "$d/comm"; } 2>/dev/null && [ "$c" = haproxy ] && printf '%s ' "${d#/proc/}"
+      c=; { read -r c < "$d/comm"; } 2>/dev/null && [ "$c" = "$NAME" ] && printf '%s ' "${d#/proc/}"
     done
     return
   fi
-  children
+  printf '%s' "$s"
 }
 adopted() {
   new=0
   for p in $(serving); do
-    case " $OLD " in *" $p "*) [ "$KIND" = nginx ] && return 1;; *) new=$((new + 1));; esac
+    case " $OLD " in *" $p "*) [ "$BY" = replaced ] && return 1;; *) new=$((new + 1));; esac
   done
   [ "$new" -gt 0 ]
 }
 proved() {
+  [ "$BY" != answered ] || return 0
   end=$(( $(date +%s) + ADOPT ))
   while [ "$(date +%s)" -le "$end" ]; do
     if adopted; then
-      [ "$KIND" = nginx ] && return 0
+      [ "$BY" = replaced ] && return 0
       sleep 0.1 2>/dev/null || sleep 1
       adopted && return 0
     fi
@@ -146,7 +156,9 @@ swap() {
   e=$(mv -fT -- "$T" "$P" 2>&1) || { rm -f -- "$B"; return 1; }
   eval "S$i=1"; flush "${P%/*}/"
 }
-reload() { ( trap - HUP INT TERM PIPE; eval "$RELOAD" ) 2>&1 9<&-; }
+reload() {
+  ( trap - HUP INT TERM PIPE; [ "$BY" != answered ] || surroundings; eval "$RELOAD" ) 2>&1 9<&-
+}
 unmoved() { sum "$B" && [ "$s" = "$E" ]; }
 
 # --- back to the old file, where it is still ours that is there; what somebody else made of it meanwhile stays
@@ -172,7 +184,7 @@ again() {  # the old file is back: what serves must have read it, or be what ser
   OLD=$(serving)
   o=$( reload ) && proved && return
   [ "$still" = 1 ] && [ "$(serving)" = "$OLD" ] && return
-  fail unproved "$1; the old file is back, and nothing shows that $KIND has taken it"
+  fail unproved "$1; the old file is back, and nothing shows that $NAME has taken it"
 }
 
 i=1; while [ "$i" -le "$N" ]; do eval "S$i=0"; i=$((i + 1)); done
@@ -182,7 +194,7 @@ each sweep
 each whole
 each same
 if [ "$RELOADS" = 1 ]; then
-  [ -n "$RELOAD" ] || fail refused "$KIND does not run here, so nothing would load the new file"
+  [ -n "$RELOAD" ] || fail refused "$NAME does not run here, so nothing would load the new file"
   OLD=$(serving)
 fi
 each receive
@@ -214,13 +226,15 @@ fi
 finish
 verdict "OK" "${new:-0}"
 """
-"""Variables: KIND, N, P1.. (paths), E1.. (expected sha256), H1.. (new sha256), L1.. (bytes), FOLDER (lock), WAIT and
-ADOPT (seconds), ROOT, RELOADS (1 or 0), RELOAD, VALIDATE, BESIDE (quoted words), MASTER (pid), CWD,
-VERDICT (a mark made up for this run). The new texts follow on standard input. Answer, on a line that begins with the
+"""Variables: NAME of the program, BY (what shows that a reload was taken: `ports.Adoption`), ASIDE (parts of titles of
+children that do not serve, a line each), UNSET (patterns of variables that a check must not see), N, P1.. (paths),
+E1.. (expected sha256), H1.. (new sha256), L1.. (bytes), FOLDER (lock), WAIT and ADOPT (seconds), ROOT, RELOADS (1 or
+0), RELOAD, VALIDATE, BESIDE (quoted words), MASTER (pid), CWD, VERDICT (a mark made up for this run). The new texts
+follow on standard input. Answer, on a line that begins with the
 mark: `OK`, then the number of new workers; or `FAIL kind`, then the reason; nothing is written or everything is put
 back when it fails, where it is still ours: `foreign` names what is not, `unproved` says that what was put back is not
 known to run. What a killed run left is taken away first.
 
-A worker is new when it is not in OLD, the workers before the reload. nginx adopts when no old worker serves any more
-(old ones that still stream are "shutting down"); HAProxy's old worker drains under the same name, so there it is
-enough that a new one stays."""
+A worker is new when it is not in OLD, the workers before the reload. `replaced`: no old worker serves any more (those
+that finish their requests are aside). `joined`: the old worker finishes under the same name, so it is enough that a new
+one stays. `answered`: the reload command waits and says it."""

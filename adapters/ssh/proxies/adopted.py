@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.ssh.client.ports import ConfigTree, FileFacts
-from adapters.ssh.proxies.protocol import Runtime
+from adapters.ssh.client.ports import ConfigTree, FileFacts, HostReader, Process, Workers
+from adapters.ssh.proxies.protocol import HostFacts, Runtime
 from control.ports import ProofPart, ProofState
 from control.text import clean
 
@@ -37,3 +37,17 @@ def file_runs(
     if newer:
         return ProofPart(ProofState.PENDING, "workers with the former configuration still serve")
     return ProofPart(ProofState.NO, "it is on disk only: all workers started before, and a reload publishes it")
+
+
+def pending_files(tree: ConfigTree, workers: Workers) -> tuple[str, ...]:
+    """Files whose inode changed after the serving workers started: they are on disk and not live."""
+    since = workers.since
+    if since is None:
+        return ()
+    facts = tree.facts
+    return tuple(sorted(path for path in tree.files if path in facts and facts[path].ctime > since + CLOCK_GRAIN))
+
+
+async def processes_of(host: HostReader, facts: HostFacts) -> Sequence[Process]:
+    """Those that were seen with the files, else those that run now."""
+    return facts.processes if facts.processes is not None else (await host.stat()).processes

@@ -1,7 +1,9 @@
-"""What a proxy on a host is to the rest of this platform: its text, read and edited, and its running process.
+"""What a kind of proxy on hosts is to the rest of this platform: one folder each, all in this form.
 
-Codecs are pure; drivers know the order of things for one proxy. Texts that reach the model are cleaned by both with
-`control.text.clean`.
+A folder has `program.py` (light data: how it is recognised and reached), `processes.py` (which process is which),
+`lifecycle.py` (check and reload), `codec.py` (its text, read and edited, pure), `memory.py` (its twin in memory) and
+`proxy.py`, whose `PROXY` joins them and knows the order of things. `table.py` lists the folders. Texts that reach the
+model are cleaned with `control.text.clean`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from adapters.ssh.client.ports import ConfigTree, HostReader, HostWriter, Workers, sha256_of
+from adapters.ssh.client.ports import (
+    ConfigTree,
+    HostReader,
+    HostWriter,
+    Lifecycle,
+    Probe,
+    Process,
+    Program,
+    Workers,
+    sha256_of,
+)
 from adapters.ssh.section import ProxyConfig
 from control.model import Counted, Limit, Route
 from control.model.ref import Ref
@@ -39,6 +51,11 @@ class HostFacts:
     clock_offset: float = 0.0
     """Their clock minus ours, in seconds."""
     discovered: Mapping[str, str] = field(default_factory=dict)
+    object_kind: str = ""
+    """`Proxy.object_kind`."""
+    probe: Probe | None = None
+    processes: tuple[Process, ...] | None = None
+    """Those that ran when the files were read; None where they were not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +65,7 @@ class Runtime:
     read_at: float
     workers: Workers = field(default_factory=Workers)
     answers: Mapping[str, str] = field(default_factory=dict)
-    """HAProxy: `stat`, `servers state`, `info`, `map PATH`, `table NAME` -> the answer. nginx: `addresses NAME` -> the
-    addresses of a host name, a line each."""
+    """What was asked -> the answer."""
     pending: tuple[str, ...] = ()
     """Files that changed on disk after the running workers started: a reload publishes them."""
     why_not: str = ""
@@ -66,7 +82,7 @@ class NativeEdit:
     data: bytes | None = None
     """The file's new bytes; None where only the runtime changes."""
     commands: tuple[str, ...] = ()
-    """HAProxy runtime commands, in order, one per entry: `set server be/srv weight 7`."""
+    """Commands to the socket of the running process, in order."""
     needs_reload: bool = False
     also: Mapping[str, bytes] = field(default_factory=dict)
     """Other files that must go along in the same write (a server-state file)."""
@@ -87,10 +103,8 @@ class Step:
 class Codec(Protocol):
     """One proxy's native text, read and edited. Pure."""
 
-    kinds: Mapping[str, str]
-    """Kind name -> one line of what it is."""
     language: str
-    """`nginx` or `haproxy`, for native views."""
+    """For native views."""
 
     def includes(self, main: str, path: str, data: bytes) -> list[str]: ...
 
@@ -118,16 +132,64 @@ class Codec(Protocol):
         ...
 
 
-class Driver(Protocol):
-    """One proxy: what its runtime says, the order of writes, proof and counters."""
+class Proxy(Protocol):
+    """One kind of proxy: how it is found, what its runtime says, the order of writes, proof and counters."""
 
+    program: Program
+    object_kind: str
+    """The kind of the native object that one of its files is."""
+    kinds: Mapping[str, str]
+    """Kind name -> one line of what it is."""
     deadline_seconds: float
     """How long `loaded` may take before it is pending."""
+    reloads_always: bool
+    """No change of it goes live without a reload."""
 
     @property
     def codec(self) -> Codec: ...
 
-    async def runtime(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> Runtime: ...
+    # --- how it is found: pure, on what discovery saw
+
+    def version(self, probe: Probe) -> str:
+        """The installed version; "" where it is not known."""
+        ...
+
+    def settle(self, config: ProxyConfig, probe: Probe) -> ProxyConfig:
+        """With its configuration file filled from the running process or the build, where the deck is silent."""
+        ...
+
+    def mains(self, config: ProxyConfig, probe: Probe) -> tuple[str, ...]:
+        """The files where it starts to read, in order. `config` is settled."""
+        ...
+
+    def sockets(self, tree: ConfigTree) -> tuple[str, ...]:
+        """Sockets that its configuration opens and that may be asked, the best first."""
+        ...
+
+    def workers(self, facts: HostFacts, processes: Sequence[Process]) -> Workers: ...
+
+    # --- what runs
+
+    async def answers(self, host: HostReader, socket: str) -> bool:
+        """Whether this socket answers us."""
+        ...
+
+    async def runtime(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> Runtime:
+        """On `facts.processes`, or on those that run now where these are None."""
+        ...
+
+    async def fingerprint(self, host: HostReader, facts: HostFacts) -> bytes:
+        """What changes when running values do that stand in no file. Cheap; what it counts is left out."""
+        ...
+
+    def doubt(self, kind: str, path: str, runtime: Runtime) -> str:
+        """What a row of this kind must say where its file changed after the process started; "" for nothing more than
+        the codec says itself."""
+        ...
+
+    # --- writing and proof
+
+    def lifecycle(self, facts: HostFacts, processes: Sequence[Process]) -> Lifecycle: ...
 
     async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
         """Do the step's writes in their order. Raises as `control.ports.Writer.write`."""
@@ -161,15 +223,47 @@ class Driver(Protocol):
 
 # --- names and bases --------------------------------------------------------------------------------------------------
 
-OBJECT_KINDS = {"nginx": "NginxFile", "haproxy": "HAProxyFile"}
-
 
 def object_name(facts: HostFacts, path: str) -> str:
     """The printable name of the native object that a file on a host is: `Route.object`, `Limit.object`."""
-    return str(Ref(facts.environment, OBJECT_KINDS[facts.proxy.kind], facts.host, path))
+    return str(Ref(facts.environment, facts.object_kind, facts.host, path))
 
 
 def base_of(data: bytes, running: str = "") -> str:
     """The base of a file, and of `running` where values live at runtime too (their canonical text)."""
     base = "sha256:" + sha256_of(data)
     return f"{base}+running:{hashlib.sha256(running.encode()).hexdigest()[:16]}" if running else base
+
+
+class MemoryTwin(Protocol):
+    """One proxy of a host in memory: how it runs there and what its socket answers."""
+
+    program: Program
+    main: str
+    """Its configuration file."""
+    said: tuple[str, ...]
+    """What `Program.describe` prints there."""
+
+    def processes(self, started: float, first: int) -> list[Process]:
+        """As discovery sees them. Pids of workers begin at `first`, which moves with each reload."""
+        ...
+
+    def reload(self, files: Mapping[str, bytes]) -> None:
+        """Start anew from the files: values that were set at runtime alone are gone."""
+        ...
+
+    def ask(self, question: str) -> str:
+        """The answer to one of `Program.questions`."""
+        ...
+
+    def tell(self, command: str) -> str:
+        """The answer to one of `Program.commands`."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """The running state as JSON."""
+        ...
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `dump` gave."""
+        ...

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapters.ssh.client.ports import HostReader, Lifecycle
 from adapters.ssh.section import SECTION as SSH
 from adapters.ssh.section import ProxyConfig, SshConfig
 from control.deck.config import EnvironmentConfig
@@ -271,6 +272,15 @@ def deck_environment(ssh: SshConfig, *proxies: ProxyConfig) -> EnvironmentConfig
 
 
 NO_SECRETS = Secrets(lambda what, key: None)
+
+
+async def nginx_lifecycle(reader: HostReader, config: ProxyConfig) -> Lifecycle:
+    """How the nginx that runs on a host now is checked and reloaded."""
+    from adapters.ssh.proxies.nginx.lifecycle import NginxLifecycle
+    from adapters.ssh.proxies.nginx.processes import workers
+
+    processes = (await reader.stat()).processes
+    return NginxLifecycle(config, workers(config, None, processes), processes)
 
 
 class Watched:

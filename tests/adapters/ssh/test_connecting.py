@@ -204,10 +204,10 @@ async def test_a_missing_configuration_is_named(host: Host, tmp_path: Path) -> N
         await _read(deck_environment(ssh, ProxyConfig("nginx", config="/etc/nginx/absent.conf")))
     with pytest.raises(DeckError, match="envoy"):
         reader = adapter.open_reader(deck_environment(ssh), NO_SECRETS)
-        from adapters.ssh.proxies.table import driver_for
+        from adapters.ssh.proxies.table import proxy_for
 
         await reader.close()
-        driver_for("envoy")
+        proxy_for("envoy")
 
 
 async def test_a_file_outside_the_proxys_tree_is_not_read(host: Host, tmp_path: Path) -> None:

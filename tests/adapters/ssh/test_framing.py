@@ -11,9 +11,10 @@ from sshhost import MODELS, NO_SECRETS, USER, Host, deck_environment, environmen
 
 from adapters.ssh import adapter
 from adapters.ssh.client import remote_writer
-from adapters.ssh.client.ports import FileChange, FileReplacement
+from adapters.ssh.client.ports import FileChange, FileReplacement, Workers
 from adapters.ssh.client.shell import Done
 from adapters.ssh.client.tree import NotWhole, TreeParts
+from adapters.ssh.proxies.nginx.lifecycle import NginxLifecycle
 from adapters.ssh.reader import SshReader
 from adapters.ssh.section import ProxyConfig
 from control.errors import Stale, Unreachable
@@ -73,27 +74,27 @@ async def test_reading_writing_and_refusing_are_what_they_are(noisy: tuple[Host,
 
 
 def test_an_answer_without_a_verdict_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = remote_writer.RemoteWriter("web-1", None, _Nothing(), False)  # type: ignore[arg-type]
+    writer = remote_writer.RemoteWriter("web-1", None, _Nothing(), False, {})  # type: ignore[arg-type]
     for text in (b"", b"OK\n1\n", b"FAIL stale\nx\n", b"mark FAI", b"xmark OK\n1\n"):
         with pytest.raises(Unreachable, match="not known"):
             writer._outcome(Done(0, text), None, "mark")  # type: ignore[arg-type]
 
 
 def test_what_is_printed_among_the_lines_of_a_verdict_changes_nothing() -> None:
-    writer = remote_writer.RemoteWriter("web-1", None, _Nothing(), False)  # type: ignore[arg-type]
+    writer = remote_writer.RemoteWriter("web-1", None, _Nothing(), False, {})  # type: ignore[arg-type]
     change = FileChange("/etc/nginx/a.conf", "", b"")
-    replacement = FileReplacement(ProxyConfig("nginx"), (change,), True)
+    replacement = FileReplacement(NginxLifecycle(ProxyConfig("nginx"), Workers(), ()), (change,), True)
     for text in (b"\nmark OK\n2\n", b"FAIL stale\nno\n\nmark OK\n2\n", b"x\nmark OK\nFAIL stale\n2\nmark FAIL x\n"):
-        assert writer._outcome(Done(0, text), replacement, "mark") == "replaced a.conf, reloaded, 2 new workers"
+        assert writer._outcome(Done(0, text), replacement, "mark").said == "replaced a.conf, reloaded, 2 new workers"
     with pytest.raises(Stale, match="it changed"):
         writer._outcome(Done(0, b"OK\n3\n\nmark FAIL stale\nit changed\nOK\n"), replacement, "mark")
 
 
 def test_a_file_that_something_printed_into_is_not_taken_for_one() -> None:
     facts = b"F\t%d 644 root root 1.5 2.5\t1\t/x\n"
-    TreeParts().take((b"G\t/x\n" + facts % 3 + b"abc\nmark\n", "mark"))
+    TreeParts().take(b"G\t/x\n" + facts % 3 + b"abc\nmark\n", "mark")
     with pytest.raises(NotWhole):
-        TreeParts().take((b"G\t/x\n" + facts % 3 + b"anoisebc\nmark\n", "mark"))
+        TreeParts().take(b"G\t/x\n" + facts % 3 + b"anoisebc\nmark\n", "mark")
 
 
 class _Nothing:

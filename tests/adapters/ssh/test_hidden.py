@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
+from adapters.ssh.memory import MemoryHost, MemoryHosts, MemoryWriters
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
+from adapters.ssh.proxies.haproxy.program import CONFIG as HAPROXY_CONFIG
 from adapters.ssh.proxies.nginx.codec import NginxCodec
+from adapters.ssh.proxies.nginx.program import CONFIG as NGINX_CONFIG
 from adapters.ssh.reader import SshReader
 from adapters.ssh.section import SECTION as SSH
 from adapters.ssh.section import ProxyConfig, SshConfig

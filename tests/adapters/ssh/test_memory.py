@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from preparing import prepared
 
-from adapters.ssh.memory import HAPROXY_CONFIG, NGINX_CONFIG, MemoryHost, MemoryHosts, MemoryWriters
+from adapters.ssh.memory import MemoryHost, MemoryHosts, MemoryWriters
+from adapters.ssh.proxies.haproxy.memory import MemoryHAProxy
+from adapters.ssh.proxies.haproxy.program import CONFIG as HAPROXY_CONFIG
+from adapters.ssh.proxies.nginx.program import CONFIG as NGINX_CONFIG
 from adapters.ssh.reader import SshReader
 from adapters.ssh.section import SECTION as SSH
 from adapters.ssh.section import ProxyConfig, SshConfig
@@ -123,8 +126,7 @@ async def test_somebody_else_at_the_socket_makes_the_base_stale() -> None:
     host = lb()
     reader, writer = opened("haproxy", host)
     step = await only(reader, Change(ref("HAProxyBackend", "lb-1", "chat"), "targets/a/weight", 90, 70))
-    assert host.haproxy is not None
-    host.haproxy.set("set server chat/b weight 50")
+    host.proxies["haproxy"].tell("set server chat/b weight 50")
     with pytest.raises(Stale):
         await writer.write(step)
     assert host.files[HAPROXY_CONFIG] == HAPROXY
@@ -224,8 +226,9 @@ async def test_a_file_that_somebody_changed_is_told_and_one_of_ours_is_not() -> 
 async def test_counters_of_several_hosts_are_added_up() -> None:
     hosts = [lb("lb-1"), lb("lb-2")]
     for number, host in enumerate(hosts, 1):
-        assert host.haproxy is not None
-        host.haproxy.counters = lambda proxy, server, n=number: {"lbtot": 100 * n} if server == "a" else {}  # type: ignore[misc]
+        twin = host.proxies["haproxy"]
+        assert isinstance(twin, MemoryHAProxy)
+        twin.counters = lambda proxy, server, n=number: {"lbtot": 100 * n} if server == "a" else {}  # type: ignore[misc]
     reader, _ = opened("haproxy", *hosts)
     await reader.read()
     counted = {str(one.ref): dict(one.targets) for one in await reader.count()}

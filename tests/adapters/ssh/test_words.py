@@ -8,13 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.ssh import discovery
-from adapters.ssh.client import scripts, write_script
-from adapters.ssh.client.paths import checked, checked_command, checked_log, checked_show, roots
+from adapters.ssh.client import discovery, scripts, write_script
+from adapters.ssh.client.paths import checked, checked_command, checked_log, checked_question, roots
 from adapters.ssh.client.ports import Process
 from adapters.ssh.client.shell import assign, quote
 from adapters.ssh.client.tree import TreeParts
+from adapters.ssh.proxies.haproxy import processes as haproxy_processes
+from adapters.ssh.proxies.haproxy.program import PROGRAM as HAPROXY
 from adapters.ssh.proxies.haproxy.sockets import stats_sockets
+from adapters.ssh.proxies.nginx import processes as nginx_processes
+from adapters.ssh.proxies.table import programs
 from adapters.ssh.section import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, PlatformError
 
@@ -38,7 +41,7 @@ def test_what_can_be_no_argument_is_refused() -> None:
 
 READING = [
     scripts.PROCESSES,
-    scripts.PROBE,
+    scripts.probe(programs().values(), sudo=True),
     scripts.TREE,
     scripts.FACTS,
     scripts.RIGHTS,
@@ -68,7 +71,7 @@ def test_reading_scripts_hold_no_writing_command(script: str) -> None:
     "what", ["stat", "info", "servers state", "servers state chat", "map /etc/haproxy/a.map", "proc"]
 )
 def test_what_may_be_shown(what: str) -> None:
-    assert checked_show(what) == what
+    assert checked_question(HAPROXY, f"show {what}") == f"show {what}"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_what_may_be_shown(what: str) -> None:
 )
 def test_what_may_not_be_shown(what: str) -> None:
     with pytest.raises(InvalidValue):
-        checked_show(what)
+        checked_question(HAPROXY, f"show {what}")
 
 
 @pytest.mark.parametrize(
@@ -105,13 +108,13 @@ def test_what_may_not_be_shown(what: str) -> None:
 )
 def test_commands_that_may_not_be_sent(command: str) -> None:
     with pytest.raises(InvalidValue):
-        checked_command(command)
+        checked_command(HAPROXY, command)
 
 
 @given(words)
 def test_no_command_leaves_its_line(command: str) -> None:
     try:
-        checked_command("set server " + command)
+        checked_command(HAPROXY, "set server " + command)
     except InvalidValue:
         return
     assert "\n" not in command
@@ -134,26 +137,26 @@ def test_places_where_no_log_is_read(path: str) -> None:
 
 
 def test_a_system_folder_never_becomes_the_proxys_tree() -> None:
-    assert "/etc" not in roots(ProxyConfig("haproxy"), ["/etc/haproxy.cfg"])
-    assert "/srv/lb" in roots(ProxyConfig("haproxy"), ["/srv/lb/haproxy.cfg"])
+    assert "/etc" not in roots(HAPROXY, ["/etc/haproxy.cfg"], [])
+    assert "/srv/lb" in roots(HAPROXY, ["/srv/lb/haproxy.cfg"], [])
 
 
 @given(st.text(), st.sampled_from(["@@identity", "@@processes", "@@clock", "@@end", "P 1 nginx"]))
 def test_no_answer_breaks_discovery(text: str, head: str) -> None:
     answer = f"@@identity\nroot\n0\nhost\n{head}\n{text}\n@@end"
-    discovery.parse_probe(answer, "h", 1.0, 2.0)
+    discovery.parse_probe(answer, "h", 1.0, 2.0, programs())
 
 
 def test_an_answer_that_is_none_is_told() -> None:
     with pytest.raises(PlatformError):
-        discovery.parse_probe("This account is currently not available.", "h", 1.0, 2.0)
+        discovery.parse_probe("This account is currently not available.", "h", 1.0, 2.0, programs())
 
 
 @given(st.binary() | st.lists(st.sampled_from([b"G", b"F", b"D", b"U", b"X", b"\t", b"\n", b"/x"])).map(b"".join))
 @example(b"X")
 def test_no_answer_breaks_the_tree(data: bytes) -> None:
     try:
-        TreeParts().take((data, "marker"))
+        TreeParts().take(data, "marker")
     except PlatformError:
         return
 
@@ -166,7 +169,7 @@ def test_files_arrive_byte_for_byte(files: list[bytes]) -> None:
     parts = TreeParts()
     if any(b"\nmarker\n" in b"\n" + data + b"\n" for data in files):
         return
-    assert parts.take((answer, "marker")) == [f"/x/{number}" for number in range(len(files))]
+    parts.take(answer, "marker")
     assert list(parts.files.values()) == files
     assert parts.expanded == {"/x/*": tuple(f"/x/{number}" for number in range(len(files)))}
 
@@ -206,17 +209,18 @@ def _process(kind: str, pid: int, parent: int, started: float, *arguments: str, 
 
 def test_the_master_of_the_right_configuration_is_chosen() -> None:
     found = [
-        _process("nginx", 10, 1, 1.0, "nginx", title="master process"),
+        _process("nginx", 10, 1, 1.0, title="master process nginx"),
         _process("nginx", 11, 10, 1.0, title="worker process"),
-        _process("nginx", 20, 1, 2.0, "nginx", "-c", "/srv/n.conf", title="master process"),
+        _process("nginx", 20, 1, 2.0, title="master process nginx -c /srv/n.conf"),
         _process("nginx", 21, 20, 2.0, title="worker process"),
         _process("nginx", 22, 20, 1.5, title="worker process is shutting down"),
         _process("nginx", 23, 20, 1.5, title="cache manager process"),
     ]
-    workers = discovery.workers(found, ProxyConfig("nginx", config="/srv/n.conf"))
+    workers = nginx_processes.workers(ProxyConfig("nginx", config="/srv/n.conf"), None, found)
     assert workers.master == 20
     assert workers.serving == {21}
-    assert discovery.workers(found, ProxyConfig("nginx", config="/etc/nginx/nginx.conf")).master == 10
+    other = ProxyConfig("nginx", config="/etc/nginx/nginx.conf")
+    assert nginx_processes.workers(other, None, found).master == 10
 
 
 def test_haproxys_newest_worker_serves() -> None:
@@ -225,15 +229,15 @@ def test_haproxys_newest_worker_serves() -> None:
         _process("haproxy", 6, 5, 1.0, "haproxy"),
         _process("haproxy", 7, 5, 9.0, "haproxy"),
     ]
-    workers = discovery.workers(found, ProxyConfig("haproxy"))
+    workers = haproxy_processes.workers(ProxyConfig("haproxy"), found)
     assert (workers.master, workers.serving) == (5, {7})
-    single = discovery.workers(found[:1], ProxyConfig("haproxy"))
+    single = haproxy_processes.workers(ProxyConfig("haproxy"), found[:1])
     assert (single.master, single.serving) == (None, {5})
 
 
 def test_several_configuration_files_keep_their_order() -> None:
     process = _process("haproxy", 5, 1, 1.0, "haproxy", "-f", "/a.cfg", "/b.cfg", "-W", "-f", "/c.cfg")
-    assert discovery.configs(process) == ("/a.cfg", "/b.cfg", "/c.cfg")
+    assert haproxy_processes.files_of(process) == ("/a.cfg", "/b.cfg", "/c.cfg")
 
 
 def test_forbidden_is_the_kind_for_a_private_log() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from preparing import prepared
-from sshhost import MODELS, NO_SECRETS, UID, USER, Host, Watched, deck_environment, environment
+from sshhost import MODELS, NO_SECRETS, UID, USER, Host, Watched, deck_environment, environment, nginx_lifecycle
 
 from adapters.ssh import adapter
 from adapters.ssh.client import remote_writer
@@ -53,7 +53,8 @@ class Deck:
         writer = await RemoteWriters(hosts, self.reader._sudo).writer(self.host.name)
         expected = hashlib.sha256(self.text).hexdigest()
         change = FileChange(FILE, expected, data)
-        return await writer.replace_files(FileReplacement(proxy, (change,), reload, seconds))
+        lifecycle = await nginx_lifecycle(await hosts.reader(self.host.name), proxy)
+        return (await writer.replace_files(FileReplacement(lifecycle, (change,), reload, seconds))).said
 
     @property
     def file(self) -> Path:
@@ -381,9 +382,9 @@ async def test_a_haproxy_command_that_is_refused_takes_the_file_back(deck: Deck)
     assert isinstance(hosts, RemoteHosts)
     writer = await RemoteWriters(hosts, False).writer(deck.host.name)
     with pytest.raises(ControlError):
-        await writer.haproxy_set("/run/haproxy/user.sock", step.payload.edit.commands)
+        await writer.tell("haproxy", "/run/haproxy/user.sock", step.payload.edit.commands)
     with pytest.raises(InvalidValue):
-        await writer.haproxy_set("/run/haproxy/admin.sock", ["set server chat/a weight 5; shutdown sessions"])
+        await writer.tell("haproxy", "/run/haproxy/admin.sock", ["set server chat/a weight 5; shutdown sessions"])
     assert config.read_bytes() == before
 
 

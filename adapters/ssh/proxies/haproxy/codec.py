@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.file_owners import owners
@@ -28,11 +28,6 @@ from control.text import clean
 class HAProxyCodec:
     """See `adapters.ssh.proxies.protocol.Codec`."""
 
-    kinds: Mapping[str, str] = {
-        haproxy_backend.KIND: "the servers of an HAProxy backend: weight, state",
-        haproxy_maxconn.KIND: "maxconn of an HAProxy server, frontend or process: what is beyond waits",
-        haproxy_request_limit.KIND: "an HAProxy rule over what a stick table counts, or a rate of new connections",
-    }
     language = "haproxy"
 
     def includes(self, main: str, path: str, data: bytes) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adapters.ssh.client.ports import ConfigTree
+from adapters.ssh.client.ports import ConfigTree, Process
 from adapters.ssh.proxies.haproxy import map as haproxy_map
 from adapters.ssh.proxies.haproxy.config import Config
+from adapters.ssh.proxies.haproxy.program import CONFIG, PROGRAM
 from adapters.ssh.proxies.haproxy.proxy_limits import find
 from adapters.ssh.proxies.haproxy.servers import Backend, Server
 
@@ -52,8 +53,11 @@ class RunningServer:
 class MemoryHAProxy:
     """One running HAProxy. `counters` says what its statistics count; `down` names servers that fail their checks."""
 
-    def __init__(self, files: Mapping[str, bytes], main: str) -> None:
-        self.main = main
+    program = PROGRAM
+    main = CONFIG
+    said: tuple[str, ...] = ("HAProxy version 3.0.11",)
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
         self.counters: Counters = lambda proxy, server: {}
         self.down: frozenset[tuple[str, str]] = frozenset()
         self.servers: dict[tuple[str, str], RunningServer] = {}
@@ -61,10 +65,10 @@ class MemoryHAProxy:
         self.frontends: dict[str, int] = {}
         """Each with its maxconn."""
         self.maxconn = self.hard_maxconn = _DEFAULT_MAXCONN
-        self.seed(files)
+        self.reload(files)
 
-    def seed(self, files: Mapping[str, bytes]) -> None:
-        """Start anew from the files: values that were set at runtime alone are gone."""
+    def reload(self, files: Mapping[str, bytes]) -> None:
+        """See `MemoryTwin.reload`."""
         config = Config(ConfigTree((self.main,), dict(files)))
         self.servers = {
             (backend.name, server.name): _running(backend, server)
@@ -96,10 +100,16 @@ class MemoryHAProxy:
         self.frontends |= state.get("frontends", {})
         self.maxconn = state.get("maxconn", self.maxconn)
 
+    def processes(self, started: float, first: int) -> list[Process]:
+        """A master and a worker."""
+        arguments = ("/usr/sbin/haproxy", "-Ws", "-f", CONFIG)
+        return [Process(PROGRAM.name, pid, parent, started, arguments) for pid, parent in ((900, 1), (first, 900))]
+
     # --- show
 
-    def show(self, what: str) -> str:
+    def ask(self, question: str) -> str:
         """The answer to `show WHAT`, as HAProxy formats it."""
+        what = question.removeprefix("show ")
         words = what.split()
         if what.startswith("servers state"):
             return self._servers_state()
@@ -169,7 +179,7 @@ class MemoryHAProxy:
 
     # --- set
 
-    def set(self, command: str) -> str:
+    def tell(self, command: str) -> str:
         """Do one runtime command; the answer is empty when it was done, as HAProxy's is."""
         words = command.split()
         if words[:2] == ["set", "map"] and len(words) == 5:
@@ -221,3 +231,8 @@ def _running(backend: Backend, server: Server) -> RunningServer:
     maxconn = server.all["maxconn"].number if "maxconn" in server.all else 0
     admin = MAINTENANCE if server.disabled else 0
     return RunningServer(server.address, weight, weight, maxconn, admin, True, server.flag("check"))
+
+
+def twin(files: Mapping[str, bytes]) -> MemoryHAProxy | None:
+    """What runs on a host that has these files."""
+    return MemoryHAProxy(files) if CONFIG in files else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ _MAINTENANCE = 0x01 | 0x02 | 0x20
 _DRAINING = 0x08 | 0x10
 """SRV_ADMF_FDRAIN, IDRAIN."""
 FORCED_MAINTENANCE, FORCED_DRAIN = 0x01, 0x08
+_OWN = ("be_name", "srv_name", "srv_admin_state", "srv_uweight", "srv_op_state")
 ADMIN, WEIGHT, INITIAL = "srv_admin_state", "srv_uweight", "srv_iweight"
 
 
@@ -38,6 +40,14 @@ def servers_state(answer: str) -> list[dict[str, str]]:
         elif header and len(words) > 1:
             found.append(dict(zip(header, words, strict=False)))
     return found
+
+
+def fingerprint(answer: str) -> bytes:
+    """What changes when a server of `show servers state` gets another weight or state."""
+    digest = hashlib.sha256()
+    for row in servers_state(answer):
+        digest.update(repr([row.get(name) for name in _OWN]).encode())
+    return digest.digest()
 
 
 def info(answer: str) -> dict[str, str]:

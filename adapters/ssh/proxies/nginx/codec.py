@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.also_fed import also_fed
@@ -37,13 +37,6 @@ from control.text import clean, clean_lines
 class NginxCodec:
     """See `adapters.ssh.proxies.protocol.Codec`."""
 
-    kinds: Mapping[str, str] = {
-        nginx_upstream.KIND: "the servers of an nginx upstream: weight, down, backup",
-        nginx_split.KIND: "the percentages of an nginx split_clients",
-        nginx_limit_req.KIND: "an nginx limit_req_zone with the limit_req lines that use it",
-        nginx_limit_conn.KIND: "an nginx limit_conn line with its zone",
-        nginx_max_conns.KIND: "max_conns of a server of an nginx upstream",
-    }
     language = "nginx"
 
     def includes(self, main: str, path: str, data: bytes) -> list[str]:

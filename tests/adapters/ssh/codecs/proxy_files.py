@@ -8,6 +8,7 @@ from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
 from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.proxies.protocol import HostFacts, Runtime
+from adapters.ssh.proxies.table import proxy_for
 from adapters.ssh.section import ProxyConfig
 from control.model import Limit, Route
 
@@ -16,7 +17,7 @@ HAPROXY_MAIN = "/etc/haproxy/haproxy.cfg"
 
 
 def facts(kind: str) -> HostFacts:
-    return HostFacts("lb", "lb-1", 1.0, ProxyConfig(kind))
+    return HostFacts("lb", "lb-1", 1.0, ProxyConfig(kind), object_kind=proxy_for(kind).object_kind)
 
 
 def nginx_tree(files: Mapping[str, bytes] | bytes) -> ConfigTree:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from localproxy import Backends, LocalHost, free_port, program
 
-from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
+from adapters.ssh.proxies.haproxy.proxy import HAProxyProxy
 
 HEAD = """\
 global
@@ -34,7 +34,7 @@ class Proxy(LocalHost):
 
     async def table(self, name: str, column: str) -> int:
         """What a stick table holds of its only key."""
-        answer = await self.haproxy_show(str(self.socket), f"table {name}")
+        answer = await self.show(f"table {name}")
         words = [word.partition("=") for word in answer.split()]
         return sum(int(value) for key, _, value in words if key.partition("(")[0] == column)
 
@@ -70,5 +70,5 @@ def start(tmp_path_factory: pytest.TempPathFactory, backends: Backends) -> Itera
 
 
 @pytest.fixture
-def driver() -> HAProxyDriver:
-    return HAProxyDriver()
+def driver() -> HAProxyProxy:
+    return HAProxyProxy()

@@ -19,8 +19,20 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ssh.client.ports import ConfigTree, FileFacts, FileReplacement, Includes, Probe, Worker, Workers
-from adapters.ssh.proxies.protocol import HostFacts, Runtime, Step
+from adapters.ssh.client.ports import (
+    ConfigTree,
+    FileFacts,
+    FileReplacement,
+    HostState,
+    Look,
+    Probe,
+    Process,
+    Replaced,
+    TreeRequest,
+    Workers,
+)
+from adapters.ssh.proxies.protocol import HostFacts, Proxy, Runtime, Step
+from adapters.ssh.proxies.table import programs, proxy_for
 from adapters.ssh.section import ProxyConfig
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Limit, Route
@@ -133,7 +145,7 @@ class LocalHost:
         extra = ["-g", "daemon off;"] if self.kind == "nginx" else []
         self.process = subprocess.Popen([*self.command(), *extra], stdout=log, stderr=log)
         deadline = time.monotonic() + 8
-        while not self._workers().serving:
+        while self._workers().master is None or not self.serving:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError((self.folder / "start.log").read_text())
             time.sleep(0.05)
@@ -148,7 +160,10 @@ class LocalHost:
                 self.process.wait(5)
 
     def facts(self) -> HostFacts:
-        return HostFacts("lb", self.host, time.time(), self.proxy, workers=self._workers())
+        proxy = proxy_for(self.kind)
+        return HostFacts(
+            "lb", self.host, time.time(), self.proxy, workers=self._workers(), object_kind=proxy.object_kind
+        )
 
     # --- HostReader
 
@@ -157,8 +172,13 @@ class LocalHost:
 
     async def close(self) -> None: ...
 
-    async def config_tree(self, proxy: ProxyConfig, includes: Includes) -> ConfigTree:
-        main = str(self.config)
+    async def tree(self) -> ConfigTree:
+        """The files of the proxy, as its codec finds them."""
+        includes = proxy_for(self.kind).codec.includes
+        return (await self.look(TreeRequest(self.kind, (str(self.config),), includes))).tree
+
+    async def look(self, request: TreeRequest) -> Look:
+        (main,) = request.mains
         files: dict[str, bytes] = {}
         expanded: dict[str, tuple[str, ...]] = {}
         waiting = [main]
@@ -167,14 +187,22 @@ class LocalHost:
             if path in files:
                 continue
             files[path] = Path(path).read_bytes()
-            for pattern in includes(main, path, files[path]):
+            for pattern in request.includes(main, path, files[path]):
                 found = tuple(os.path.realpath(match) for match in sorted(glob.glob(pattern)))
                 expanded[pattern] = found
                 waiting.extend(found)
-        return ConfigTree((main,), files, expanded, await self.file_facts(list(files)))
+        return Look(ConfigTree((main,), files, expanded, _files(list(files))), self._processes())
 
-    async def haproxy_show(self, socket: str, what: str) -> str:
-        return await self._talk(socket, f"show {what}")
+    async def stat(self, paths: Sequence[str] = ()) -> HostState:
+        return HostState(_files(paths), self._processes())
+
+    async def ask(self, program: str, socket: str, question: str) -> str:
+        questions = programs()[program].questions
+        assert questions is not None and questions.fullmatch(question), question
+        return await self._talk(socket, question)
+
+    async def show(self, what: str) -> str:
+        return await self._talk(str(self.socket), f"show {what}")
 
     async def _talk(self, path: str, command: str) -> str:
         reader, writer = await asyncio.open_unix_connection(path)
@@ -183,27 +211,22 @@ class LocalHost:
         writer.close()
         return answer.decode()
 
-    async def workers(self, proxy: ProxyConfig) -> Workers:
-        return self._workers()
+    @property
+    def serving(self) -> frozenset[int]:
+        return self._workers().serving
 
     def _workers(self) -> Workers:
+        facts = HostFacts("lb", self.host, time.time(), self.proxy)
+        return proxy_for(self.kind).workers(facts, self._processes())
+
+    def _processes(self) -> tuple[Process, ...]:
+        """The process that was started here, and its children."""
         if self.process is None or self.process.poll() is not None:
-            return Workers()
-        booted = time.time() - float(Path("/proc/uptime").read_text().split()[0])
-        found = []
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in children:
-            try:
-                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            started = booted + int(stat[19]) / TICKS
-            found.append(Worker(int(pid), started, "shutting down" in title))
-        if self.kind == "haproxy" and found:
-            newest = max(found, key=lambda worker: worker.started)
-            found = [Worker(w.pid, w.started, w.pid != newest.pid) for w in found]
-        return Workers(self.process.pid, tuple(w for w in found if self.kind != "nginx" or w.started))
+            return ()
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        found = [_process(self.kind, one) for one in (pid, *map(int, children))]
+        return tuple(process for process in found if process is not None)
 
     async def log_tail(self, path: str, offset: int | None, maximum: int) -> tuple[int, bytes]:
         size = Path(path).stat().st_size
@@ -223,20 +246,9 @@ class LocalHost:
                 found[name] = tuple(own)
         return found
 
-    async def file_facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
-        found = {}
-        for path in paths:
-            if Path(path).exists():
-                stat, data = Path(path).stat(), Path(path).read_bytes()
-                digest = hashlib.sha256(data).hexdigest()
-                found[path] = FileFacts(
-                    path, digest, len(data), "root", "root", "644", stat.st_mtime, stat.st_ctime, True
-                )
-        return found
-
     # --- HostWriter
 
-    async def replace_files(self, replacement: FileReplacement) -> str:
+    async def replace_files(self, replacement: FileReplacement) -> Replaced:
         before = {}
         for file in replacement.files:
             before[file.path] = Path(file.path).read_bytes()
@@ -252,7 +264,7 @@ class LocalHost:
             raise InvalidValue(checked.stderr)
         if replacement.reload:
             await self._reload(former, replacement.adoption_seconds)
-        return "replaced and reloaded" if replacement.reload else "replaced"
+        return Replaced("replaced and reloaded" if replacement.reload else "replaced")
 
     def _put(self, path: str, data: bytes) -> None:
         self.wrote.append(path)
@@ -276,9 +288,11 @@ class LocalHost:
             await asyncio.sleep(0.05)
         raise PlatformError("the reload was not adopted")
 
-    async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
+    async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
         answers = []
+        allowed = programs()[program].commands
         for command in commands:
+            assert allowed is not None and allowed.fullmatch(command), command
             answer = (await self._talk(socket, command)).strip()
             if answer:
                 raise PlatformError(f"'{command}': {answer}")
@@ -286,32 +300,51 @@ class LocalHost:
         return answers
 
 
-async def steps(driver: object, host: LocalHost, changes: Sequence[Change]) -> list[Step]:
+def _process(program: str, pid: int) -> Process | None:
+    booted = time.time() - float(Path("/proc/uptime").read_text().split()[0])
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode().split("\0")
+    except OSError:
+        return None
+    title = words[0].removeprefix(f"{program}: ") if words[0].startswith(f"{program}: ") else ""
+    return Process(
+        program, pid, int(stat[1]), booted + int(stat[19]) / TICKS, () if title else tuple(words), title, os.getcwd()
+    )
+
+
+def _files(paths: Sequence[str]) -> dict[str, FileFacts]:
+    found = {}
+    for path in paths:
+        if Path(path).exists():
+            stat, data = Path(path).stat(), Path(path).read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            found[path] = FileFacts(path, digest, len(data), "root", "root", "644", stat.st_mtime, stat.st_ctime, True)
+    return found
+
+
+async def steps(proxy: Proxy, host: LocalHost, changes: Sequence[Change]) -> list[Step]:
     """Prepare changes as the platform does: read, ask the runtime, edit."""
-    facts = host.facts()
-    codec = driver.codec  # type: ignore[attr-defined]
-    tree = await host.config_tree(host.proxy, codec.includes)
-    runtime: Runtime = await driver.runtime(host, facts, tree)  # type: ignore[attr-defined]
-    return [Step(facts, tree, runtime, edit) for edit in codec.edit(tree, changes, facts, runtime)]
+    facts, tree = host.facts(), await host.tree()
+    runtime: Runtime = await proxy.runtime(host, facts, tree)
+    return [Step(facts, tree, runtime, edit) for edit in proxy.codec.edit(tree, changes, facts, runtime)]
 
 
-async def read(driver: object, host: LocalHost) -> tuple[dict[str, Route], dict[str, Limit]]:
+async def read(proxy: Proxy, host: LocalHost) -> tuple[dict[str, Route], dict[str, Limit]]:
     """Routes and limits by name, as they are now."""
-    facts = host.facts()
-    codec = driver.codec  # type: ignore[attr-defined]
-    tree = await host.config_tree(host.proxy, codec.includes)
-    runtime = await driver.runtime(host, facts, tree)  # type: ignore[attr-defined]
-    routes, limits = codec.read(tree, runtime, facts)
+    facts, tree = host.facts(), await host.tree()
+    runtime = await proxy.runtime(host, facts, tree)
+    routes, limits = proxy.codec.read(tree, runtime, facts)
     return {route.ref.name: route for route in routes}, {limit.ref.name: limit for limit in limits}
 
 
-async def write(driver: object, host: LocalHost, changes: Sequence[Change]) -> list[Step]:
+async def write(proxy: Proxy, host: LocalHost, changes: Sequence[Change]) -> list[Step]:
     """Prepare, write and wait until loaded."""
-    done = await steps(driver, host, changes)
+    done = await steps(proxy, host, changes)
     for step in done:
-        await driver.write(host, host, step)  # type: ignore[attr-defined]
+        await proxy.write(host, host, step)
         deadline = time.monotonic() + 8
-        while (proof := await driver.loaded(host, step)).state == "pending":  # type: ignore[attr-defined]
+        while (proof := await proxy.loaded(host, step)).state == "pending":
             assert time.monotonic() < deadline, proof
             await asyncio.sleep(0.05)
         assert proof.state == "yes", proof

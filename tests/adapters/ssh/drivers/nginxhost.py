@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from localproxy import LocalHost, free_port, get, program, read
 
-from adapters.ssh.proxies.nginx.driver import NginxDriver
+from adapters.ssh.proxies.nginx.proxy import NginxProxy
 from control.model import Limit, Route
 from control.model.ref import Ref
 
@@ -82,7 +82,7 @@ def with_hosts(folder: Path, hosts: str) -> tuple[str, ...]:
 
 async def rows(host: Nginx) -> tuple[dict[str, Route], dict[str, Limit]]:
     """What the deck shows of it, by name (that of `stream` by name and part)."""
-    return await read(NginxDriver(), host)
+    return await read(NginxProxy(), host)
 
 
 async def let_through(port: int, path: str, count: int, client: str = "one") -> int:

@@ -12,8 +12,8 @@ from fractions import Fraction
 import pytest
 from localproxy import Backends, LocalHost, free_port, get, program, read, split, steps, write
 
-from adapters.ssh.client.ports import FileReplacement
-from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
+from adapters.ssh.client.ports import FileReplacement, Replaced
+from adapters.ssh.proxies.haproxy.proxy import HAProxyProxy
 from control.errors import InvalidValue, PlatformError, Stale
 from control.model import Action, Interval, Mode, Special, TargetState
 from control.planning.edit import Change
@@ -86,20 +86,20 @@ def haproxy(tmp_path_factory: pytest.TempPathFactory, backends: Backends) -> Ite
 
 
 @pytest.fixture
-def driver() -> HAProxyDriver:
-    return HAProxyDriver()
+def driver() -> HAProxyProxy:
+    return HAProxyProxy()
 
 
-async def test_weights_go_to_file_and_process_without_a_reload(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_weights_go_to_file_and_process_without_a_reload(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     routes, _ = await read(driver, haproxy)
     assert [t.share for t in routes["llama"].targets] == [Fraction(9, 10), Fraction(1, 10), Fraction(0)]
     assert await split(haproxy.port, 50) == {"a": 45, "b": 5}
-    ref, serving = routes["llama"].ref, (await haproxy.workers(haproxy.proxy)).serving
+    ref, serving = routes["llama"].ref, haproxy.serving
     done = await write(
         driver, haproxy, [Change(ref, "targets/a/weight", 9, 3), Change(ref, "targets/b/weight", 1, Fraction(7))]
     )
     assert len(done) == 1 and not done[0].edit.needs_reload and not done[0].edit.loses
-    assert (await haproxy.workers(haproxy.proxy)).serving == serving
+    assert haproxy.serving == serving
     await split(haproxy.port, 20)
     assert await split(haproxy.port, 100) == {"a": 30, "b": 70}
     text = haproxy.config.read_text()
@@ -115,7 +115,7 @@ def _port(routes: dict, name: str) -> str:  # type: ignore[type-arg]
     return str(target.endpoints[0].rpartition(":")[2])
 
 
-async def test_states_live_at_runtime_unless_they_are_to_persist(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_states_live_at_runtime_unless_they_are_to_persist(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     ref = (await read(driver, haproxy))[0]["llama"].ref
     before = haproxy.config.read_bytes()
     await write(driver, haproxy, [Change(ref, "targets/a/state", TargetState.ACTIVE, TargetState.DRAINING)])
@@ -134,10 +134,10 @@ async def test_states_live_at_runtime_unless_they_are_to_persist(haproxy: HAProx
         await steps(driver, haproxy, [Change(ref, "targets/a/state", TargetState.ACTIVE, TargetState.DRAINING, True)])
 
 
-async def test_a_stale_runtime_and_a_stale_file_write_nothing(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_a_stale_runtime_and_a_stale_file_write_nothing(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     routes, _ = await read(driver, haproxy)
     [step] = await steps(driver, haproxy, [Change(routes["llama"].ref, "targets/a/weight", 9, 3)])
-    await haproxy.haproxy_set(str(haproxy.socket), ["set server llama/b weight 100"])
+    await haproxy.tell("haproxy", str(haproxy.socket), ["set server llama/b weight 100"])
     with pytest.raises(Stale):
         await driver.write(haproxy, haproxy, step)
     drifted, _ = await read(driver, haproxy)
@@ -150,7 +150,7 @@ async def test_a_stale_runtime_and_a_stale_file_write_nothing(haproxy: HAProxy, 
     assert haproxy.wrote == []
 
 
-async def test_a_refused_command_takes_the_file_back(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_a_refused_command_takes_the_file_back(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     routes, _ = await read(driver, haproxy)
     before = haproxy.config.read_bytes()
     [step] = await steps(driver, haproxy, [Change(routes["llama"].ref, "targets/a/weight", 9, 3)])
@@ -171,22 +171,22 @@ class Meddled(LocalHost):
     async def _meddle(self, at: str) -> None:
         if at == self.after and self.meddling:
             commands, self.meddling = self.meddling, []
-            await self.inner.haproxy_set(str(self.inner.socket), commands)
+            await self.inner.tell("haproxy", str(self.inner.socket), commands)
 
-    async def replace_files(self, replacement: FileReplacement) -> str:
+    async def replace_files(self, replacement: FileReplacement) -> Replaced:
         said = await self.inner.replace_files(replacement)
         await self._meddle("file")
         return said
 
-    async def haproxy_set(self, socket: str, commands: Sequence[str]) -> list[str]:
+    async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
         try:
-            return await self.inner.haproxy_set(socket, commands)
+            return await self.inner.tell(program, socket, commands)
         finally:
             await self._meddle("commands")
 
 
 async def test_a_running_value_that_moved_while_the_file_was_replaced_is_not_written_over(
-    haproxy: HAProxy, driver: HAProxyDriver
+    haproxy: HAProxy, driver: HAProxyProxy
 ) -> None:
     routes, _ = await read(driver, haproxy)
     before = haproxy.config.read_bytes()
@@ -198,7 +198,7 @@ async def test_a_running_value_that_moved_while_the_file_was_replaced_is_not_wri
 
 
 async def test_taking_back_leaves_a_running_value_that_is_not_ours_any_more(
-    haproxy: HAProxy, driver: HAProxyDriver
+    haproxy: HAProxy, driver: HAProxyProxy
 ) -> None:
     routes, _ = await read(driver, haproxy)
     before = haproxy.config.read_bytes()
@@ -217,11 +217,12 @@ async def test_taking_back_leaves_a_running_value_that_is_not_ours_any_more(
 
 
 async def test_a_static_algorithm_needs_a_reload_which_says_what_it_loses(
-    haproxy: HAProxy, driver: HAProxyDriver
+    haproxy: HAProxy, driver: HAProxyProxy
 ) -> None:
     routes, _ = await read(driver, haproxy)
     assert routes["fixed"].grid.all_or_nothing and not routes["llama"].grid.all_or_nothing
-    await haproxy.haproxy_set(
+    await haproxy.tell(
+        "haproxy",
         str(haproxy.socket),
         [
             "set server llama/a weight 2",
@@ -242,7 +243,7 @@ async def test_a_static_algorithm_needs_a_reload_which_says_what_it_loses(
     assert routes["llama"].targets[0].weight == 9 and limits["queued/a"].amount == 2
 
 
-async def test_maxconn_queues_and_follows_an_edit(haproxy: HAProxy, driver: HAProxyDriver, backends: Backends) -> None:
+async def test_maxconn_queues_and_follows_an_edit(haproxy: HAProxy, driver: HAProxyProxy, backends: Backends) -> None:
     _, limits = await read(driver, haproxy)
     limit = limits["queued/a"]
     assert (limit.amount, limit.over.action, limit.over.max_wait_seconds) == (2, Action.QUEUE, Fraction(1, 2))
@@ -285,7 +286,7 @@ async def _offered(port: int, path: str, seconds: float) -> tuple[int, float]:
     return passed, time.monotonic() - started
 
 
-async def test_refusing_before_counting_admits_what_is_said(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_refusing_before_counting_admits_what_is_said(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     _, limits = await read(driver, haproxy)
     limit = limits["edge/t_first"]
     assert limit.burst is not None
@@ -301,7 +302,7 @@ async def test_refusing_before_counting_admits_what_is_said(haproxy: HAProxy, dr
 
 
 async def test_counting_before_refusing_starves_a_caller_that_keeps_trying(
-    haproxy: HAProxy, driver: HAProxyDriver
+    haproxy: HAProxy, driver: HAProxyProxy
 ) -> None:
     _, limits = await read(driver, haproxy)
     limit = limits["edge/t_after"]
@@ -313,7 +314,7 @@ async def test_counting_before_refusing_starves_a_caller_that_keeps_trying(
     assert passed == 0
 
 
-async def test_thresholds_in_a_map_change_without_a_reload(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_thresholds_in_a_map_change_without_a_reload(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     _, limits = await read(driver, haproxy)
     gold, default = limits["edge/t_tenant/gold"], limits["edge/t_tenant"]
     assert (gold.amount, limits["edge/t_tenant/silver"].amount, default.amount) == (30, 10, 5)
@@ -322,9 +323,9 @@ async def test_thresholds_in_a_map_change_without_a_reload(haproxy: HAProxy, dri
     first = await _passed(haproxy.port, "/tenant", 40, "X-Tenant: gold\r\n")
     assert 30 <= first <= 30 + _slid(30, 10, started)
     assert 5 <= await _passed(haproxy.port, "/tenant", 40, "X-Tenant: other\r\n") <= 5 + _slid(5, 10, started)
-    serving = (await haproxy.workers(haproxy.proxy)).serving
+    serving = haproxy.serving
     [step] = await write(driver, haproxy, [Change(gold.ref, "amount", Fraction(30), Fraction(40))])
-    assert not step.edit.needs_reload and (await haproxy.workers(haproxy.proxy)).serving == serving
+    assert not step.edit.needs_reload and haproxy.serving == serving
     assert (haproxy.folder / "limits.map").read_text() == MAP.replace("30", "40")
     both = first + await _passed(haproxy.port, "/tenant", 40, "X-Tenant: gold\r\n")
     assert 40 <= both <= 40 + _slid(40, 10, started)
@@ -334,9 +335,9 @@ async def test_thresholds_in_a_map_change_without_a_reload(haproxy: HAProxy, dri
     assert 7 <= await _passed(haproxy.port, "/tenant", 40, "X-Tenant: other\r\n") <= 7 + _slid(7, 10, started)
 
 
-async def test_counted_by_haproxy(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_counted_by_haproxy(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     routes, _ = await read(driver, haproxy)
-    tree = await haproxy.config_tree(haproxy.proxy, driver.codec.includes)
+    tree = await haproxy.tree()
     await split(haproxy.port, 40)
     counted = await driver.count(haproxy, haproxy.facts(), tree, list(routes.values()))
     llama = next(count for count in counted if count.ref.name == "llama")
@@ -344,17 +345,17 @@ async def test_counted_by_haproxy(haproxy: HAProxy, driver: HAProxyDriver) -> No
     assert llama.total == 40
 
 
-async def test_loaded_says_no_where_the_process_differs(haproxy: HAProxy, driver: HAProxyDriver) -> None:
+async def test_loaded_says_no_where_the_process_differs(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     routes, _ = await read(driver, haproxy)
     [step] = await steps(driver, haproxy, [Change(routes["llama"].ref, "targets/a/weight", 9, 3)])
     await driver.write(haproxy, haproxy, step)
     assert (await driver.loaded(haproxy, step)).state is ProofState.YES
-    await haproxy.haproxy_set(str(haproxy.socket), ["set server llama/a weight 9"])
+    await haproxy.tell("haproxy", str(haproxy.socket), ["set server llama/a weight 9"])
     assert (await driver.loaded(haproxy, step)).state is ProofState.NO
 
 
 @pytest.mark.parametrize("weights", [(0, 256), (256, 1), (1, 0)])
-async def test_the_whole_range_is_taken(haproxy: HAProxy, driver: HAProxyDriver, weights: Sequence[int]) -> None:
+async def test_the_whole_range_is_taken(haproxy: HAProxy, driver: HAProxyProxy, weights: Sequence[int]) -> None:
     routes, _ = await read(driver, haproxy)
     changes = [Change(routes["llama"].ref, f"targets/{n}/weight", None, w) for n, w in zip("ab", weights, strict=True)]
     await write(driver, haproxy, changes)

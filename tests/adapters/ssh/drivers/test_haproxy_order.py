@@ -12,7 +12,7 @@ import pytest
 from haproxystart import Proxy, Start, driver, start
 from localproxy import get, read, write
 
-from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
+from adapters.ssh.proxies.haproxy.proxy import HAProxyProxy
 from control.model import Limit, Measure, Mode
 from control.planning.edit import Change
 
@@ -149,7 +149,7 @@ async def _passes(port: int, path: str) -> bool:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-async def test_what_passes_and_what_is_counted_is_what_is_shown(name: str, start: Start, driver: HAProxyDriver) -> None:
+async def test_what_passes_and_what_is_counted_is_what_is_shown(name: str, start: Start, driver: HAProxyProxy) -> None:
     case = CASES[name]
     host = start(case.body)
     limit = (await read(driver, host))[1][case.limit]
@@ -168,7 +168,7 @@ async def test_what_passes_and_what_is_counted_is_what_is_shown(name: str, start
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "the first key that is there"])
-async def test_the_edited_number_is_the_one_in_force(name: str, start: Start, driver: HAProxyDriver) -> None:
+async def test_the_edited_number_is_the_one_in_force(name: str, start: Start, driver: HAProxyProxy) -> None:
     case = CASES[name]
     host = start(case.body)
     limit = (await read(driver, host))[1][case.limit]
@@ -187,16 +187,14 @@ async def test_the_edited_number_is_the_one_in_force(name: str, start: Start, dr
         ([TRACK, "use_backend app", "use_backend none if { sc_http_req_rate(0) gt 3 }"], "'use_backend app' at"),
     ],
 )
-async def test_a_rule_that_never_refuses_is_off(
-    rules: list[str], why: str, start: Start, driver: HAProxyDriver
-) -> None:
+async def test_a_rule_that_never_refuses_is_off(rules: list[str], why: str, start: Start, driver: HAProxyProxy) -> None:
     host = start(_edge(*rules) + APP + "backend none\n")
     [limit] = (await read(driver, host))[1].values()
     assert await _passed(host.port) == OFFERED
     assert limit.mode is Mode.OFF and any(why in note for note in limit.notes), limit.notes
 
 
-async def test_all_requests_of_a_frontend_together(start: Start, driver: HAProxyDriver) -> None:
+async def test_all_requests_of_a_frontend_together(start: Start, driver: HAProxyProxy) -> None:
     host = start(_edge(f"{DENY} {{ fe_req_rate gt 5 }}") + APP)
     [limit] = (await read(driver, host))[1].values()
     assert limit.window is not None and (limit.amount, limit.window.seconds, limit.key) == (5, 1, ())
@@ -206,7 +204,7 @@ async def test_all_requests_of_a_frontend_together(start: Start, driver: HAProxy
     assert limit.burst is not None and limit.burst.at_once == 5 and 5 <= passed <= 5 + left
 
 
-async def test_a_redirect_line_runs_behind_the_rules_that_stand_after_it(start: Start, driver: HAProxyDriver) -> None:
+async def test_a_redirect_line_runs_behind_the_rules_that_stand_after_it(start: Start, driver: HAProxyProxy) -> None:
     host = start(_edge("redirect location /elsewhere", TRACK, f"{DENY} {{ sc_http_req_rate(0) gt 5 }}") + APP)
     [limit] = (await read(driver, host))[1].values()
     answers = [(await get(host.port))[0] for _ in range(OFFERED)]
@@ -214,7 +212,7 @@ async def test_a_redirect_line_runs_behind_the_rules_that_stand_after_it(start: 
     assert limit.mode is Mode.ENFORCED and limit.burst is not None and limit.burst.at_once == 5
 
 
-async def test_those_whom_an_earlier_rule_allows_are_told(start: Start, driver: HAProxyDriver) -> None:
+async def test_those_whom_an_earlier_rule_allows_are_told(start: Start, driver: HAProxyProxy) -> None:
     allow = "http-request allow if { path_beg /free }"
     host = start(_edge(allow, TRACK, f"{DENY} {{ sc_http_req_rate(0) gt 3 }}") + APP)
     [limit] = (await read(driver, host))[1].values()
@@ -222,7 +220,7 @@ async def test_those_whom_an_earlier_rule_allows_are_told(start: Start, driver: 
     assert any("not for requests that 'http-request allow if { path_beg /free }' takes" in n for n in limit.notes)
 
 
-async def test_a_condition_on_the_counting_is_told(start: Start, driver: HAProxyDriver) -> None:
+async def test_a_condition_on_the_counting_is_told(start: Start, driver: HAProxyProxy) -> None:
     host = start(_edge(f"{TRACK} if {{ path_beg /api }}", f"{DENY} {{ src_http_req_rate gt 3 }}") + APP)
     [limit] = (await read(driver, host))[1].values()
     assert await _passed(host.port, "/x") == OFFERED and await _passed(host.port, "/api") == 3
@@ -230,7 +228,7 @@ async def test_a_condition_on_the_counting_is_told(start: Start, driver: HAProxy
     assert any("counted are only requests of frontend edge if { path_beg /api }" in n for n in limit.notes)
 
 
-async def test_several_frontends_on_one_table(start: Start, driver: HAProxyDriver) -> None:
+async def test_several_frontends_on_one_table(start: Start, driver: HAProxyProxy) -> None:
     second = f"frontend second\n bind @other@\n default_backend app\n {DENY} {{ src_http_req_rate(edge) gt 3 }}\n"
     host = start(_edge(TRACK, f"{DENY} {{ sc_http_req_rate(0) gt 9 }}") + second + APP)
     limits = (await read(driver, host))[1]
@@ -242,7 +240,7 @@ async def test_several_frontends_on_one_table(start: Start, driver: HAProxyDrive
     assert own.enforced is not None and own.enforced.high == 9
 
 
-async def test_requests_of_another_frontend_in_the_same_table_are_told(start: Start, driver: HAProxyDriver) -> None:
+async def test_requests_of_another_frontend_in_the_same_table_are_told(start: Start, driver: HAProxyProxy) -> None:
     second = f"frontend second\n bind @other@\n default_backend app\n {TRACK} table edge\n"
     host = start(_edge(TRACK, f"{DENY} {{ sc_http_req_rate(0) gt 5 }}") + second + APP)
     limit = (await read(driver, host))[1]["edge/edge"]
@@ -250,7 +248,7 @@ async def test_requests_of_another_frontend_in_the_same_table_are_told(start: St
     assert any("requests of frontend second are counted in the same table" in note for note in limit.notes)
 
 
-async def test_requests_in_flight_by_what_is_tracked_now(start: Start, driver: HAProxyDriver, backends: object) -> None:
+async def test_requests_in_flight_by_what_is_tracked_now(start: Start, driver: HAProxyProxy, backends: object) -> None:
     host = start(_edge(TRACK, f"{DENY} {{ sc_conn_cur(0) gt 3 }}") + APP)
     [limit] = (await read(driver, host))[1].values()
     assert (limit.measure, limit.amount, limit.window) == (Measure.INFLIGHT, 3, None)
@@ -277,7 +275,7 @@ NOT_UNDERSTOOD = [
 
 @pytest.mark.parametrize(("condition", "why"), NOT_UNDERSTOOD)
 async def test_what_is_not_understood_is_listed_with_its_text(
-    condition: str, why: str, start: Start, driver: HAProxyDriver, monkeypatch: pytest.MonkeyPatch
+    condition: str, why: str, start: Start, driver: HAProxyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RATE", "4")
     more = ",http_req_cnt,http_err_rate(20s),gpc0,gpc0_rate(20s)"
@@ -303,14 +301,14 @@ def _not_understood(limit: Limit, native: str) -> None:
     ],
 )
 async def test_what_a_rate_decides_otherwise_is_listed(
-    rules: list[str], native: str, start: Start, driver: HAProxyDriver
+    rules: list[str], native: str, start: Start, driver: HAProxyProxy
 ) -> None:
     host = start((_edge(*rules) + APP + "backend slow\n server b @b@\n").replace(STORE, f"{STORE},http_req_cnt"))
     [limit] = (await read(driver, host))[1].values()
     _not_understood(limit, native)
 
 
-async def test_one_number_that_feeds_several_limits_names_them_all(start: Start, driver: HAProxyDriver) -> None:
+async def test_one_number_that_feeds_several_limits_names_them_all(start: Start, driver: HAProxyProxy) -> None:
     host = start(
         _edge(
             TRACK,
@@ -327,7 +325,7 @@ async def test_one_number_that_feeds_several_limits_names_them_all(start: Start,
     assert [limit.amount for limit in (await read(driver, host))[1].values()] == [3, 3]
 
 
-async def test_a_limit_of_a_map_without_number_type(start: Start, driver: HAProxyDriver) -> None:
+async def test_a_limit_of_a_map_without_number_type(start: Start, driver: HAProxyProxy) -> None:
     host = start(
         _edge(
             TRACK,

@@ -19,8 +19,8 @@ from localproxy import LocalHost, free_port, program, read, steps
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.haproxy.acls import counts
 from adapters.ssh.proxies.haproxy.codec import HAProxyCodec
-from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
 from adapters.ssh.proxies.haproxy.lines import lines
+from adapters.ssh.proxies.haproxy.proxy import HAProxyProxy
 from adapters.ssh.proxies.haproxy.runtime import servers_state
 from control.capacity.effective import with_effective
 from control.model import Limit, Mode, Route, Special
@@ -73,10 +73,10 @@ def of(rows: dict[str, Limit], name: str) -> Limit | None:
 
 
 @pytest.mark.parametrize("file", SHAPES, ids=lambda file: file.stem)
-async def test_what_is_shown_is_what_runs(file: Path, run: Run, driver: HAProxyDriver) -> None:
+async def test_what_is_shown_is_what_runs(file: Path, run: Run, driver: HAProxyProxy) -> None:
     host = run(file)
     routes, limits = await read(driver, host)
-    state = servers_state(await host.haproxy_show(str(host.socket), "servers state"))
+    state = servers_state(await host.show("servers state"))
     ran = {(row["be_name"], row["srv_name"]): int(row["srv_uweight"]) for row in state}
     assert {(name, t.name): t.weight for name, route in routes.items() for t in route.targets} == ran
     for name, target, weight in said(file, "weight"):
@@ -104,7 +104,7 @@ def _is_whole(limit: Limit) -> None:
 
 
 @pytest.mark.parametrize("file", SHAPES, ids=lambda file: file.stem)
-async def test_every_rule_over_a_counter_is_a_limit(file: Path, run: Run, driver: HAProxyDriver) -> None:
+async def test_every_rule_over_a_counter_is_a_limit(file: Path, run: Run, driver: HAProxyProxy) -> None:
     host = run(file)
     _, limits = await read(driver, host)
     shown = {limit.remainder[0][1] for limit in limits.values() if limit.remainder}
@@ -118,7 +118,7 @@ async def test_every_rule_over_a_counter_is_a_limit(file: Path, run: Run, driver
 
 @pytest.mark.parametrize("file", SHAPES, ids=lambda file: file.stem)
 async def test_without_a_socket_a_number_is_the_running_one_or_not_known(
-    file: Path, run: Run, driver: HAProxyDriver
+    file: Path, run: Run, driver: HAProxyProxy
 ) -> None:
     host = run(file)
     seen = await read(driver, host)
@@ -135,7 +135,7 @@ async def test_without_a_socket_a_number_is_the_running_one_or_not_known(
 
 @pytest.mark.parametrize("file", SHAPES, ids=lambda file: file.stem)
 async def test_every_number_that_can_be_edited_is_the_only_thing_that_changes(
-    file: Path, run: Run, driver: HAProxyDriver
+    file: Path, run: Run, driver: HAProxyProxy
 ) -> None:
     host = run(file)
     facts = host.facts()

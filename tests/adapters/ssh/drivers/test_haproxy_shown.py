@@ -9,7 +9,7 @@ import pytest
 from haproxystart import Start, driver, start
 from localproxy import Backends, get, read, split, steps, write
 
-from adapters.ssh.proxies.haproxy.driver import HAProxyDriver
+from adapters.ssh.proxies.haproxy.proxy import HAProxyProxy
 from control.errors import InvalidValue
 from control.model import Action, Measure, Mode, StatusState, TargetState
 from control.planning.edit import Change
@@ -18,7 +18,7 @@ __all__ = ["driver", "start"]
 
 
 async def test_numbers_from_the_environment_are_unknown_without_a_socket_and_right_with_one(
-    start: Start, driver: HAProxyDriver, monkeypatch: pytest.MonkeyPatch
+    start: Start, driver: HAProxyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPU_WEIGHT", "3")
     body = 'backend app\n server a @a@ weight "${GPU_WEIGHT}"\n server b @b@ weight "$SET" maxconn "${GPU_WEIGHT}"\n'
@@ -68,7 +68,7 @@ backend mixed
 
 @pytest.mark.parametrize("canary", [True, False])
 async def test_the_live_branch_is_known_with_a_socket_and_not_without_one(
-    start: Start, driver: HAProxyDriver, monkeypatch: pytest.MonkeyPatch, canary: bool
+    start: Start, driver: HAProxyProxy, monkeypatch: pytest.MonkeyPatch, canary: bool
 ) -> None:
     monkeypatch.delenv("CANARY", raising=False)
     monkeypatch.setenv("STAGE", "two" if canary else "one")
@@ -112,7 +112,7 @@ def _line(text: str, wanted: str, nth: int) -> int:
     return [number for number, line in enumerate(text.split("\n"), 1) if line == wanted][nth - 1]
 
 
-async def test_what_the_file_itself_sets_decides_a_branch(start: Start, driver: HAProxyDriver) -> None:
+async def test_what_the_file_itself_sets_decides_a_branch(start: Start, driver: HAProxyProxy) -> None:
     body = """\
 .if defined(STAGE) && streq("$STAGE",one) && !defined(GONE)
 backend app
@@ -146,7 +146,7 @@ backend app
     ],
 )
 async def test_backup_servers_are_used_as_haproxy_uses_them(
-    start: Start, driver: HAProxyDriver, lines: str, shares: dict[str, Fraction]
+    start: Start, driver: HAProxyProxy, lines: str, shares: dict[str, Fraction]
 ) -> None:
     host = start(f"backend app\n balance roundrobin\n {lines}")
     routes, _ = await read(driver, host)
@@ -155,11 +155,11 @@ async def test_backup_servers_are_used_as_haproxy_uses_them(
 
 
 async def test_servers_of_templates_and_of_the_runtime_are_listed_and_changed_at_runtime_alone(
-    start: Start, driver: HAProxyDriver
+    start: Start, driver: HAProxyProxy
 ) -> None:
     host = start("backend app\n server a @a@\n server-template web 2-3 @b@ weight 4 maxconn 6\n")
     made = f"127.0.0.1:{_port((await read(driver, host))[0]['app'].targets[1].endpoints[0])}"
-    await host.haproxy_show(str(host.socket), "stat")
+    await host.show("stat")
     for command in (f"add server app/new {made} weight 2 maxconn 5", "set server app/new state ready"):
         await host._talk(str(host.socket), command)
     routes, limits = await read(driver, host)
@@ -185,7 +185,7 @@ async def test_servers_of_templates_and_of_the_runtime_are_listed_and_changed_at
         await steps(driver, host, [Change(app.ref, "targets/web2/weight", 4, 5)])
 
 
-async def test_a_disabled_proxy_takes_nothing_and_use_server_is_told(start: Start, driver: HAProxyDriver) -> None:
+async def test_a_disabled_proxy_takes_nothing_and_use_server_is_told(start: Start, driver: HAProxyProxy) -> None:
     host = start(
         "backend app\n disabled\n server a @a@\n"
         "backend other\n use-server b if { path_beg /b }\n server a @a@\n server b @b@ weight 0\n"
@@ -221,7 +221,7 @@ backend app from shared
 """
 
 
-async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start: Start, driver: HAProxyDriver) -> None:
+async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start: Start, driver: HAProxyProxy) -> None:
     host = start(PROXY_LIMITS, "    maxconn 500\n    maxsessrate 90\n")
     _, limits = await read(driver, host)
     assert {name: limit.amount for name, limit in limits.items() if "/" not in name} == {
@@ -236,7 +236,7 @@ async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start:
     assert limits["backend app fullconn"].native == "fullconn 33"
     edge = limits["frontend edge maxconn"]
     assert edge.measure is Measure.CONNECTIONS and edge.bindings[0].on == str((await read(driver, host))[0]["app"].ref)
-    serving = (await host.workers(host.proxy)).serving
+    serving = host.serving
     before = host.config.read_text()
     for name, old, new, line in (
         ("frontend third maxconn", 2, 4, "maxconn {}\n    use_backend"),
@@ -246,7 +246,7 @@ async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start:
         assert not step.edit.needs_reload and step.edit.commands
         before = before.replace(line.format(old), line.format(new))
         assert host.config.read_text() == before
-    assert (await host.workers(host.proxy)).serving == serving
+    assert host.serving == serving
     [step] = await write(driver, host, [Change(edge.ref, "amount", Fraction(30), Fraction(20))])
     second = limits["frontend second maxconn"].ref
     assert any(str(second) in warning for warning in step.edit.warnings) and len(step.edit.commands) == 2
@@ -256,14 +256,14 @@ async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start:
     _, limits = await read(driver, host)
     assert [limits[f"frontend {n} maxconn"].amount for n in ("edge", "second", "third")] == [20, 20, 4]
     assert limits["global maxconn"].amount == 600 and limits["frontend second rate-limit sessions"].amount == 5
-    await host.haproxy_set(str(host.socket), ["set maxconn frontend edge 7"])
+    await host.tell("haproxy", str(host.socket), ["set maxconn frontend edge 7"])
     _, limits = await read(driver, host)
     assert limits["frontend edge maxconn"].amount == 7
     assert any("runs with 7, the file says 20" in note for note in limits["frontend edge maxconn"].notes)
 
 
 async def test_a_frontend_takes_so_many_connections_as_is_shown(
-    start: Start, driver: HAProxyDriver, backends: Backends
+    start: Start, driver: HAProxyProxy, backends: Backends
 ) -> None:
     swapped = PROXY_LIMITS.replace("@port@", "HERE").replace("unix@@folder@/f.sock", "@port@")
     host = start(swapped.replace("HERE", "unix@@folder@/f.sock"))

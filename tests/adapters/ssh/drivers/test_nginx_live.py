@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from localproxy import Backends, LocalHost, free_port, get, program, read, split, steps, write
 
-from adapters.ssh.proxies.nginx.driver import NginxDriver
+from adapters.ssh.proxies.nginx.proxy import NginxProxy
 from control.errors import InvalidValue, Stale
 from control.model import Action, Mode, TargetState
 from control.planning.edit import Change
@@ -83,11 +83,11 @@ def nginx(tmp_path: Path, backends: Backends) -> Iterator[Nginx]:
 
 
 @pytest.fixture
-def driver() -> NginxDriver:
-    return NginxDriver()
+def driver() -> NginxProxy:
+    return NginxProxy()
 
 
-async def test_weights_are_what_requests_meet(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_weights_are_what_requests_meet(nginx: Nginx, driver: NginxProxy) -> None:
     routes, _ = await read(driver, nginx)
     assert [t.share for t in routes["llama"].targets] == [Fraction(9, 10), Fraction(1, 10), Fraction(0)]
     assert await split(nginx.port, 50) == {"a": 45, "b": 5}
@@ -109,11 +109,11 @@ async def test_weights_are_what_requests_meet(nginx: Nginx, driver: NginxDriver)
     assert (await driver.runtime(nginx, nginx.facts(), await _tree(nginx, driver))).pending == ()
 
 
-async def _tree(host: LocalHost, driver: NginxDriver):
-    return await host.config_tree(host.proxy, driver.codec.includes)
+async def _tree(host: LocalHost, driver: NginxProxy):
+    return await host.tree()
 
 
-async def test_maintenance_takes_a_server_out_and_back(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_maintenance_takes_a_server_out_and_back(nginx: Nginx, driver: NginxProxy) -> None:
     ref = (await read(driver, nginx))[0]["llama"].ref
     field = f"targets/{nginx.names['a']}/state"
     before = (nginx.folder / "sites" / "llama").read_bytes()
@@ -125,7 +125,7 @@ async def test_maintenance_takes_a_server_out_and_back(nginx: Nginx, driver: Ngi
         await steps(driver, nginx, [Change(ref, field, TargetState.ACTIVE, TargetState.DRAINING)])
 
 
-async def test_counted_by_the_access_log(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_counted_by_the_access_log(nginx: Nginx, driver: NginxProxy) -> None:
     routes, _ = await read(driver, nginx)
     tree = await _tree(nginx, driver)
     first = await driver.count(nginx, nginx.facts(), tree, list(routes.values()))
@@ -136,7 +136,7 @@ async def test_counted_by_the_access_log(nginx: Nginx, driver: NginxDriver) -> N
     assert second[0].p95_seconds is not None
 
 
-async def test_loaded_waits_for_new_workers(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_loaded_waits_for_new_workers(nginx: Nginx, driver: NginxProxy) -> None:
     ref = (await read(driver, nginx))[0]["llama"].ref
     [step] = await steps(driver, nginx, [Change(ref, f"targets/{nginx.names['a']}/weight", 9, 4)])
     await asyncio.sleep(0.1)
@@ -149,7 +149,7 @@ async def test_loaded_waits_for_new_workers(nginx: Nginx, driver: NginxDriver) -
     assert any(step.edit.path in line for line in other.edit.loses), "a reload would put the other edit live too"
 
 
-async def test_stale_and_refused_edits_write_nothing(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_stale_and_refused_edits_write_nothing(nginx: Nginx, driver: NginxProxy) -> None:
     ref = (await read(driver, nginx))[0]["llama"].ref
     field = f"targets/{nginx.names['a']}/weight"
     [step] = await steps(driver, nginx, [Change(ref, field, 9, 4)])
@@ -168,7 +168,7 @@ async def _passed(port: int, path: str, count: int, header: str = "") -> int:
     return sum(status == 200 for status, _ in answers)
 
 
-async def test_rate_and_burst_are_what_the_limit_says(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_rate_and_burst_are_what_the_limit_says(nginx: Nginx, driver: NginxProxy) -> None:
     _, limits = await read(driver, nginx)
     limit = limits["burst5"]
     assert limit.burst is not None
@@ -191,7 +191,7 @@ async def test_rate_and_burst_are_what_the_limit_says(nginx: Nginx, driver: Ngin
     assert 20 * seconds * 0.95 <= passed <= (20 * seconds + 12) * 1.05
 
 
-async def test_a_burst_without_nodelay_waits(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_a_burst_without_nodelay_waits(nginx: Nginx, driver: NginxProxy) -> None:
     _, limits = await read(driver, nginx)
     over = limits["delayed"].bindings[0].over
     assert over.action is Action.DELAY and over.max_wait_seconds == Fraction(1, 2)
@@ -202,7 +202,7 @@ async def test_a_burst_without_nodelay_waits(nginx: Nginx, driver: NginxDriver) 
     assert any("is empty are not limited" in note for note in limits["delayed"].notes)
 
 
-async def test_truncated_rate_and_empty_key_are_told(nginx: Nginx, driver: NginxDriver) -> None:
+async def test_truncated_rate_and_empty_key_are_told(nginx: Nginx, driver: NginxProxy) -> None:
     _, limits = await read(driver, nginx)
     slow = limits["slow"]
     assert slow.amount == 7 and slow.enforced is not None and slow.enforced.high == Fraction(116 * 60, 1000)
@@ -211,7 +211,7 @@ async def test_truncated_rate_and_empty_key_are_told(nginx: Nginx, driver: Nginx
     assert await _passed(nginx.unnamed, "/", 10) == 10
 
 
-async def test_connections_in_flight(nginx: Nginx, driver: NginxDriver, backends: Backends) -> None:
+async def test_connections_in_flight(nginx: Nginx, driver: NginxProxy, backends: Backends) -> None:
     _, limits = await read(driver, nginx)
     limit = limits["inflight"]
     assert limit.amount == 4 and limit.mode is Mode.ENFORCED

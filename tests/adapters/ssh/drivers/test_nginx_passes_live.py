@@ -11,7 +11,7 @@ import pytest
 from localproxy import Backends, free_port, get, write
 from nginxhost import Nginx, on, rows, started, stream_module, with_hosts
 
-from adapters.ssh.proxies.nginx.driver import NginxDriver
+from adapters.ssh.proxies.nginx.proxy import NginxProxy
 from control.errors import InvalidValue
 from control.model import Measure, Mode, Special
 from control.model.ref import Ref
@@ -98,7 +98,7 @@ async def test_a_split_that_an_if_asks_for_decides_too(nginx: Nginx) -> None:
 
 async def test_a_split_is_edited_in_its_percentages(nginx: Nginx) -> None:
     before = (nginx.folder / "http.conf").read_bytes()
-    driver = NginxDriver()
+    driver = NginxProxy()
     routes, _ = await rows(nginx)
     ref = routes["variant"].ref
     shares = {"new": Fraction(9999, 10000), "old": Fraction(1, 10000)}
@@ -133,8 +133,8 @@ async def test_stream_has_routes_and_limits_of_its_own(tmp_path: Path, backends:
     values = {name: backends.port(name) for name in "abc"}
     host = started(tmp_path, BESIDE, load=stream_module(), more=STREAM, third=free_port(), **values)
     try:
-        driver, facts = NginxDriver(), host.facts()
-        tree = await host.config_tree(host.proxy, driver.codec.includes)
+        driver, facts = NginxProxy(), host.facts()
+        tree = await host.tree()
         routes, limits = driver.codec.read(tree, None, facts)
         refs = [str(row.ref) for row in (*routes, *limits)]
         assert len(set(refs)) == len(refs), "two sections never share a ref"
@@ -197,7 +197,7 @@ server { listen 127.0.0.1:@PORT@; location / { proxy_pass http://zoned; } }
         assert Ref.parse(limit.bindings[0].on).name == "zoned" and limit.over.status == 502
         answers = await asyncio.gather(*(get(host.port) for _ in range(9)))
         assert sorted(status for status, _ in answers) == [200] * 3 + [502] * 6
-        await write(NginxDriver(), host, [Change(limit.ref, "amount", limit.amount, Fraction(5))])
+        await write(NginxProxy(), host, [Change(limit.ref, "amount", limit.amount, Fraction(5))])
         answers = await asyncio.gather(*(get(host.port) for _ in range(9)))
         assert sum(status == 200 for status, _ in answers) == 5
     finally:

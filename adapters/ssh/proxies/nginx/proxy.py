@@ -1,4 +1,4 @@
-"""The nginx driver: every change is a file and a reload; adopted when no former worker serves any more."""
+"""nginx as a proxy: every change is a file and a reload; adopted when no former worker serves any more."""
 
 from __future__ import annotations
 
@@ -10,13 +10,27 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from adapters.ssh.client.ports import ConfigTree, FileChange, FileReplacement, HostReader, HostWriter, Workers
-from adapters.ssh.proxies.adopted import CLOCK_GRAIN, file_runs
+from adapters.ssh.client.ports import (
+    ConfigTree,
+    FileChange,
+    FileReplacement,
+    HostReader,
+    HostWriter,
+    Lifecycle,
+    Probe,
+    Process,
+    Workers,
+)
+from adapters.ssh.proxies.adopted import CLOCK_GRAIN, file_runs, pending_files, processes_of
+from adapters.ssh.proxies.nginx import processes as nginx_processes
 from adapters.ssh.proxies.nginx.codec import NginxCodec
+from adapters.ssh.proxies.nginx.lifecycle import NginxLifecycle
 from adapters.ssh.proxies.nginx.log import Log, Request, logs, requests
+from adapters.ssh.proxies.nginx.program import KINDS, PROGRAM
 from adapters.ssh.proxies.nginx.tree import tree_of
 from adapters.ssh.proxies.nginx.upstream import ADDRESSES, host_names
-from adapters.ssh.proxies.protocol import HostFacts, Runtime, Step
+from adapters.ssh.proxies.protocol import HostFacts, Proxy, Runtime, Step
+from adapters.ssh.section import ProxyConfig
 from control.errors import ControlError, PlatformError
 from control.model import Counted, Limit, Route, TargetCount
 from control.planning.edit import Change
@@ -53,10 +67,14 @@ class _LogCount:
             self.seconds.setdefault(request.address, deque(maxlen=_REMEMBERED)).append(request.seconds)
 
 
-class NginxDriver:
-    """See `adapters.ssh.proxies.protocol.Driver`."""
+class NginxProxy:
+    """See `adapters.ssh.proxies.protocol.Proxy`."""
 
+    program = PROGRAM
+    object_kind = "NginxFile"
+    kinds: Mapping[str, str] = KINDS
     deadline_seconds = 10.0
+    reloads_always = True
 
     def __init__(self) -> None:
         self.codec = NginxCodec()
@@ -64,11 +82,40 @@ class NginxDriver:
         self._counts: dict[tuple[str, str, str], _LogCount] = {}
         self._logs: dict[tuple[str, str, str | None], tuple[ConfigTree, Sequence[Log]]] = {}
 
+    def version(self, probe: Probe) -> str:
+        return nginx_processes.version(probe)
+
+    def settle(self, config: ProxyConfig, probe: Probe) -> ProxyConfig:
+        return nginx_processes.settle(config, probe)
+
+    def mains(self, config: ProxyConfig, probe: Probe) -> tuple[str, ...]:
+        return (str(config.config),)
+
+    def sockets(self, tree: ConfigTree) -> tuple[str, ...]:
+        """It has none that says what runs."""
+        return ()
+
+    def workers(self, facts: HostFacts, processes: Sequence[Process]) -> Workers:
+        return nginx_processes.workers(facts.proxy, facts.probe, processes)
+
+    def lifecycle(self, facts: HostFacts, processes: Sequence[Process]) -> Lifecycle:
+        return NginxLifecycle(facts.proxy, self.workers(facts, processes), processes)
+
+    async def answers(self, host: HostReader, socket: str) -> bool:
+        return False
+
+    async def fingerprint(self, host: HostReader, facts: HostFacts) -> bytes:
+        return b""
+
+    def doubt(self, kind: str, path: str, runtime: Runtime) -> str:
+        """The codec says it of all rows, since only a reload changes anything."""
+        return ""
+
     async def runtime(self, host: HostReader, facts: HostFacts, tree: ConfigTree) -> Runtime:
         """Which workers run, and which files are newer than they are."""
         try:
-            workers = await host.workers(facts.proxy)
-            pending = await pending_files(host, tree, workers)
+            workers = self.workers(facts, await processes_of(host, facts))
+            pending = pending_files(tree, workers)
         except ControlError as error:
             return Runtime(time.time(), why_not=error.message)
         why_not = "" if workers.master else "no nginx master process runs"
@@ -99,16 +146,15 @@ class NginxDriver:
         edit = step.edit
         if edit.data is None:
             raise PlatformError(f"nothing to write to {clean(edit.path)}")
+        lifecycle = self.lifecycle(step.facts, await processes_of(reader, step.facts))
         files = [FileChange(edit.path, step.tree.sha256(edit.path), edit.data)]
         files += [FileChange(path, step.tree.sha256(path), data) for path, data in edit.also.items()]
-        return await writer.replace_files(
-            FileReplacement(step.facts.proxy, tuple(files), reload=True, adoption_seconds=self.deadline_seconds)
-        )
+        return (await writer.replace_files(FileReplacement(lifecycle, tuple(files), True, self.deadline_seconds))).said
 
     async def loaded(self, host: HostReader, step: Step) -> ProofPart:
         """Yes, when only workers serve that started after the file was written and that did not run before."""
-        workers = await host.workers(step.facts.proxy)
-        facts = (await host.file_facts([step.edit.path])).get(step.edit.path)
+        now = await host.stat([step.edit.path])
+        workers, facts = self.workers(step.facts, now.processes), now.files.get(step.edit.path)
         if facts is None:
             return ProofPart(ProofState.NO, f"{clean(step.edit.path)} is gone")
         if step.edit.data is not None and facts.sha256 != hashlib.sha256(step.edit.data).hexdigest():
@@ -132,7 +178,7 @@ class NginxDriver:
         recorded: Mapping[str, Any],
     ) -> ProofPart:
         """Yes, when every serving worker has read the file as it is."""
-        facts = (await host.file_facts([path])).get(path)
+        facts = (await host.stat([path])).files.get(path)
         return file_runs(tree, path, facts, runtime, recorded)
 
     async def count(
@@ -177,18 +223,6 @@ class NginxDriver:
             if len(data) < _LOG_CHUNK:
                 break
         return count
-
-
-async def pending_files(host: HostReader, tree: ConfigTree, workers: Workers) -> tuple[str, ...]:
-    """Files whose inode changed after the serving workers started: they are on disk and not live."""
-    since = workers.since
-    if since is None:
-        return ()
-    facts = dict(tree.facts)
-    missing = [path for path in tree.files if path not in facts]
-    if missing:
-        facts.update(await host.file_facts(missing))
-    return tuple(sorted(path for path in tree.files if path in facts and facts[path].ctime > since + CLOCK_GRAIN))
 
 
 def _of_route(route: Route, routes: Sequence[Route], counts: Sequence[_LogCount], source: str) -> Counted | None:
@@ -237,3 +271,6 @@ def _p95(seconds: Sequence[float]) -> Fraction | None:
     if len(seconds) < 20:
         return None
     return Fraction(sorted(seconds)[int(len(seconds) * 0.95)]).limit_denominator(1000)
+
+
+PROXY: Proxy = NginxProxy()
