@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.collect import Collector
 from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.kinds.table import BY_GROUP_KIND
 from adapters.kubernetes.object_store import ObjectStore
 from control.deck.config import EnvironmentConfig
 from control.model import Access, AccessState
@@ -31,7 +30,8 @@ async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[
     """The access to the kinds that are held; why each kind and namespace is refused is noted in `held`."""
     if config.read_only:
         return Access(AccessState.READ_ONLY_BY_TOOL, "read_only in the deck file")
-    kinds = [BY_GROUP_KIND[kind] for kind in held.objects if kind in BY_GROUP_KIND]
+    known = held.kinds.by_group_kind
+    kinds = [known[kind] for kind in held.objects if kind in known]
     held.refused = {}
     answers = await asyncio.gather(*(_refusals(codec, rights, namespaces, held) for codec in kinds))
     if rights.why_unknown:

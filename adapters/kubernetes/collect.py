@@ -16,7 +16,7 @@ from adapters.kubernetes.client.unread import unread
 from adapters.kubernetes.client.watching import Key, Watched
 from adapters.kubernetes.health import Endpoints, endpoints_of
 from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.kinds.table import BY_GROUP_KIND, CODECS
+from adapters.kubernetes.kinds.table import OURS, Kinds
 from adapters.kubernetes.owners.owners import Sources
 from adapters.kubernetes.owners.sources import read_sources
 from adapters.kubernetes.wire.core import EndpointSlice
@@ -51,6 +51,7 @@ class Part:
 class Collected:
     """What was read of a cluster, and what could not be."""
 
+    kinds: Kinds = OURS
     parts: dict[Key, Part] = field(default_factory=dict)
     failed: dict[Key, ControlError] = field(default_factory=dict)
     unread: list[Missing] = field(default_factory=list)
@@ -72,7 +73,7 @@ class Collected:
             else:
                 where = f" in {clean(space)}" if space else ""
                 found += [
-                    Missing(f"{BY_GROUP_KIND[kind].resource.qualified}{where}", _why(error, hint))
+                    Missing(f"{self.kinds.by_group_kind[kind].resource.qualified}{where}", _why(error, hint))
                     for kind, error in errors
                 ]
         return (*found, *(one for part in self.parts.values() for one in part.missing), *self.unread)
@@ -94,16 +95,17 @@ class Around:
 class Collector:
     """Reads everything of a cluster that traffic settings are made of. Raises `DeckError` for a kind that is none."""
 
-    def __init__(self, api: Api, namespaces: Sequence[str], kinds: Sequence[str] = ()) -> None:
+    def __init__(self, api: Api, namespaces: Sequence[str], only: Sequence[str] = (), kinds: Kinds = OURS) -> None:
         self._api = api
         self.namespaces = tuple(namespaces) or ("",)
-        unknown = [kind for kind in kinds if kind not in CODECS]
+        self._kinds = kinds
+        unknown = [kind for kind in only if kind not in kinds.codecs]
         if unknown:
             raise DeckError(
                 f"kubernetes.kinds names '{clean(unknown[0])}', which is no kind that is read",
-                hint=f"kinds: {', '.join(CODECS)}",
+                hint=f"kinds: {', '.join(kinds.codecs)}",
             )
-        self.codecs = [codec for codec in CODECS.values() if not kinds or codec.kind in kinds]
+        self.codecs = [codec for codec in kinds.codecs.values() if not only or codec.kind in only]
         """The kinds that were asked for."""
         self.discovery = Discovery(api)
         self._served: dict[GroupKind, Resource] = {}
@@ -111,7 +113,7 @@ class Collector:
 
     def watched(self, kind: GroupKind) -> Watched:
         """A kind that was listed, in the version in which it was."""
-        codec = BY_GROUP_KIND[kind]
+        codec = self._kinds.by_group_kind[kind]
         return Watched(self._served.get(kind, codec.resource), codec.wire)
 
     async def resource(self, codec: Codec) -> Resource:
@@ -126,7 +128,7 @@ class Collector:
 
     async def everything(self) -> Collected:
         """All kinds that are asked for and installed. Raises the first error where nothing at all could be read."""
-        collected = Collected()
+        collected = Collected(self._kinds)
         codecs = [codec for codec in self.codecs if await self.discovery.has(codec.resource)]
         keys = [(one.resource.group_kind, space) for one in codecs for space in self.spaces(one.resource)]
         answers = await asyncio.gather(*(self.part(key) for key in keys), return_exceptions=True)
@@ -151,7 +153,7 @@ class Collector:
 
     async def part(self, key: Key) -> Part:
         """One kind in one namespace."""
-        codec = BY_GROUP_KIND[key[0]]
+        codec = self._kinds.by_group_kind[key[0]]
         resource = await self.resource(codec)
         listed = await self._api.list(resource, key[1], codec.wire)
         if not listed.broken:

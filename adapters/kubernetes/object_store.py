@@ -16,7 +16,7 @@ from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
 from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
 from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.kinds.table import OURS, Kinds
 from adapters.kubernetes.owners.owners import NO_SOURCES, Sources, owners_of
 from adapters.kubernetes.planes.traefik.attachments import (
     Key,
@@ -55,6 +55,7 @@ class Dressed:
 class ObjectStore:
     """Objects by kind and (namespace, name), and what was read around them."""
 
+    kinds: Kinds = OURS
     objects: dict[GroupKind, dict[Key, Any]] = field(default_factory=dict)
     gateways: dict[Key, Gateway] = field(default_factory=dict)
     sources: Sources = NO_SOURCES
@@ -236,7 +237,7 @@ async def snapshot_parts(
     limits: list[Limit] = []
     outside: list[Outside] = []
     count = 0
-    for codec in CODECS.values():
+    for codec in held.kinds.codecs.values():
         for native in list(held.of(codec.resource.group_kind)):  # a watch may add and take away while we give way
             read = held.read(codec, native, environment, dress.at)
             if read.routes or read.limits:

@@ -22,7 +22,7 @@ from adapters.kubernetes.client.watching import Key, Watcher
 from adapters.kubernetes.collect import Collected, Collector, Part
 from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.kinds.common import namespace_of
-from adapters.kubernetes.kinds.table import CODECS, codec_of
+from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.object_store import ObjectStore, RowDecorator, snapshot_parts
 from adapters.kubernetes.planes.traefik.bindings import Instances
 from adapters.kubernetes.planes.traefik.count import Counters
@@ -62,7 +62,8 @@ class KubernetesReader:
         self._watcher: Watcher | None = None
         self._counters: Counters | None = None
         self._held: ObjectStore | None = None
-        self._collected = Collected()
+        self.kinds = Kinds(config.kinds)
+        self._collected = Collected(self.kinds)
         """What the held objects were listed in; the objects themselves are in `_held`."""
         self._hint = ""
         self._listed_at = self._failed_until = float("-inf")
@@ -109,7 +110,7 @@ class KubernetesReader:
     def collector(self) -> Collector:
         """What reads everything."""
         if self._collector is None:
-            self._collector = Collector(self.api, self.section.namespaces, self.section.kinds)
+            self._collector = Collector(self.api, self.section.namespaces, self.section.kinds, self.kinds)
         return self._collector
 
     @property
@@ -202,7 +203,7 @@ class KubernetesReader:
         if any(isinstance(error, Forbidden) for error in collected.failed.values()):
             self._hint = await self.namespace_hint()
         before = self._held
-        held = ObjectStore()
+        held = ObjectStore(self.kinds)
         for key, part in collected.parts.items():
             held.replace(key, part.objects)
             collected.parts[key] = part.without_objects()
@@ -228,7 +229,11 @@ class KubernetesReader:
 
     def object_of(self, ref: Ref) -> str | None:
         """Rows are named after their objects."""
-        return str(ref.whole) if ref.environment == self.name and ref.kind in CODECS and not ref.is_group else None
+        return (
+            str(ref.whole)
+            if ref.environment == self.name and ref.kind in self.kinds.codecs and not ref.is_group
+            else None
+        )
 
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         """These objects, anew, and whether we may patch them."""
@@ -242,16 +247,16 @@ class KubernetesReader:
     async def _get(self, ref: Ref) -> bytes:
         if ref.environment != self.name:
             raise UsageError(f"{clean(str(ref))} is not of the environment {self.name}")
-        resource = await self.collector.resource(codec_of(ref))
+        resource = await self.collector.resource(self.kinds.codec_of(ref))
         what = f"read {resource.plural} {clean(ref.scope)}/{clean(ref.name)}"
         return await self.api.get(resource.path(namespace_of(ref), ref.name), what=what)
 
     async def _may_patch(self, ref: Ref) -> bool:
-        return await self.rights.may("patch", codec_of(ref).resource, ref.scope, ref.name) is not False
+        return await self.rights.may("patch", self.kinds.codec_of(ref).resource, ref.scope, ref.name) is not False
 
     def _as_fetched(self, ref: Ref, body: bytes, held: ObjectStore, may_patch: bool) -> Fetched:
         """An object as the server sent it, with what its rows are made of besides."""
-        codec, at = codec_of(ref), time.time()
+        codec, at = self.kinds.codec_of(ref), time.time()
         wire = decode(body, codec.wire)
         read = codec.read(wire, self.name, at)
         used = held.uses(self.name) if read.limits else {}
@@ -305,7 +310,7 @@ class KubernetesReader:
 
     async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
         """The edits in an edited YAML; see `adapters.kubernetes.edited_text`."""
-        return edits_of(codec_of(ref.whole), ref.whole, original, text)
+        return edits_of(self.kinds.codec_of(ref.whole), ref.whole, original, text)
 
     # --- proof, traffic, change ---------------------------------------------------------------------------------------
 
@@ -320,7 +325,7 @@ class KubernetesReader:
         body = await self._get(ref)
         if recorded and recorded == recorded_of(msgspec.json.decode(body)):
             return ProofPart(ProofState.YES, "the object was never changed")
-        codec = codec_of(ref)
+        codec = self.kinds.codec_of(ref)
         payload = Payload(codec, ref, (), decode(body, codec.wire))
         step = Prepared(object, self.name, tuple(changes), "", "", payload=payload)
         return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import httpx
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from adapters.kubernetes.client.api import FIELD_MANAGER, Api
 from adapters.kubernetes.client.objects import Bare
 from adapters.kubernetes.kinds.common import namespace_of
-from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.reader import KubernetesReader
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError
@@ -23,10 +24,10 @@ _OBJECT = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/[^/]+(?:/namespaces/[^/]+)
 class PatchTransport(httpx.AsyncBaseTransport):
     """Lets patches of the kinds that we know through to `inner`, under our own field manager; nothing else."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, prefix: str = "") -> None:
+    def __init__(self, kinds: Kinds, inner: httpx.AsyncBaseTransport, prefix: str = "") -> None:
         self._inner = inner
         self._prefix = prefix
-        self._known = {(codec.resource.group, codec.resource.plural) for codec in CODECS.values()}
+        self._known = {(codec.resource.group, codec.resource.plural) for codec in kinds.codecs.values()}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         object_ = _OBJECT.match(request.url.path.removeprefix(self._prefix))
@@ -55,7 +56,7 @@ class KubernetesWriter:
         if not isinstance(payload, Payload) or payload.ref.environment != self._reader.name:
             raise UsageError(f"this step was not prepared for {self._reader.name}")
         if self._api is None:
-            self._api = Api(self._reader.connection(), PatchTransport)
+            self._api = Api(self._reader.connection(), partial(PatchTransport, self._reader.kinds))
         ref = payload.ref
         resource = await self._reader.collector.resource(payload.codec)
         try:

@@ -1,7 +1,13 @@
-"""The table of kinds: one line each."""
+"""The table of kinds: one line each, and the user's own beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+
+from adapters.engine.kind import Kind
 from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
 from adapters.kubernetes.kinds.common import Codec
@@ -13,15 +19,32 @@ CODECS: dict[str, Codec] = {
     codec.kind: codec for codec in (httproute.CODEC, traefikservice.CODEC, ingressroute.CODEC, middleware.CODEC)
 }
 """By the kind's name in refs."""
-BY_GROUP_KIND: dict[GroupKind, Codec] = {codec.resource.group_kind: codec for codec in CODECS.values()}
 
 
-def codec_of(ref: Ref) -> Codec:
-    """The codec of a ref's kind. Raises `NotFound`."""
-    try:
-        return CODECS[ref.kind]
-    except KeyError:
-        known = ", ".join(CODECS)
-        raise NotFound(
-            f"there is no kind '{clean(ref.kind)}' on Kubernetes", ref=str(ref), hint=f"kinds: {known}"
-        ) from None
+class Kinds:
+    """The kinds that are read in one environment: ours and those of the user's own."""
+
+    def __init__(self, own: Iterable[Kind] = ()) -> None:
+        self.codecs = CODECS | {kind.kind: _own(msgspec.json.encode(kind)) for kind in own}
+        """By the kind's name in refs."""
+        self.by_group_kind: dict[GroupKind, Codec] = {c.resource.group_kind: c for c in self.codecs.values()}
+
+    def codec_of(self, ref: Ref) -> Codec:
+        """The codec of a ref's kind. Raises `NotFound`."""
+        try:
+            return self.codecs[ref.kind]
+        except KeyError:
+            known = ", ".join(self.codecs)
+            raise NotFound(
+                f"there is no kind '{clean(ref.kind)}' on Kubernetes", ref=str(ref), hint=f"kinds: {known}"
+            ) from None
+
+
+@lru_cache(maxsize=256)
+def _own(kind: bytes) -> Codec:
+    """A kind of the user's own, compiled once for all the environments that have it."""
+    return Codec(msgspec.json.decode(kind, type=Kind))
+
+
+OURS = Kinds()
+"""Where the user has none."""

@@ -18,6 +18,7 @@ from adapters.kubernetes.client.refusals import Busy, refusal
 from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, may_read
 from adapters.kubernetes.client.watching import lines
 from adapters.kubernetes.kinds import httproute
+from adapters.kubernetes.kinds.table import OURS
 from adapters.kubernetes.wire.gateway_api import HTTPRoute
 from adapters.kubernetes.writer import PatchTransport
 from control.errors import (
@@ -103,7 +104,7 @@ async def test_what_a_reading_connection_lets_through(method: str, path: str, qu
 )
 async def test_what_a_writing_connection_lets_through(method: str, path: str, query: str, passes: bool) -> None:
     recorder = Recorder()
-    async with httpx.AsyncClient(transport=PatchTransport(recorder)) as client:
+    async with httpx.AsyncClient(transport=PatchTransport(OURS, recorder)) as client:
         url = f"https://a.invalid{path}" + (f"?{query}" if query else "")
         if passes:
             await client.request(method, url)
