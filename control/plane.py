@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
+from control.applying.acts import Aim
 from control.applying.aftermath import observe_on
 from control.applying.apply import Applying
 from control.applying.outcomes import refused
 from control.applying.resolving import resolve_change
+from control.applying.telling import ProgressCall
 from control.calls import PLAN_SECONDS, READ_SECONDS, ask, finish, logged_in, prepare
 from control.deck.config import DeckConfig, EnvironmentConfig, ServiceConfig
 from control.errors import ControlError, NotFound, ReadOnly
@@ -34,7 +37,7 @@ from control.planning.edit import Change, Edit
 from control.planning.fields import FieldKey, UndoField, flattened, three_ways
 from control.planning.options import ApplyOptions, PlanOptions
 from control.planning.permission import check_overrides, check_writable, confirmation_missing
-from control.planning.plan import HistoryItem, HistoryPage, Plan, Progress, Result, ResultOutcome, Step
+from control.planning.plan import HistoryItem, HistoryPage, Plan, Result, ResultOutcome, Step
 from control.planning.planner import Remembered, Situation, make_plan, resolve, row_of
 from control.planning.saved_plans import check_same, check_start, check_undo, wishes
 from control.planning.silence import blocked, from_environment, kept
@@ -298,12 +301,37 @@ class ControlPlane:
         self,
         plan: Plan,
         options: ApplyOptions = _APPLY,
-        progress: Callable[[Progress], Awaitable[None]] | None = None,
+        progress: ProgressCall | None = None,
         stop: asyncio.Event | None = None,
     ) -> Result:
         """Do a plan: journal, then step by step. Raises `ReadOnly` where no writer can be made. Setting `stop` ends it
         before the next step, with the result of what was done; the step in flight is finished. Cancelling the task
         does the same, and raises `CancelledError` when the journal says the truth."""
+        return await self._do(plan, options, progress, stop, lambda applying: applying.run())
+
+    async def take_up(
+        self,
+        change: str,
+        aim: Aim = Aim.GO_ON,
+        options: ApplyOptions = _APPLY,
+        progress: ProgressCall | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> Result:
+        """Go on with a change that another process left open or unfinished, or take back what is in force of it. One
+        that is done is told as it is recorded. Raises `Locked` while a process is at it, and else as `apply` does."""
+        state = await asyncio.to_thread(self._log.get, change)
+        if state.result is not None and not state.unfinished:
+            return state.result
+        return await self._do(state.plan, options, progress, stop, lambda applying: applying.take_up(change, aim))
+
+    async def _do(
+        self,
+        plan: Plan,
+        options: ApplyOptions,
+        progress: ProgressCall | None,
+        stop: asyncio.Event | None,
+        work: Callable[[Applying], Coroutine[Any, Any, Result]],
+    ) -> Result:
         if self._writers is None:
             raise ReadOnly("this is a read-only session: nothing can be written", hint="start without --read-only")
         if not plan.steps:
@@ -321,7 +349,7 @@ class ControlPlane:
         async with contextlib.AsyncExitStack() as stack:
             writers = self._open_writers(plan, self._writers, stack)
             applying = Applying(plan, options, self._readers, writers, self._log, self.actor, situation, progress, stop)
-            return await finish(applying.run(), applying.stop)
+            return await finish(work(applying), applying.stop)
 
     def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
         """Count on for a step that was applied, until the traffic says yes or no; see `control.applying.aftermath`."""
@@ -392,7 +420,7 @@ class ControlPlane:
         for one in recorded:
             named = one.change == change or one.change in taken
             if one.interrupted or one.unfinished or (named and one.doubtful):
-                results.append(await resolve_change(one, self._log, self._readers, self.actor))
+                results.append(await resolve_change(one.change, self._log, self._readers))
             elif named and one.result is not None:
                 results.append(one.result)
         return results

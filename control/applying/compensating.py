@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from control.applying.proving import read_back, wait_loaded, wait_running
-from control.applying.writing import Attempt, not_running
+from control.applying.writing import not_running
 from control.calls import WRITE_SECONDS, ask, fetch_one, prepare
 from control.errors import ControlError, ErrorKind, GuardRefused, PlatformError, Stale
+from control.journal.state import StepState
 from control.planning.edit import Change
 from control.planning.fields import FieldKey, reverse, show, three_ways
 from control.planning.plan import Reason, Step, StepOutcome, StepResult
@@ -19,17 +20,22 @@ TRIES = 3
 """How often a step is tried to be taken back where somebody else writes the same object at the same time."""
 
 
-async def take_back(attempt: Attempt, reader: Reader, writer: Writer, because: str) -> StepResult:
+async def take_back(one: StepState, reader: Reader, writer: Writer, because: str) -> StepResult:
     """Undo one step of a plan that failed. Never raises for what a platform does: what stays is named in the result."""
+    known = _known(one)
     for last in (False,) * (TRIES - 1) + (True,):
         try:
-            return await _once(attempt, reader, writer, because)
+            return await _once(one, reader, writer, because)
         except Stale as error:
             if last:
-                return _not_undone(attempt.result, error)
+                return _not_undone(known, error)
         except ControlError as error:
-            return _not_undone(attempt.result, error)
+            return _not_undone(known, error)
     raise AssertionError("unreachable")
+
+
+def _known(one: StepState) -> StepResult:
+    return one.result or StepResult(one.step.object, StepOutcome.UNKNOWN)
 
 
 def _not_undone(result: StepResult, error: ControlError) -> StepResult:
@@ -42,18 +48,18 @@ class _NotProved(PlatformError):
     """The old values are written, and nothing shows that they run."""
 
 
-async def _once(attempt: Attempt, reader: Reader, writer: Writer, because: str) -> StepResult:
-    step = attempt.step
+async def _once(one: StepState, reader: Reader, writer: Writer, because: str) -> StepResult:
+    step = one.step
     prepared, back, foreign = await _prepared(step, reader)
     if back:
         await _write_back(step.object, prepared, back, reader, writer)
     if foreign:
         raise GuardRefused("; ".join(foreign), hint="left as somebody else set them")
     if not back:
-        return await _gone_already(attempt, reader)
-    kept = attempt.result.reason
-    reason = kept if attempt.failed and kept is not None else Reason(ErrorKind.PLATFORM, because)
-    return replace(attempt.result, outcome=StepOutcome.UNDONE, reason=reason, found=Found.BEFORE)
+        return await _gone_already(one, reader)
+    known = _known(one)
+    reason = known.reason if one.failed and known.reason is not None else Reason(ErrorKind.PLATFORM, because)
+    return replace(known, outcome=StepOutcome.UNDONE, reason=reason, found=Found.BEFORE)
 
 
 async def _prepared(step: Step, reader: Reader) -> tuple[Sequence[Prepared], list[Change], list[str]]:
@@ -63,7 +69,7 @@ async def _prepared(step: Step, reader: Reader) -> tuple[Sequence[Prepared], lis
     if not back:
         return (), back, foreign
     prepared = await prepare(reader, [fetched], back)
-    if any(one.object != step.object for one in prepared):
+    if any(each.object != step.object for each in prepared):
         raise Stale(f"{step.object} no longer holds what the plan changed", ref=step.object)
     return prepared, back, foreign
 
@@ -75,8 +81,8 @@ async def _write_back(
     error: ControlError | None = None
     after: Fetched | None = None
     try:
-        for one in prepared:
-            after = (await ask(writer.write(one), WRITE_SECONDS, f"writing {object}")).after
+        for each in prepared:
+            after = (await ask(writer.write(each), WRITE_SECONDS, f"writing {object}")).after
     except Stale:
         raise
     except ControlError as problem:
@@ -84,26 +90,25 @@ async def _write_back(
     found = await read_back(reader, object, back, accepted=error is None, after=after)
     if found is not Found.AFTER:
         raise error or PlatformError(f"{object}: the old values were written, reading back shows {found.value}")
-    for one in prepared:
-        loaded = await wait_loaded(reader, one, None, asyncio.Event())
+    for each in prepared:
+        loaded = await wait_loaded(reader, each, None, asyncio.Event())
         if loaded.state is ProofState.NO:
             raise PlatformError(f"the data plane did not take the old values back: {loaded.detail}")
         if loaded.state is not ProofState.YES:
             raise _NotProved(f"the old values were written and read back; {not_running(loaded)}")
 
 
-async def _gone_already(attempt: Attempt, reader: Reader) -> StepResult:
+async def _gone_already(one: StepState, reader: Reader) -> StepResult:
     """Nothing of the step is there any more: it never took, or somebody has taken it back."""
-    step = attempt.step
-    recorded = attempt.prepared.recorded if attempt.prepared is not None else {}
+    step, recorded = one.step, one.recorded or {}
     back = [reverse(change, change.after) for change in step.changes]
     part = await wait_running(reader, step.object, back, recorded)
     if part.state is ProofState.NO:
         raise PlatformError(f"{step.object} holds the old values; {not_running(part)}")
     if part.state is not ProofState.YES:
         raise _NotProved(f"{step.object} holds the old values; {not_running(part)}")
-    outcome = StepOutcome.FAILED if attempt.failed else StepOutcome.UNDONE
-    return replace(attempt.result, outcome=outcome, found=Found.BEFORE)
+    outcome = StepOutcome.FAILED if one.failed else StepOutcome.UNDONE
+    return replace(_known(one), outcome=outcome, found=Found.BEFORE)
 
 
 def split(

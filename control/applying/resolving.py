@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from control.applying.acts import Aim, Look, next_act
+from control.applying.outcomes import truth
 from control.applying.proving import UNKNOWN, look, wait_running
 from control.applying.writing import not_running
 from control.errors import ControlError, ErrorKind
 from control.journal.log import ChangeLog
 from control.journal.state import ChangeState
 from control.planning.fields import reverse
-from control.planning.plan import Proof, Reason, Result, ResultOutcome, StepOutcome, StepResult
+from control.planning.plan import Proof, Reason, Result, StepOutcome, StepResult
 from control.ports import Found, ProofPart, ProofState, Reader
+from control.structs import replace
 
 
-async def resolve_change(recorded: ChangeState, log: ChangeLog, readers: Mapping[str, Reader], actor: str) -> Result:
+async def resolve_change(change: str, log: ChangeLog, readers: Mapping[str, Reader]) -> Result:
     """State what is true of an interrupted change (or of one that left something unknown) and journal it.
 
     A change of which a platform cannot be reached stays open, so that it can be resolved later.
     """
-    change = await asyncio.to_thread(log.reopen, recorded.change)
+    taken = await asyncio.to_thread(log.take_up, change)
     closed = False
     try:
-        numbered = range(len(recorded.plan.steps))
-        steps = await asyncio.gather(*(_found(recorded, number, readers) for number in numbered))
+        act = next_act(taken.state, Aim.STATE)
+        assert isinstance(act, Look)
+        steps = await asyncio.gather(*(look_at(taken.state, number, readers) for number in act.steps))
         closed = True
-        return await asyncio.to_thread(change.close, truth(steps), tuple(steps), "resolve")
+        return await asyncio.to_thread(taken.close, truth(steps), tuple(steps), "resolve")
     finally:
         if not closed:
-            change.abandon()
+            taken.abandon()
 
 
-async def _found(recorded: ChangeState, number: int, readers: Mapping[str, Reader]) -> StepResult:
+async def look_at(state: ChangeState, number: int, readers: Mapping[str, Reader]) -> StepResult:
     """What is true of one step now, by what the journal recorded before it was written."""
-    one = recorded.steps[number]
-    step, noted, before = one.step, one.result, one.recorded
-    never = before is None and recorded.notes_writing
+    one = state.steps[number]
+    step, before = one.step, one.recorded
+    never = before is None and state.notes_writing
     reader = readers.get(step.environment)
     if reader is None and never:
         return StepResult(step.object, StepOutcome.NOT_STARTED)
@@ -63,21 +67,16 @@ async def _found(recorded: ChangeState, number: int, readers: Mapping[str, Reade
         outcome = StepOutcome.UNDO_FAILED if part.state is ProofState.NO else StepOutcome.UNKNOWN
         why = Reason(ErrorKind.PLATFORM, f"{step.object} holds the old values; {not_running(part)}")
         return StepResult(step.object, outcome, why, found)
-    begun = noted is not None and noted.outcome is not StepOutcome.NOT_STARTED
+    begun = one.outcome not in (None, StepOutcome.NOT_STARTED)
     return StepResult(step.object, StepOutcome.UNDONE if begun else StepOutcome.NOT_STARTED, None, found)
 
 
-def truth(steps: Sequence[StepResult]) -> ResultOutcome:
-    """What the whole change is, from what was found."""
-    if any(step.found is Found.UNREACHABLE for step in steps):
-        return ResultOutcome.INTERRUPTED
-    outcomes = {step.outcome for step in steps}
-    if outcomes <= {StepOutcome.NOT_STARTED, StepOutcome.UNDONE}:
-        return ResultOutcome.ROLLED_BACK
-    if outcomes == {StepOutcome.APPLIED}:
-        loaded = [step.proof.loaded.state for step in steps if step.proof is not None]
-        if ProofState.PENDING in loaded:
-            return ResultOutcome.IN_PROGRESS
-        proven = all(state is ProofState.YES for state in loaded)
-        return ResultOutcome.APPLIED if proven else ResultOutcome.APPLIED_UNPROVEN
-    return ResultOutcome.PARTLY_APPLIED
+def as_of_now(result: StepResult) -> StepResult:
+    """What a look says of a step that the change goes on from: in force is not yet done, where it is not loaded."""
+    loaded = result.proof.loaded if result.proof is not None else UNKNOWN
+    if result.outcome is StepOutcome.APPLIED and loaded.state is ProofState.PENDING:
+        return replace(result, outcome=StepOutcome.IN_PROGRESS)
+    if result.outcome is StepOutcome.APPLIED and loaded.state is ProofState.NO:
+        why = Reason(ErrorKind.PLATFORM, f"the data plane did not take it: {loaded.detail}")
+        return replace(result, outcome=StepOutcome.FAILED, reason=why)
+    return result

@@ -41,13 +41,6 @@ class Attempt:
         good = (StepOutcome.APPLIED, StepOutcome.IN_PROGRESS, StepOutcome.NOT_STARTED)
         return self.result.outcome not in good
 
-    @property
-    def may_be_in_force(self) -> bool:
-        """False only where it is known that nothing of the step was written."""
-        if not self.failed:
-            return self.result.outcome is not StepOutcome.NOT_STARTED
-        return self.result.found in (Found.AFTER, Found.OTHER, Found.UNREACHABLE)
-
     def fail(self, kind: ErrorKind, message: str) -> None:
         """It was written, read back as it was meant, and the data plane refuses it."""
         self.result = replace(self.result, outcome=StepOutcome.FAILED, found=Found.AFTER, reason=Reason(kind, message))

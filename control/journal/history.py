@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from control.errors import ControlError, JournalError, NotFound
 from control.journal.events import NotKnown
@@ -15,6 +14,7 @@ from control.model import Weight
 from control.model.ref import Ref
 from control.planning.edit import target_field
 from control.planning.plan import HistoryItem, HistoryPage, HistoryStep, Result, ResultOutcome
+from control.structs import replace
 
 PAGE = 200
 """So many changes are listed where nobody asks for more."""

@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from control.contract.plans import plan_to_json
@@ -23,7 +23,8 @@ from control.journal.process import lives, process_identity
 from control.journal.records import Record
 from control.journal.state import ChangeState, Said, reduce
 from control.own_secrets import strike
-from control.planning.plan import Plan, ResultOutcome
+from control.planning.plan import OnFailure, Plan, ResultOutcome
+from control.structs import replace
 from control.text import clean
 
 
@@ -53,8 +54,11 @@ class ChangeLog:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
 
-    def open(self, plan: Plan, actor: str, reason: str, overrides: Iterable[str]) -> OpenChange:
-        """Record that `plan` is about to be applied. On disk when this returns. Raises `JournalError` or `Locked`
+    def open(
+        self, plan: Plan, actor: str, reason: str, overrides: Iterable[str], on_failure: OnFailure | None = None
+    ) -> OpenChange:
+        """Record that `plan` is about to be applied, and what is to be done where a step fails, where that is not what
+        the plan says. On disk when this returns. Raises `JournalError` or `Locked`
         where the journal takes no entry or is not to be relied on: then nothing may be written anywhere."""
         self.journal.check_ready()
         change = f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
@@ -68,6 +72,8 @@ class ChangeLog:
             "process": process_identity(),
             "notes_writing": True,
         }
+        if on_failure is not None:
+            data["on_failure"] = on_failure.value
         begun = OpenChange(change, self.journal, lock, beside)
         try:
             begun.begin(data)
@@ -78,12 +84,24 @@ class ChangeLog:
         return begun
 
     def reopen(self, change: str) -> OpenChange:
-        """Take over an interrupted change to state the truth of it. Raises `Locked` where somebody else is at it."""
+        """Take over a change that no process is at, and give the journal what lies beside it. Raises `Locked` where
+        somebody else is at it."""
         lock = self.journal.change_lock(change)
         lock.take(1.0, f"change {change}")
         taken = OpenChange(change, self.journal, lock, self.journal.beside(change))
         try:
             taken.take_over()
+        except BaseException:
+            taken.abandon()
+            raise
+        return taken
+
+    def take_up(self, change: str) -> OpenChange:
+        """Take over a change and all that is known of it, to go on from there or to state what is true. Raises as
+        `reopen` and `get` do."""
+        taken = self.reopen(change)
+        try:
+            taken.go_on_from(self.get(change))
         except BaseException:
             taken.abandon()
             raise

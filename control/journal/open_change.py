@@ -16,6 +16,7 @@ from control.contract.plans import result_to_json
 from control.errors import ControlError, ErrorKind, JournalError
 from control.journal.port import Beside, Journal, Lock
 from control.journal.records import Record, same_data
+from control.journal.state import ChangeState, advance
 from control.planning.plan import Reason, Result, ResultOutcome, StepOutcome, StepResult
 from control.structs import replace
 
@@ -39,6 +40,7 @@ class OpenChange:
         self._journal = journal
         self._lock = lock
         self._beside = beside
+        self._state: ChangeState | None = None
         self._records: list[Record] = []
         self._delivered = 0
         self._loaded = 0
@@ -50,6 +52,12 @@ class OpenChange:
         self._identity: Hashable | None = None
         """Which journal it was when the change began: one that is made anew has not heard of it."""
 
+    @property
+    def state(self) -> ChangeState:
+        """What is known of the change by all that was noted of it."""
+        assert self._state is not None, "the change was reopened only to give the journal what lies beside it"
+        return self._state
+
     def begin(self, data: Mapping[str, Any]) -> None:
         """Record that the change is about to be applied, with room for all that may come of it. On disk when this
         returns. Raises `JournalError` or `Locked`; nothing may be written then."""
@@ -58,6 +66,10 @@ class OpenChange:
         self._note("open", data)
         self._settle()
         self._begun = True
+
+    def go_on_from(self, state: ChangeState) -> None:
+        """Note further records of a change that was taken over, from what is known of it."""
+        self._state = state
 
     def take_over(self) -> None:
         """Go on with a change that another process left open, with what it kept beside the journal. Raises
@@ -81,11 +93,13 @@ class OpenChange:
     def note_writing(self, number: int, object: str, recorded: Mapping[str, Any]) -> None:
         """Record that a step is about to be written, with what its platform must know to judge it later. Raises
         `JournalError` or `Locked`; the step must not be written then."""
+        before = self._state
         self._note("writing", {"step": number, "object": object, "recorded": dict(recorded)})
         try:
             self._settle()
         except ControlError:
             self._records.pop()
+            self._state = before
             raise
 
     def note_step(self, number: int, result: StepResult) -> None:
@@ -117,7 +131,9 @@ class OpenChange:
     # --- delivering ---------------------------------------------------------------------------------------------------
 
     def _note(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._records.append(Record(kind, time.time(), data))
+        record = Record(kind, time.time(), data)
+        self._records.append(record)
+        self._state = advance(self.change, self._state, record)
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
         self._note(kind, data)

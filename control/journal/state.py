@@ -8,7 +8,7 @@ done about it is in `control.applying.acts`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from control.journal.events import Closed, NotKnown, Opened, Stepped, Undoing, W
 from control.planning.edit import Change
 from control.planning.plan import OnFailure, Plan, Result, ResultOutcome, Step, StepOutcome, StepResult
 from control.ports import Found
+from control.structs import replace
 
 IN_FORCE = frozenset(
     {

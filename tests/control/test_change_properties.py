@@ -21,7 +21,7 @@ from control.planning.fields import flattened
 from control.planning.options import ApplyOptions
 from control.planning.ordering import Turn, ordered, rate, route_turn, turn_of
 from control.planning.plan import ResultOutcome
-from control.planning.planner import outlook, resolve
+from control.planning.planner import outlook, resolve, row_of
 
 ROUTES = [Ref.parse(f"k8s/HTTPRoute/inference/r{n}") for n in range(4)]
 LIMITS = [Ref.parse(f"k8s/Middleware/inference/l{n}") for n in range(3)]
@@ -77,7 +77,9 @@ async def _check_order(folder: str, edits: list[Edit]) -> None:
     await w.plane.refresh()
     situation = await w.plane._situation([])
     changes = resolve(edits, w.plane.inventory, lambda ref, target: 5)
-    given_order = await w.plane._prepare(changes) if changes else []
+    rows = [row_of(situation.inventory, change.ref) for change in changes]
+    fetched = await w.plane._fetch((row.environment, row.object) for row in rows)
+    given_order = await w.plane._prepare(fetched, changes)
     ahead = outlook(situation, given_order)
     graph = Graph(situation.inventory.routes, ())
     done = ordered(given_order, ahead.before, ahead.after, graph)

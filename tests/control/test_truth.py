@@ -273,7 +273,7 @@ async def test_a_writer_raises_something_else(
     await later(w, result.change)
 
 
-@pytest.mark.parametrize("name", ["observe", "outlook", "wait_loaded", "outcome_of"])
+@pytest.mark.parametrize("name", ["apply.observe", "judging.outlook", "apply.wait_loaded", "apply.next_act"])
 async def test_a_failure_of_our_own(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     w = small(tmp_path)
     plan = await w.plane.plan(BOTH)  # type: ignore[arg-type]
@@ -283,7 +283,7 @@ async def test_a_failure_of_our_own(tmp_path: Path, name: str, monkeypatch: pyte
 
     async def listen(p: Progress) -> None:
         if (p.stage, p.step) == ("written", 0):
-            monkeypatch.setattr(f"control.applying.apply.{name}", fails)
+            monkeypatch.setattr(f"control.applying.{name}", fails)
 
     result = await w.plane.apply(plan, progress=listen)
     monkeypatch.undo()
