@@ -55,6 +55,7 @@ class LimitReader:
         self.rules = rules = Rules(shape, word.at)
         self._crowded = crowded
         self.amount_at = parse(word.amount).members
+        self._code(rules, word)
         self._name = rules.value(word.name) if word.name else None
         self._distinct = rules.value(word.distinct) if word.distinct else None
         self._amount = rules.value(word.amount)
@@ -73,8 +74,6 @@ class LimitReader:
         self._burst_of = rules.value(word.burst.at) if word.burst else None
         named = {"amount": True, "window": self.period is not None, "burst": word.burst is not None}
         self.fields = frozenset(name for name, there in named.items() if there)
-        self._key = _key(rules, word.key)
-        self._code(rules, word)
 
     def _code(self, rules: Rules, word: LimitSection) -> None:
         coded = word if isinstance(word, CodedLimits) else CodedLimits(
@@ -84,8 +83,7 @@ class LimitReader:
         given = (coded.over_by, coded.notes_by, coded.remainder_by, coded.shared_by, coded.why_not_by, coded.opaque)
         made = [rules.called(one) if one is not None else None for one in given]
         self._over_by, self._notes, self._remainder, self._shared, self._why_not, self._opaque = made
-        if coded.key_by is not None:
-            self._key = rules.called(coded.key_by)
+        self._key = rules.called(coded.key_by) if coded.key_by is not None else _key(rules, word.key)
         around = self.amount_at if coded.opaque is not None else self.amount_at[:-1]
         self._section = rules.value(".".join(around))
         self._location = shown(around)

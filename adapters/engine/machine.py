@@ -28,7 +28,7 @@ class Machine:
     def __init__(self, kind: Kind, frame: Frame) -> None:
         self.kind = kind
         self.frame = frame
-        shape = Shape(kind.wire if isinstance(kind, CodedKind) else None)
+        self.shape = shape = Shape(kind.wire if isinstance(kind, CodedKind) else None)
         for member, type_ in frame.head.items():
             shape.requires(member, type_)
         self._only_first = kind.sections == "first"

@@ -45,7 +45,6 @@ class RouteReader:
         self.part = f"{word.part}="
         self._name = rules.value(word.name) if word.name else None
         coded = word if isinstance(word, CodedRoutes) else None
-        self.targets = TargetReader(word.targets, rules.shape) if word.targets else None
         self._distinct = rules.value(word.distinct) if word.distinct else None
         self._matches = _words(rules, coded.matches_by if coded else None, word.matches)
         self._sticky = _texts(rules, coded.sticky_by if coded else None, word.sticky)
@@ -53,6 +52,7 @@ class RouteReader:
         self._mirrors: Callable[..., tuple[Mirror, ...]] | None = None
         if coded is not None and coded.mirrors_by is not None:
             self._mirrors = rules.called(coded.mirrors_by)
+        self.targets = TargetReader(word.targets, rules.shape) if word.targets else None
         self._prefix, self._suffix = self._location()
 
     def _location(self) -> tuple[str, str]:

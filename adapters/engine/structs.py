@@ -29,7 +29,6 @@ class Shape:
         self._members: dict[str, tuple[str, Shape]] = {}
         self._element: Shape | None = None
         self._container: Any = None
-        self._type: Any = None
         self._required: set[str] = set()
 
     def member(self, name: str) -> tuple[str, Shape]:
@@ -63,26 +62,26 @@ class Shape:
             self._required.add(name)
 
     def typed(self, type_: Any) -> None:
-        """Somebody gets the whole value, as this type."""
-        if self._given is None and type_ is not None:
-            self._type = type_
+        """A function gets the whole value, as this type. What others read of its members they read of that type, so
+        that functions come first."""
+        if type_ is None or self._given is not None:
+            return
+        if self._members or self._element is not None:
+            raise InvalidValue(f"members of a {type_} were read before its type was said")
+        self._given = type_
 
-    @property
-    def is_list(self) -> bool:
-        """Whether a given type says that a list stands here."""
-        return typing.get_origin(self._given) is list
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the type was written by somebody."""
-        return self._given is not None
+    def places(self) -> list[tuple[str, ...]]:
+        """Every place that is read, `[]` and `{}` as steps of their own; only those that lead no further."""
+        found = [(name, *rest) for name, (_, shape) in self._members.items() for rest in shape.places()]
+        if self._element is not None:
+            step = EACH if self._container is list else "{}"
+            found += [(step, *rest) for rest in self._element.places()]
+        return found or [()]
 
     def made(self, name: str) -> Any:
         """The type of all that was recorded."""
         if self._given is not None:
             return self._given
-        if self._type is not None:
-            return self._type
         if self._element is not None:
             inner = self._element.made(f"{name}_")
             return list[inner] if self._container is list else dict[str, inner]  # type: ignore[valid-type]

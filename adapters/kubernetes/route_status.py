@@ -13,6 +13,7 @@ from functools import partial
 
 from adapters.engine.coded import Reads
 from adapters.engine.kind import StatusOf
+from adapters.engine.numbers import from_text, whole
 from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.wire.gateway_api import Condition, HTTPRoute, ParentRef, ParentStatus
 from control.model import Status, StatusState
@@ -52,15 +53,16 @@ def by_parents(
 
 
 def by_conditions(
-    kinds: Sequence[str], metadata: Metadata, conditions: Sequence[Condition] | None, observed: object = None
+    word: StatusOf, metadata: Metadata, conditions: Sequence[Condition] | None, observed: object = None
 ) -> Status:
-    """The first of the conditions of these kinds that is not `True`; unknown where nobody has said anything."""
+    """The first of the word's conditions that is not `True`; unknown where nobody has said anything."""
     by_kind = {condition.type: condition for condition in conditions or ()}
     if not by_kind:
-        return Status(StatusState.UNKNOWN, "no controller has said anything of it")
-    if isinstance(observed, int) and observed < metadata.generation:
-        return Status(StatusState.PENDING, f"its status is of generation {observed}, not {metadata.generation}")
-    return _first_not_true(kinds, by_kind, metadata)
+        return Status(StatusState.UNKNOWN, word.silent or "no controller has said anything of it")
+    generation = from_text(observed) if isinstance(observed, str) else whole(observed)
+    if word.generation == "object" and generation is not None and generation < metadata.generation:
+        return Status(StatusState.PENDING, f"its status is of generation {generation}, not {metadata.generation}")
+    return _first_not_true(word.conditions, by_kind, metadata if word.generation == "condition" else None)
 
 
 def _by_parents(word: StatusOf) -> Reads:
@@ -70,7 +72,7 @@ def _by_parents(word: StatusOf) -> Reads:
 
 def _by_conditions(word: StatusOf) -> Reads:
     at = ("metadata", f"{word.at}.conditions", f"{word.at}.observedGeneration")
-    function, types = partial(by_conditions, word.conditions), (None, list[Condition], None)
+    function, types = partial(by_conditions, word), (None, list[Condition], None)
     return Reads(function, at, types) if word.generation == "object" else Reads(function, at[:2], types[:2])
 
 
@@ -104,7 +106,8 @@ def _parent(parent: ParentStatus, metadata: Metadata) -> Status:
     return _first_not_true(_KINDS, conditions, metadata)
 
 
-def _first_not_true(kinds: Sequence[str], conditions: Mapping[str, Condition], metadata: Metadata) -> Status:
+def _first_not_true(kinds: Sequence[str], conditions: Mapping[str, Condition], metadata: Metadata | None) -> Status:
+    """`metadata`: of the object whose spec each condition must speak of; None where the conditions do not say."""
     for kind in kinds:
         condition = conditions.get(kind)
         if condition is None:
@@ -113,7 +116,7 @@ def _first_not_true(kinds: Sequence[str], conditions: Mapping[str, Condition], m
             return Status(StatusState.ERROR, _words(condition))
         if condition.status != "True":
             return Status(StatusState.PENDING, clean(f"{kind} is {condition.status or 'empty'}: {_words(condition)}"))
-        old = _of_an_older_spec(condition, metadata)
+        old = _of_an_older_spec(condition, metadata) if metadata is not None else None
         if old is not None:
             return old
     return OK
@@ -121,7 +124,7 @@ def _first_not_true(kinds: Sequence[str], conditions: Mapping[str, Condition], m
 
 def _of_an_older_spec(condition: Condition, metadata: Metadata) -> Status | None:
     """None where the condition speaks of the spec as it is now."""
-    observed, generation = condition.observed_generation, metadata.generation
+    observed, generation = whole(condition.observed_generation), metadata.generation
     if observed:
         if observed >= generation:
             return None

@@ -26,6 +26,7 @@ BUILD_SECONDS = 1800
 CRD_MODULES = {
     "sigs.k8s.io/gateway-api": "v1.6.3",
     "github.com/traefik/traefik/v3": "v3.7.13",
+    "istio.io/api": "v1.30.3",
 }
 
 

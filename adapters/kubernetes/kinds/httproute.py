@@ -58,12 +58,13 @@ def _match(match: RouteMatch) -> str:
         words[-1] += "*"
     else:
         words.append(path.value if path.type == "Exact" else f"~{path.value}")
-    words += [_named("header", header) for header in match.headers or []]
-    words += [_named("query", query) for query in match.query_params or []]
+    words += [named("header", header) for header in match.headers or []]
+    words += [named("query", query) for query in match.query_params or []]
     return " ".join(words)
 
 
-def _named(what: str, match: NamedMatch) -> str:
+def named(what: str, match: NamedMatch) -> str:
+    """A header or a query parameter that is matched, masked where its value looks secret."""
     value = MASK if hides(match.name, match.value) else match.value
     return f"{what} {match.name}{'=' if match.type == 'Exact' else '~'}{value}"
 

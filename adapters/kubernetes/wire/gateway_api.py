@@ -17,7 +17,7 @@ class Condition(Wire):
     status: str = ""
     reason: str = ""
     message: str = ""
-    observed_generation: int | None = None
+    observed_generation: Number = None
     last_transition_time: str = ""
 
 
