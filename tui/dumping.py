@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from textual.app import App
 
-from control.contract.rows import environment_to_json, limit_to_json, list_to_json, route_to_json, service_to_json
+from control.contract.documents import Happened, Item
+from control.contract.rows import environment_document, limit_document, list_document, route_document, service_document
 from control.plane import EnvironmentView, Inventory, ServiceView
 from control.planning.fields import AnyRow
+from control.serialiser import to_text
 from control.structs import replace
 from tui.store import ChangeRow, LimitRow, RouteRow
 
@@ -25,11 +25,11 @@ def dump(app: App[int], folder: Path, rows: Sequence[object], inventory: Invento
     now = time.time()
     base = folder / time.strftime("dump-%Y%m%d-%H%M%S", time.localtime(now))
     items = [item for row in rows if inventory is not None and (item := _item(row, inventory, now)) is not None]
-    document = list_to_json(items, inventory.lacking if inventory else (), None)
+    document = list_document(items, inventory.lacking if inventory else (), None)
     texts = {
         ".txt": screen_text(app),
         ".svg": app.export_screenshot(),
-        ".json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        ".json": to_text(document).decode() + "\n",
     }
     for ending, text in texts.items():
         path = base.with_suffix(ending)
@@ -49,15 +49,15 @@ def _dated(row: AnyRow, inventory: Inventory) -> AnyRow:
     return replace(row, read_at=inventory.as_of(row.environment, row.read_at) or row.read_at)
 
 
-def _item(row: object, inventory: Inventory, now: float) -> dict[str, Any] | None:
+def _item(row: object, inventory: Inventory, now: float) -> Item | None:
     if isinstance(row, RouteRow):
-        return route_to_json(_dated(row.route, inventory), inventory, now)
+        return route_document(_dated(row.route, inventory), inventory, now)
     if isinstance(row, LimitRow):
-        return limit_to_json(_dated(row.limit, inventory), now)
+        return limit_document(_dated(row.limit, inventory), now)
     if isinstance(row, ServiceView):
-        return service_to_json(row, now)
+        return service_document(row, now)
     if isinstance(row, EnvironmentView):
-        return environment_to_json(row, now)
+        return environment_document(row, now)
     if isinstance(row, ChangeRow):
-        return {"at": row.at, "who": row.who, "what": row.what, "outcome": row.outcome}
+        return Happened(row.at, row.who, row.what, row.outcome)
     return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import stat
 from pathlib import Path
 
-from control.contract.plans import plan_to_json, read_plan
+from control.contract.plans import plan_document, read_plan
 from control.errors import UsageError
 from control.planning.plan import Plan
+from control.serialiser import to_text
 
 MOST_BYTES = 64 * 1024 * 1024
 """No plan is larger."""
@@ -18,7 +18,7 @@ MOST_BYTES = 64 * 1024 * 1024
 
 def plan_text(plan: Plan) -> str:
     """What a saved plan holds, byte for byte."""
-    return json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
+    return to_text(plan_document(plan)).decode() + "\n"
 
 
 def write_plan(path: Path, plan: Plan, replace: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""The JSON shapes of the command line, and their schemas."""
+"""What the command line prints, saves and reads, and the schemas of it."""

@@ -1,46 +1,30 @@
-"""The JSON shapes of what is: environments, services, routes, limits, lists, doctor and errors.
+"""Environments, services, routes, limits, lists, doctor and errors as documents.
 
-Exact numbers are strings ("9/10", "50", "unlimited"), native weights and measured figures are numbers. In the row of a
-group, a field in which the members differ is null.
+In the row of a group, a field in which the members differ is null.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, TypeVar, cast
 
-from control.contract.plans import (
-    amount_to_json,
-    effective_to_json,
-    interval_to_json,
-    owner_to_json,
-    value_to_json,
-)
+from control.contract import documents
+from control.contract.documents import Document
 from control.errors import ControlError
 from control.fleet.views import EnvironmentView, Inventory, Seen, ServiceView, Unreached
 from control.journal.records import Verification
-from control.model import Burst, Limit, Route, Target, Traffic, Window
+from control.model import Burst, Limit, Route, Target, Traffic
 from control.ports import Check
+from control.serialiser import alike
+from control.structs import replace
 
-__all__ = [
-    "Json",
-    "doctor_to_json",
-    "effective_to_json",
-    "environment_to_json",
-    "error_to_json",
-    "limit_to_json",
-    "list_to_json",
-    "route_to_json",
-    "service_to_json",
-    "traffic_to_json",
-    "verify_to_json",
-]
-
-Json = dict[str, Any]
+Row = TypeVar("Row", documents.Route, documents.Limit)
 
 _OWN = frozenset({"ref", "members", "traffic", "age_seconds", "owners", "use", "bindings", "limits", "service"})
 """Fields of a group's row that are its own: they are not compared between members."""
+_OWN_OF_TARGET = frozenset({"name", "seen_share", "to"})
+_UNKNOWN = documents.Interval(None, None)
 
 
 def _age(at: float | None, now: float) -> float | None:
@@ -54,167 +38,160 @@ def _figure(value: Fraction | None) -> float | int | None:
     return value.numerator if value.denominator == 1 else round(float(value), 6)
 
 
-def _exact(value: Fraction | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def list_to_json(items: Sequence[Json], lacking: Iterable[Unreached], age_seconds: float | None) -> Json:
-    """`{items, unreachable: [{environment, why}], age_seconds}`; the age is that of the oldest read in it.
+def list_document(
+    items: Sequence[documents.Item], lacking: Iterable[Unreached], age_seconds: float | None
+) -> documents.List:
+    """The age is that of the oldest read in it.
 
     `lacking` is `Inventory.lacking`: whole environments, and single things that are missing of others.
     """
-    return {
-        "items": list(items),
-        "unreachable": [{"environment": one.environment, "why": one.why} for one in lacking],
-        "age_seconds": age_seconds,
-    }
+    return documents.List(
+        list(items), [documents.Unreachable(one.environment, one.why) for one in lacking], age_seconds
+    )
 
 
-def environment_to_json(view: EnvironmentView, now: float) -> Json:
+def environment_document(view: EnvironmentView, now: float) -> documents.Environment:
     environment = view.environment
-    return {
-        "name": environment.name,
-        "platform": environment.platform,
-        "labels": dict(environment.labels),
-        "production": environment.production,
-        "identity": environment.identity,
-        "reach": {"state": environment.reach.state.value, "why": environment.reach.why},
-        "access": {"state": environment.access.state.value, "why": environment.access.why},
-        "counts": {"routes": view.routes, "limits": view.limits},
-        "age_seconds": _age(view.read_at, now),
-    }
+    return documents.Environment(
+        name=environment.name,
+        platform=environment.platform,
+        labels=dict(environment.labels),
+        production=environment.production,
+        identity=environment.identity,
+        reach=alike(environment.reach, documents.Reach),
+        access=alike(environment.access, documents.Access),
+        counts=documents.Counts(view.routes, view.limits),
+        age_seconds=_age(view.read_at, now),
+    )
 
 
-def service_to_json(service: ServiceView, now: float) -> Json:
+def service_document(service: ServiceView, now: float) -> documents.Service:
     headroom = service.headroom
-    return {
-        "name": service.name,
-        "routes": [str(ref) for ref in service.routes],
-        "front": None if service.front is None else str(service.front),
-        "shares": [{"environment": e, "share": _exact(share), "source": source} for e, share, source in service.shares],
-        "headroom": {
-            "demand_max": None if headroom.demand_max is None else interval_to_json(headroom.demand_max),
-            "first_to_saturate": headroom.first_to_saturate,
-            "per_environment": [
-                {
-                    "environment": name,
-                    "cap": {"low": None, "high": None} if cap is None else interval_to_json(cap),
-                    "share": _exact(share),
-                }
+    return documents.Service(
+        name=service.name,
+        routes=[str(ref) for ref in service.routes],
+        front=None if service.front is None else str(service.front),
+        shares=[
+            documents.EnvironmentShare(name, share, cast(Literal["front", "measured", "unknown"], source))
+            for name, share, source in service.shares
+        ],
+        headroom=documents.Headroom(
+            demand_max=None if headroom.demand_max is None else alike(headroom.demand_max, documents.Interval),
+            first_to_saturate=headroom.first_to_saturate,
+            per_environment=[
+                documents.EnvironmentCap(name, _UNKNOWN if cap is None else alike(cap, documents.Interval), share)
                 for name, cap, share in headroom.per_environment
             ],
-            "why": headroom.why,
-        },
-        "age_seconds": _age(service.read_at, now),
-    }
+            why=headroom.why,
+        ),
+        age_seconds=_age(service.read_at, now),
+    )
 
 
-def traffic_to_json(traffic: Traffic | None, now: float) -> Json:
-    """`{rps, error_ratio, throttled_ratio, p95_seconds, window_seconds, age_seconds, source}`, null where unknown."""
+def traffic_document(traffic: Traffic | None, now: float) -> documents.Traffic:
     traffic = traffic or Traffic()
-    return {
-        "rps": _figure(traffic.rps),
-        "error_ratio": _figure(traffic.error_ratio),
-        "throttled_ratio": _figure(traffic.throttled_ratio),
-        "p95_seconds": _figure(traffic.p95_seconds),
-        "window_seconds": traffic.window_seconds,
-        "age_seconds": _age(traffic.at, now),
-        "source": traffic.source or None,
-    }
+    return documents.Traffic(
+        rps=_figure(traffic.rps),
+        error_ratio=_figure(traffic.error_ratio),
+        throttled_ratio=_figure(traffic.throttled_ratio),
+        p95_seconds=_figure(traffic.p95_seconds),
+        window_seconds=traffic.window_seconds,
+        age_seconds=_age(traffic.at, now),
+        source=traffic.source or None,
+    )
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def _common(row: Row, members: Sequence[Row]) -> Row:
+    """The row of a group: null for each field in which its members differ."""
+    if not members:
+        return row
+    names = [name for name in row.__struct_fields__ if name not in _OWN and name != "targets"]
+    return replace(row, **{name: _agreed([getattr(member, name) for member in members]) for name in names})
+
+
+def _agreed(values: Sequence[Any]) -> Any:
+    """The value that all share; documents are compared field by field."""
+    first = values[0]
+    if all(value == first for value in values):
+        return first
+    if isinstance(first, Document) and all(type(value) is type(first) for value in values):
+        names = first.__struct_fields__
+        return type(first)(**{name: _agreed([getattr(value, name) for value in values]) for name in names})
+    return None
+
+
+def _common_target(target: documents.Target, members: Sequence[documents.Route]) -> documents.Target:
+    same = [next((t for t in member.targets if t.name == target.name), None) for member in members]
+    names = [name for name in target.__struct_fields__ if name not in _OWN_OF_TARGET]
+    agreed = {name: _agreed([None if t is None else getattr(t, name) for t in same]) for name in names}
+    return replace(target, **agreed)
 
 
 # --- routes -----------------------------------------------------------------------------------------------------------
 
 
-def route_to_json(route: Route, inventory: Inventory, now: float) -> Json:
+def route_document(route: Route, inventory: Inventory, now: float) -> documents.Route:
     seen = inventory.seen.get(route.ref)
-    document: Json = {
-        "ref": str(route.ref),
-        "environment": route.environment,
-        "platform": route.platform,
-        "kind": route.kind,
-        "name": route.name,
-        "service": inventory.service_of.get(route.ref),
-        "matches": list(route.matches),
-        "semantics": route.semantics.value,
-        "targets": [_target_to_json(target, seen) for target in route.targets],
-        "members": _route_members(route),
-        "limits": [str(ref) for ref in inventory.limits_of.get(route.ref, ())],
-        "sticky": route.sticky or None,
-        "mirrors": [{"name": mirror.name, "share": str(mirror.share)} for mirror in route.mirrors],
-        "owners": [owner_to_json(owner) for owner in route.owners],
-        "status": {"state": route.status.state.value, "detail": route.status.detail},
-        "editable": {"yes": route.editable.yes, "reason": route.editable.reason},
-        "traffic": traffic_to_json(seen.traffic if seen else None, now),
-        "base": route.base,
-        "age_seconds": _age(route.read_at, now),
-    }
-    return _common(document, [route_to_json(member, inventory, now) for member in route.members])
+    document = documents.Route(
+        ref=str(route.ref),
+        environment=route.environment,
+        platform=route.platform,
+        kind=route.kind,
+        name=route.name,
+        service=inventory.service_of.get(route.ref),
+        matches=list(route.matches),
+        semantics=route.semantics,
+        targets=[_target_document(target, seen) for target in route.targets],
+        members=_route_members(route),
+        limits=[str(ref) for ref in inventory.limits_of.get(route.ref, ())],
+        sticky=route.sticky or None,
+        mirrors=[documents.Mirror(mirror.name, mirror.share) for mirror in route.mirrors],
+        owners=[alike(owner, documents.Owner) for owner in route.owners],
+        status=documents.Status(route.status.state, route.status.detail),
+        editable=documents.Editable(route.editable.yes, route.editable.reason),
+        traffic=traffic_document(seen.traffic if seen else None, now),
+        base=route.base,
+        age_seconds=_age(route.read_at, now),
+    )
+    if not route.members:
+        return document
+    members = [route_document(member, inventory, now) for member in route.members]
+    targets = [_common_target(target, members) for target in document.targets]
+    return _common(replace(document, targets=targets), members)
 
 
-def _target_to_json(target: Target, seen: Seen | None) -> Json:
-    return {
-        "name": target.name,
-        "weight": value_to_json(target.weight),
-        "share": _exact(target.share),
-        "state": target.state.value,
-        "health": target.health.value,
-        "seen_share": _figure(seen.shares.get(target.name)) if seen else None,
-        "to": None if target.to is None else str(target.to),
-        "native": target.native or None,
-    }
+def _target_document(target: Target, seen: Seen | None) -> documents.Target:
+    return documents.Target(
+        name=target.name,
+        weight=target.weight,
+        share=target.share,
+        state=target.state,
+        health=target.health,
+        seen_share=_figure(seen.shares.get(target.name)) if seen else None,
+        to=None if target.to is None else str(target.to),
+        native=target.native or None,
+    )
 
 
-def _route_members(route: Route) -> list[Json]:
+def _route_members(route: Route) -> list[documents.RouteMember]:
     """Each member with its native weights, and whether it agrees with what most of them hold."""
     held = [tuple((t.name, t.weight, t.share, t.state) for t in member.targets) for member in route.members]
     usual = max(held, key=held.count, default=())
     return [
-        {
-            "ref": str(member.ref),
-            "agrees": own == usual,
-            "weights": {target.name: value_to_json(target.weight) for target in member.targets},
-            "base": member.base,
-        }
+        documents.RouteMember(
+            ref=str(member.ref),
+            agrees=own == usual,
+            weights={target.name: target.weight for target in member.targets},
+            base=member.base,
+        )
         for member, own in zip(route.members, held, strict=True)
     ]
 
 
-def _common(document: Json, members: Sequence[Json]) -> Json:
-    """The row of a group: null for each field in which its members differ, target by target."""
-    if not members:
-        return document
-    for key in document.keys() - _OWN - {"targets"}:
-        document[key] = _agreed([member[key] for member in members])
-    for target in document.get("targets", ()):
-        same = [next((t for t in member["targets"] if t["name"] == target["name"]), None) for member in members]
-        for key in target.keys() - {"name", "seen_share", "to"}:
-            target[key] = _agreed([None if t is None else t[key] for t in same])
-    return document
-
-
-def _agreed(values: Sequence[Any]) -> Any:
-    """The value that all share; objects are compared field by field."""
-    first = values[0]
-    if all(value == first for value in values):
-        return first
-    if all(isinstance(value, dict) and value.keys() == first.keys() for value in values):
-        return {key: _agreed([value[key] for value in values]) for key in first}
-    return None
-
-
 # --- limits -----------------------------------------------------------------------------------------------------------
-
-
-def _window_to_json(window: Window | None) -> Json | None:
-    if window is None:
-        return None
-    document = {"kind": window.kind.value, "seconds": _exact(window.seconds)}
-    return document | ({"calendar": window.calendar} if window.calendar else {})
-
-
-def _burst_to_json(burst: Burst | None) -> Json:
-    return {"native": burst.native if burst else None, "at_once": _exact(burst.at_once) if burst else None}
 
 
 def _own_burst(limit: Limit) -> Burst | None:
@@ -225,56 +202,49 @@ def _own_burst(limit: Limit) -> Burst | None:
     return bursts.pop() if len(bursts) == 1 else None
 
 
-def limit_to_json(limit: Limit, now: float) -> Json:
-    document: Json = {
-        "ref": str(limit.ref),
-        "environment": limit.environment,
-        "platform": limit.platform,
-        "kind": limit.kind,
-        "name": limit.name,
-        "measure": limit.measure.value,
-        "match": limit.match,
-        "strength": limit.strength.value,
-        "amount": amount_to_json(limit.amount),
-        "window": _window_to_json(limit.window),
-        "burst": _burst_to_json(_own_burst(limit)),
-        "key": list(limit.key),
-        "mode": limit.mode.value,
-        "native": limit.native or None,
-        "life": limit.life.value,
-        "bindings": [
-            {
-                "on": binding.on,
-                "action": str(binding.over),
-                "domain": binding.domain.kind,
-                "effective": effective_to_json(binding.effective),
-            }
+def limit_document(limit: Limit, now: float) -> documents.Limit:
+    burst = _own_burst(limit)
+    document = documents.Limit(
+        ref=str(limit.ref),
+        environment=limit.environment,
+        platform=limit.platform,
+        kind=limit.kind,
+        name=limit.name,
+        measure=limit.measure,
+        match=limit.match,
+        strength=limit.strength,
+        amount=limit.amount,
+        window=None if limit.window is None else alike(limit.window, documents.Window),
+        burst=documents.Burst(None, None) if burst is None else alike(burst, documents.Burst),
+        key=list(limit.key),
+        mode=limit.mode,
+        native=limit.native or None,
+        life=limit.life,
+        bindings=[
+            documents.Binding(
+                on=binding.on,
+                action=str(binding.over),
+                domain=binding.domain.kind,
+                effective=None if binding.effective is None else alike(binding.effective, documents.Effective),
+            )
             for binding in limit.bindings
         ],
-        "members": _limit_members(limit),
-        "use": {
-            "current": _figure(limit.use.current),
-            "rejected_per_second": _figure(limit.use.rejected_per_second),
-        },
-        "owners": [owner_to_json(owner) for owner in limit.owners],
-        "status": {"state": limit.status.state.value, "detail": limit.status.detail},
-        "editable": {"yes": limit.editable.yes, "reason": limit.editable.reason},
-        "base": limit.base,
-        "age_seconds": _age(limit.read_at, now),
-    }
-    return _common(document, [limit_to_json(member, now) for member in limit.members])
+        members=_limit_members(limit),
+        use=documents.Use(_figure(limit.use.current), _figure(limit.use.rejected_per_second)),
+        owners=[alike(owner, documents.Owner) for owner in limit.owners],
+        status=documents.Status(limit.status.state, limit.status.detail),
+        editable=documents.Editable(limit.editable.yes, limit.editable.reason),
+        base=limit.base,
+        age_seconds=_age(limit.read_at, now),
+    )
+    return _common(document, [limit_document(member, now) for member in limit.members])
 
 
-def _limit_members(limit: Limit) -> list[Json]:
+def _limit_members(limit: Limit) -> list[documents.LimitMember]:
     held = [(member.amount, member.window, _own_burst(member), member.mode) for member in limit.members]
     usual = max(held, key=held.count, default=None)
     return [
-        {
-            "ref": str(member.ref),
-            "agrees": own == usual,
-            "amount": amount_to_json(member.amount),
-            "base": member.base,
-        }
+        documents.LimitMember(ref=str(member.ref), agrees=own == usual, amount=member.amount, base=member.base)
         for member, own in zip(limit.members, held, strict=True)
     ]
 
@@ -282,28 +252,18 @@ def _limit_members(limit: Limit) -> list[Json]:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def verify_to_json(verification: Verification) -> Json:
-    """`{ok, entries, head, first_bad}`."""
-    return {
-        "ok": verification.ok,
-        "entries": verification.entries,
-        "head": verification.head,
-        "first_bad": verification.first_bad,
-    }
+def verification_document(verification: Verification) -> documents.Verification:
+    return alike(verification, documents.Verification)
 
 
-def doctor_to_json(checks: Iterable[tuple[str, Check]]) -> Json:
-    """`{items: [{environment, check, state: ok|warn|fail, detail, hint}]}`."""
-    return {
-        "items": [
-            {"environment": name, "check": one.check, "state": one.state, "detail": one.detail, "hint": one.hint}
+def doctor_document(checks: Iterable[tuple[str, Check]]) -> documents.Doctor:
+    return documents.Doctor(
+        [
+            documents.Check(name, one.check, cast(Literal["ok", "warn", "fail"], one.state), one.detail, one.hint)
             for name, one in checks
         ]
-    }
+    )
 
 
-def error_to_json(error: ControlError) -> Json:
-    """`{"error": {"kind", "message", "ref", "hint"}}`."""
-    return {
-        "error": {"kind": error.kind.value, "message": error.message, "ref": error.ref, "hint": error.hint},
-    }
+def error_document(error: ControlError) -> documents.ErrorDocument:
+    return documents.ErrorDocument(documents.Error(error.kind, error.message, error.ref, error.hint))

@@ -11,12 +11,11 @@ import os
 from functools import cache
 from pathlib import Path
 
-import msgspec
-
 from control import model
 from control.fleet.views import REMEMBERED
-from control.model import Reach, ReachState, Snapshot, exact
+from control.model import Reach, ReachState, Snapshot
 from control.model.ref import Ref
+from control.serialiser import pack, unpack
 from control.structs import Frozen, replace
 
 _VERSION = 2
@@ -36,24 +35,6 @@ def cache_file(folder: Path, deck: Path, environment: str) -> Path:
     return folder / f"{mark}.{_fingerprint()}"
 
 
-@cache
-def _decoder() -> msgspec.msgpack.Decoder[Snapshot]:
-    return msgspec.msgpack.Decoder(Snapshot, dec_hook=exact.decode)
-
-
-def encode(snapshot: Snapshot) -> bytes:
-    """A snapshot as bytes."""
-    return msgspec.msgpack.encode(snapshot, enc_hook=exact.encode)
-
-
-def decode(data: bytes) -> Snapshot:
-    """The snapshot again. Raises `ValueError` for what is none."""
-    try:
-        return _decoder().decode(data)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from None
-
-
 def save(path: Path, snapshot: Snapshot) -> None:
     """Keep a snapshot. A disk that is full or a folder that is read-only costs the cache only."""
     with contextlib.suppress(OSError):
@@ -61,14 +42,14 @@ def save(path: Path, snapshot: Snapshot) -> None:
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(encode(snapshot))
+            file.write(pack(snapshot))
         beside.replace(path)
 
 
 def load(path: Path) -> Snapshot | None:
     """The kept snapshot, marked as not read yet, or None."""
     try:
-        snapshot = decode(path.read_bytes())
+        snapshot = unpack(path.read_bytes(), Snapshot)
     except (OSError, ValueError):
         return None
     reach = Reach(ReachState.DEGRADED, REMEMBERED)

@@ -104,8 +104,8 @@ class OpenChange:
 
     def note_step(self, number: int, result: StepResult) -> None:
         """Record what came of one step. Never raises."""
-        shape = result_to_json(Result(None, ResultOutcome.INTERRUPTED, None, (result,)))
-        self._tell("step", {"step": number, "result": shape["steps"][0]})
+        told = result_to_json(Result(None, ResultOutcome.INTERRUPTED, None, (result,)))
+        self._tell("step", {"step": number, "result": told["steps"][0]})
 
     def note_undo(self, number: int, object: str) -> None:
         """Record that a step is about to be taken back. Never raises: taking back is not put off."""

@@ -20,21 +20,21 @@ class Special(StrEnum):
     BLOCKED = "blocked"
 
 
+def leaf(name: str, *members: type) -> type:
+    """A type that `members` belong to: msgspec takes a union with a type that is not its own only as one type."""
+    made = ABCMeta(name, (), {"__module__": __name__})
+    for member in members:
+        made.register(member)
+    return made
+
+
 if TYPE_CHECKING:
     Weight = int | Fraction
     Amount = Fraction | Special
 else:
-
-    def _either(name: str, *members: type) -> type:
-        """A type that `members` belong to: msgspec takes a union with a type that is not its own only as one type."""
-        made = ABCMeta(name, (), {"__module__": __name__})
-        for member in members:
-            made.register(member)
-        return made
-
-    Weight = _either("Weight", int, Fraction)
+    Weight = leaf("Weight", int, Fraction)
     """A native weight: a whole number, or an exact fraction where the platform counts so (0.3)."""
-    Amount = _either("Amount", Fraction, Special)
+    Amount = leaf("Amount", Fraction, Special)
     """What a limit lets through: an exact number, or that everything or nothing passes."""
 
 
@@ -49,21 +49,26 @@ def _parsed(text: str) -> Fraction:
 
 def fraction(value: object) -> Fraction:
     """An exact number from a document. Raises `ValueError` for what is none, a float among them."""
+    if type(value) is Fraction:
+        return value
     if isinstance(value, str):
         return _parsed(value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return Fraction(value)
     raise ValueError(f"'{value}' is not an exact number")
 
 
 def weight(value: object) -> Weight:
     """A native weight from a document. Raises `ValueError`."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else fraction(value)
+    return value if type(value) is int else fraction(value)
+
+
+_SPECIALS = frozenset(Special)
 
 
 def amount(value: object) -> Amount:
     """An amount from a document. Raises `ValueError`."""
-    return Special(value) if value in ("unlimited", "blocked") else fraction(value)
+    return Special(str(value)) if value in _SPECIALS else fraction(value)
 
 
 def encode(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """One row for the same thing on several hosts, with its members; a field in which members differ is null there.
 
 Where the model has no null for a field (a limit's amount), the row holds the first member's value and `differing` names
-the field, which is what the JSON shapes ask.
+the field, which is what the contract's documents ask.
 """
 
 from __future__ import annotations

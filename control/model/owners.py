@@ -23,5 +23,5 @@ class Owner(Frozen, frozen=True):
     """The sign it was recognised by: an annotation, a field manager, a tag."""
     reverts: bool | None = None
     """Whether it will undo our edit; None where that could not be read."""
-    within_seconds: float | None = None
+    within_seconds: int | float | None = None
     edit_instead: str = ""

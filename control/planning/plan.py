@@ -1,4 +1,4 @@
-"""Plans and results: what will be done, and what came of it. The shapes of the contract, as values."""
+"""Plans and results: what will be done, and what came of it. The contract has documents of the same names."""
 
 from __future__ import annotations
 

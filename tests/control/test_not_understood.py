@@ -11,7 +11,7 @@ from making import bound, make_binding, make_limit, make_route
 
 from control.capacity import effective as capacity
 from control.capacity.effective import cap_of, in_series
-from control.contract.rows import limit_to_json, list_to_json, route_to_json
+from control.contract.rows import limit_document, list_document, route_document
 from control.contract.schemas import schema
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import ControlError, InvalidValue
@@ -21,6 +21,7 @@ from control.model import Editable, Environment, Limit, Missing, Mode, ReachStat
 from control.planning.edit import LimitEdit
 from control.planning.expressions import format_amount, limit_expression
 from control.planning.limit_edits import resolve_limit
+from control.serialiser import to_json
 from control.structs import replace
 
 
@@ -48,7 +49,7 @@ def read(missing: tuple[Missing, ...]) -> Snapshot:
 
 
 def test_an_amount_that_is_not_understood_is_null_with_its_native_text() -> None:
-    document = limit_to_json(not_understood(), 1001.0)
+    document = to_json(limit_document(not_understood(), 1001.0))
     Draft202012Validator(schema("limit")).validate(document)
     assert document["amount"] is None and document["mode"] == "not_understood"
     assert document["native"] == "average: 1e3x" and document["editable"]["reason"] == "average is no number"
@@ -82,7 +83,7 @@ def test_a_weight_that_is_not_understood_has_its_native_text() -> None:
     route = make_route({"a": 1, "b": 2})
     odd = replace(route.targets[1], weight=None, share=None, native="weight $W")
     route = replace(route, targets=(replace(route.targets[0], share=None), odd))
-    document = route_to_json(route, inventory(read(())), 1001.0)
+    document = to_json(route_document(route, inventory(read(())), 1001.0))
     Draft202012Validator(schema("route")).validate(document)
     assert document["targets"][1]["native"] == "weight $W" and document["targets"][1]["weight"] is None
     assert document["targets"][0]["native"] is None
@@ -92,7 +93,7 @@ def test_each_missing_thing_is_an_entry_of_the_list_and_lowers_the_reach() -> No
     missing = (Missing("web-2", "connection refused"), Missing("3 HTTPRoutes of v1beta1", "this version is not read"))
     found = inventory(read(missing))
     assert found.unreached == ()
-    assert list_to_json([], found.lacking, None)["unreachable"] == [
+    assert to_json(list_document([], found.lacking, None))["unreachable"] == [
         {"environment": "east", "why": "web-2: connection refused"},
         {"environment": "east", "why": "3 HTTPRoutes of v1beta1: this version is not read"},
     ]

@@ -16,17 +16,18 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from adapters import registry
 from adapters.registry import sections
-from control.contract.plans import history_to_json, plan_to_json, progress_to_json, result_to_json
+from control.contract.documents import Broken, Gap, Happened, LimitUse, OffIntent, OnCall, Unreachable
+from control.contract.plans import history_document, plan_document, progress_document, result_document
 from control.contract.rows import (
-    doctor_to_json,
-    environment_to_json,
-    error_to_json,
-    limit_to_json,
-    list_to_json,
-    route_to_json,
-    service_to_json,
-    traffic_to_json,
-    verify_to_json,
+    doctor_document,
+    environment_document,
+    error_document,
+    limit_document,
+    list_document,
+    route_document,
+    service_document,
+    traffic_document,
+    verification_document,
 )
 from control.contract.schemas import NAMES, schema
 from control.errors import NotFound, UsageError
@@ -37,12 +38,14 @@ from control.plane import ControlPlane
 from control.planning.edit import Share, SharesEdit, StateEdit
 from control.planning.expressions import parse_limit
 from control.planning.options import ApplyOptions, PlanOptions
-from control.planning.plan import Progress, ResultOutcome
+from control.planning.plan import Progress, ResultOutcome, Verdict
+from control.serialiser import to_json, to_text
+from control.structs import replace
 
 
 def check(name: str, document: Any) -> None:
     """`document`, through JSON and back, is of the shape called `name`."""
-    Draft202012Validator(schema(name, sections())).validate(json.loads(json.dumps(document)))
+    Draft202012Validator(schema(name, sections())).validate(json.loads(to_text(document)))
 
 
 @pytest_asyncio.fixture
@@ -77,15 +80,15 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
 async def test_lists_of_the_demo_fleet(plane: ControlPlane) -> None:
     inventory, now = plane.inventory, time.time()
     lists = {
-        "route": [route_to_json(route, inventory, now) for route in inventory.routes.values()],
-        "limit": [limit_to_json(limit, now) for limit in inventory.limits.values()],
-        "environment": [environment_to_json(view, now) for view in inventory.environments.values()],
-        "service": [service_to_json(service, now) for service in inventory.services.values()],
+        "route": [route_document(route, inventory, now) for route in inventory.routes.values()],
+        "limit": [limit_document(limit, now) for limit in inventory.limits.values()],
+        "environment": [environment_document(view, now) for view in inventory.environments.values()],
+        "service": [service_document(service, now) for service in inventory.services.values()],
     }
     for name, items in lists.items():
         assert items
-        Draft202012Validator({"type": "array", "items": schema(name, sections())}).validate(items)
-        check("list", list_to_json(items[:4], [Unreached("lab", "no answer", "unreachable")], 0.5))
+        Draft202012Validator({"type": "array", "items": schema(name, sections())}).validate(to_json(items))
+        check("list", list_document(items[:4], [Unreached("lab", "no answer", "unreachable")], 0.5))
 
 
 async def test_members_traffic_and_effective_limits(plane: ControlPlane) -> None:
@@ -93,14 +96,14 @@ async def test_members_traffic_and_effective_limits(plane: ControlPlane) -> None
     members = [member for route in inventory.routes.values() for member in route.members]
     assert members
     for member in members[:5]:
-        check("route", route_to_json(member, inventory, now))
-    measured = [traffic_to_json(seen.traffic, now) for seen in inventory.seen.values()]
-    assert any(one["rps"] for one in measured)
-    for document in (*measured, traffic_to_json(None, now)):
+        check("route", route_document(member, inventory, now))
+    measured = [traffic_document(seen.traffic, now) for seen in inventory.seen.values()]
+    assert any(one.rps for one in measured)
+    for document in (*measured, traffic_document(None, now)):
         check("traffic", document)
-    shapes = [limit_to_json(limit, now) for limit in inventory.limits.values()]
-    effectives = [binding["effective"] for one in shapes for binding in one["bindings"] if binding["effective"]]
-    assert any(one["low"] for one in effectives)
+    limits = [limit_document(limit, now) for limit in inventory.limits.values()]
+    effectives = [binding.effective for one in limits for binding in one.bindings if binding.effective]
+    assert any(one.low for one in effectives)
     for document in effectives:
         check("effective", document)
 
@@ -113,7 +116,7 @@ async def test_plans_results_history_and_the_chain(plane: ControlPlane) -> None:
         one for one in plane.inventory.limits.values() if one.environment == "staging" and "burst" in one.fields
     )
     plan = await plane.plan([moved, parse_limit(limit.ref, ["rate=33/s", "burst=7"])], PlanOptions(reason="check"))
-    check("plan", plan_to_json(plan))
+    check("plan", plan_document(plan))
     stages: list[Progress] = []
 
     async def seen(progress: Progress) -> None:
@@ -121,33 +124,58 @@ async def test_plans_results_history_and_the_chain(plane: ControlPlane) -> None:
 
     result = await plane.apply(plan, ApplyOptions(reason="check"), seen)
     assert result.outcome in (ResultOutcome.APPLIED, ResultOutcome.APPLIED_UNPROVEN)
-    check("result", result_to_json(result))
+    check("result", result_document(result))
     assert stages
     for stage in stages:
-        check("progress", progress_to_json(stage))
-    check("plan", plan_to_json(await plane.undo_plan(result.change)))
-    check("history", history_to_json(plane.changes()))
-    check("verify", verify_to_json(plane.journal.verify()))
+        check("progress", progress_document(stage))
+    check("plan", plan_document(await plane.undo_plan(result.change)))
+    check("history", history_document(plane.changes()))
+    check("verify", verification_document(plane.journal.verify()))
 
 
 async def test_a_refused_plan_and_its_result(plane: ControlPlane) -> None:
     route = next(r for r in plane.inventory.routes.values() if r.kind == "HAProxyBackend" and r.members)
     states = tuple((target.name, TargetState.MAINTENANCE) for target in route.targets)
     plan = await plane.plan([StateEdit(route.ref, states)])
-    document = plan_to_json(plan)
-    assert document["verdict"] == "refuse"
+    document = plan_document(plan)
+    assert document.verdict is Verdict.REFUSE
     check("plan", document)
-    check("result", result_to_json(await plane.apply(plan, ApplyOptions(reason="check"))))
+    check("result", result_document(await plane.apply(plan, ApplyOptions(reason="check"))))
 
 
 async def test_doctor_and_errors(plane: ControlPlane) -> None:
-    check("doctor", doctor_to_json(await plane.doctor()))
-    check("error", error_to_json(NotFound("there is nothing", ref="a/B/c/d")))
+    check("doctor", doctor_document(await plane.doctor()))
+    check("error", error_document(NotFound("there is nothing", ref="a/B/c/d")))
+
+
+def test_what_is_told_on_call() -> None:
+    limit = LimitUse("a/B/c/d", None, ["header X-Client"], 0.25, 0.9)
+    gaps = [Gap("v1", Fraction(9, 10), 0.5, True), Gap("v2", None, None, False)]
+    told = OnCall(
+        at=1000.5,
+        broken=[Broken("a/B/c/d", "llama", ["v1 is down"])],
+        off_intent=[OffIntent("a/B/c/d#rule=0", None, gaps)],
+        throttled=[limit],
+        saturated=[limit],
+        changes=[Happened(1000, "me@here", "a shift", "applied")],
+        changes_unknown=None,
+        unreachable=[Unreachable("lab", "no answer")],
+        age_seconds=None,
+    )
+    check("oncall", told)
+    assert to_json(told)["off_intent"][0]["targets"][0] == {
+        "name": "v1",
+        "set": "9/10",
+        "seen": 0.5,
+        "significant": True,
+    }
+    with pytest.raises(ValidationError):
+        check("oncall", replace(told, broken=[limit]))
 
 
 async def test_what_is_wrong_is_not_taken(plane: ControlPlane) -> None:
     inventory, now = plane.inventory, time.time()
-    good = route_to_json(next(iter(inventory.routes.values())), inventory, now)
+    good = to_json(route_document(next(iter(inventory.routes.values())), inventory, now))
     wrongs: list[dict[str, Any]] = [
         {key: value for key, value in good.items() if key != "targets"},
         good | {"colour": "red"},
@@ -160,6 +188,6 @@ async def test_what_is_wrong_is_not_taken(plane: ControlPlane) -> None:
         with pytest.raises(ValidationError):
             check("route", wrong)
         with pytest.raises(ValidationError):
-            check("list", list_to_json([wrong], [], 1.0))
+            check("list", list_document([wrong], [], 1.0))
     with pytest.raises(ValidationError):
         check("error", {"error": {"kind": "strange", "message": "", "ref": None, "hint": None}})

@@ -17,9 +17,10 @@ from adapters.kubernetes.section import SECTION as KUBERNETES
 from adapters.kubernetes.section import KubernetesConfig
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.fleet.inventory import EnvironmentState, build_inventory
-from control.fleet.snapshot_cache import cache_file, decode, encode, load, save
+from control.fleet.snapshot_cache import cache_file, load, save
 from control.fleet.views import REMEMBERED
 from control.model import Environment, Outside, Reach, Snapshot
+from control.serialiser import pack, unpack
 from control.structs import replace
 
 NAMES = st.text(min_size=1, max_size=12)
@@ -39,20 +40,20 @@ def snapshot(weights: dict[str, int | Fraction | None], amount: int, why: str) -
 @given(st.dictionaries(NAMES, WEIGHTS, min_size=1, max_size=4), st.integers(0, 10**6), NAMES)
 def test_what_is_kept_comes_back_the_same(weights: dict[str, int | Fraction | None], amount: int, why: str) -> None:
     kept = snapshot(weights, amount, why)
-    assert decode(encode(kept)) == kept
+    assert unpack(pack(kept), Snapshot) == kept
 
 
 @given(st.binary(max_size=200))
 def test_other_bytes_are_no_snapshot(data: bytes) -> None:
     with pytest.raises(ValueError):
-        decode(data)
+        unpack(data, Snapshot)
 
 
 @given(st.integers(0, 10**6))
 def test_a_file_cut_short_is_no_snapshot(cut: int) -> None:
-    data = encode(snapshot({"v1": 90, "v2": Fraction(1, 3)}, 50, "x"))
+    data = pack(snapshot({"v1": 90, "v2": Fraction(1, 3)}, 50, "x"))
     with pytest.raises(ValueError):
-        decode(data[: cut % len(data)])
+        unpack(data[: cut % len(data)], Snapshot)
 
 
 def test_the_file_is_for_its_user_and_says_that_it_is_old(tmp_path: Path) -> None:

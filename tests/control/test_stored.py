@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from worlds import RATE, VM, A, B, World, file_world
 
-from control.contract.plans import history_to_json, plan_to_json
+from control.contract.plans import history_document, plan_to_json
 from control.errors import UsageError
 from control.model import Special
 from control.planning.options import ApplyOptions
 from control.planning.plan import ResultOutcome, StepOutcome, Verdict
+from control.serialiser import to_json
 from tui.planfiles import read_plan_file
 
 STORED = Path(__file__).with_name("stored")
@@ -42,7 +43,7 @@ def stored(tmp_path: Path) -> World:
 def test_a_stored_journal_verifies_and_lists_the_same(stored: World) -> None:
     told = stored.plane.journal.verify()
     assert told.ok and told.entries == 40 and told.head == stored.plane.journal.head()
-    assert history_to_json(stored.plane.changes())["items"] == HISTORY
+    assert to_json(history_document(stored.plane.changes()))["items"] == HISTORY
 
 
 async def test_a_stored_change_is_undone(stored: World) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from control.applying.outcomes import refused
-from control.contract.plans import plan_to_json, result_to_json
+from control.contract.plans import plan_document, result_document
 from control.errors import ControlError, ErrorKind, InvalidValue, NotFound, Stale, UsageError
 from control.fleet.filters import parse_filter
 from control.fleet.views import Inventory
@@ -243,7 +243,7 @@ async def _planned(plane: ControlPlane, options: Options, made: Plan) -> int:
         say(f"the plan is saved in {target}; do it with: trafficdeck apply {shlex.quote(target)}{asked}")
     if options.apply:
         return await _applied(plane, options, made)
-    emit(plan_to_json(made), options.output, lambda: tables.plan(made))
+    emit(plan_document(made), options.output, lambda: tables.plan(made))
     return PLANNED if made.steps else 0
 
 
@@ -275,7 +275,7 @@ def _print(done: Result, output: str) -> None:
     """The result on stdout. Where that takes nothing, stderr says so and what it is, and the exit code stays that of
     what was done: it is all that some callers get."""
     try:
-        emit(result_to_json(done), output, lambda: tables.result(done))
+        emit(result_document(done), output, lambda: tables.result(done))
     except OSError as error:
         why = error.strerror or str(error)
         say(f"the result could not be printed ({why}): change {done.change or '-'} is {done.outcome.value}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from control.errors import ControlError, ErrorKind
+from control.serialiser import to_json, to_text
 from control.text import clean_lines
 
 if TYPE_CHECKING:
@@ -37,15 +38,13 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def emit(document: Any, output: str, table: Callable[[], str]) -> None:
-    """Print a result as `table`, `json` or `yaml`."""
+    """Print a document as `table`, `json` or `yaml`."""
     if output == "json":
-        import msgspec
-
-        # The standard library indents in Python: 2,000 routes took it longer than reading them.
-        text = _UNSAFE.sub(_escaped, msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+        text = _UNSAFE.sub(_escaped, to_text(document).decode())
     elif output == "yaml":
         import yaml
 
+        document = to_json(document)
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110).rstrip("\n")
         if _UNSAFE.search(text):
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=110).rstrip("\n")
@@ -85,10 +84,10 @@ def fail(error: ControlError, output: str) -> int:
     where = f" [{error.ref}]" if error.ref and error.ref not in error.message else ""
     say(f"{error.message}{where}" + (f"\n  {error.hint}" if error.hint else ""))
     if output != "table":
-        from control.contract.rows import error_to_json
+        from control.contract.rows import error_document
 
         with contextlib.suppress(OSError):  # it is told on stderr, and by the exit code
-            emit(error_to_json(error), output, lambda: "")
+            emit(error_document(error), output, lambda: "")
     return exit_code(error.kind)
 
 

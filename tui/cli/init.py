@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from control.contract.documents import Init
 from control.errors import DeckError, ReadOnly
 from control.text import clean
 from tui.cli.emit import emit, say
@@ -101,7 +102,7 @@ def init(found: Found, path: Path, output: str, dry_run: bool, read_only: bool) 
     if write:
         _write(path, text)
     emit(
-        {"deck": document, "found": names, "path": str(path), "written": write},
+        Init(deck=document, found=names, path=str(path), written=write),
         output,
         lambda: "" if write and sys.stdin.isatty() and sys.stdout.isatty() else text,
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
+from control.contract.documents import Item, List
 from control.contract.rows import (
-    environment_to_json,
-    limit_to_json,
-    list_to_json,
-    route_to_json,
-    service_to_json,
+    environment_document,
+    limit_document,
+    list_document,
+    route_document,
+    service_document,
 )
 from control.errors import ControlError, NotFound, Unreachable, UsageError
 from control.fleet.filters import Filter, parse_filter
@@ -83,18 +85,19 @@ def _sample(options: Options) -> float | None:
     return LOOK_SECONDS if options.sample is None and looked_at else options.sample
 
 
-def _list(found: list[Any], inventory: Inventory, what: str) -> dict[str, Any]:
+def _list(found: list[Any], inventory: Inventory, what: str) -> List:
     now = time.time()
+    items: Sequence[Item]
     if what == "routes":
-        items = [route_to_json(row, inventory, now) for row in found]
+        items = [route_document(row, inventory, now) for row in found]
     elif what == "limits":
-        items = [limit_to_json(row, now) for row in found]
+        items = [limit_document(row, now) for row in found]
     elif what == "services":
-        items = [service_to_json(row, now) for row in found]
+        items = [service_document(row, now) for row in found]
     else:
-        items = [environment_to_json(row, now) for row in found]
+        items = [environment_document(row, now) for row in found]
     ages = [view.read_at for view in inventory.environments.values() if view.read_at is not None]
-    return list_to_json(items, inventory.lacking, round(now - min(ages), 3) if ages else None)
+    return list_document(items, inventory.lacking, round(now - min(ages), 3) if ages else None)
 
 
 def _table(found: list[Any], inventory: Inventory, what: str) -> str:
@@ -121,7 +124,7 @@ async def _one(plane: ControlPlane, options: Options) -> int:
     if row is None or isinstance(row, Route) != (options.what == "route"):
         raise _missing(ref, options.what, inventory)
     now = time.time()
-    document = limit_to_json(row, now) if isinstance(row, Limit) else route_to_json(row, inventory, now)
+    document = limit_document(row, now) if isinstance(row, Limit) else route_document(row, inventory, now)
     emit(document, options.output, lambda: _table_of_one(row, inventory))
     return 0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
+from control.contract.documents import Broken, Gap, Happened, LimitUse, OffIntent, OnCall, Unreachable
 from control.errors import ControlError
 from control.fleet.views import Inventory
 from control.plane import ControlPlane
@@ -36,61 +36,61 @@ async def oncall(plane: ControlPlane, options: Options) -> int:
     return 0
 
 
-def _document(store: Store, inventory: Inventory) -> dict[str, Any]:
+def _document(store: Store, inventory: Inventory) -> OnCall:
     now = time.time()
     rows = sorted(store.routes.values(), key=lambda row: -row.risk)
     everything: list[RouteRow | LimitRow] = [*rows, *store.limits.values()]
     ages = [view.read_at for view in inventory.environments.values() if view.read_at is not None]
-    return {
-        "at": now,
-        "broken": [_problems(row) for row in everything if row.broken],
-        "off_intent": [_gap(row) for row in rows if row.seen and any(row.seen.significant.values())],
-        "throttled": [_limit(row) for row in store.limits.values() if row.limit.use.rejected_per_second],
-        "saturated": [_limit(row) for row in store.limits.values() if (used_ratio(row.limit) or 0) >= NEARLY_FULL],
-        "changes": _changes(store, now),
-        "changes_unknown": store.changes_unknown or None,
-        "unreachable": [{"environment": one.environment, "why": one.why} for one in inventory.lacking],
-        "age_seconds": round(now - min(ages), 3) if ages else None,
-    }
+    return OnCall(
+        at=now,
+        broken=[_problems(row) for row in everything if row.broken],
+        off_intent=[_gap(row) for row in rows if row.seen and any(row.seen.significant.values())],
+        throttled=[_limit(row) for row in store.limits.values() if row.limit.use.rejected_per_second],
+        saturated=[_limit(row) for row in store.limits.values() if (used_ratio(row.limit) or 0) >= NEARLY_FULL],
+        changes=_changes(store, now),
+        changes_unknown=store.changes_unknown or None,
+        unreachable=[Unreachable(one.environment, one.why) for one in inventory.lacking],
+        age_seconds=round(now - min(ages), 3) if ages else None,
+    )
 
 
-def _changes(store: Store, now: float) -> list[dict[str, Any]] | None:
+def _changes(store: Store, now: float) -> list[Happened] | None:
     """Those of the last hour; null, and never an empty list, where the journal does not say."""
     found = [
-        {"at": change.at, "who": change.who, "what": change.what, "outcome": change.outcome}
+        Happened(change.at, change.who, change.what, change.outcome)
         for change in store.changes
         if now - change.at < HOUR
     ]
     return None if store.changes_unknown and not found else found
 
 
-def _problems(row: RouteRow | LimitRow) -> dict[str, Any]:
-    return {"ref": str(row.ref), "service": row.service or None, "problems": [p.text for p in row.problems]}
+def _problems(row: RouteRow | LimitRow) -> Broken:
+    return Broken(str(row.ref), row.service or None, [p.text for p in row.problems])
 
 
-def _gap(row: RouteRow) -> dict[str, Any]:
+def _gap(row: RouteRow) -> OffIntent:
     assert row.seen is not None
-    return {
-        "ref": str(row.ref),
-        "service": row.service or None,
-        "targets": [
-            {
-                "name": target.name,
-                "set": None if target.share is None else str(target.share),
-                "seen": None if (seen := row.seen.shares.get(target.name)) is None else round(float(seen), 4),
-                "significant": row.seen.significant.get(target.name, False),
-            }
+    return OffIntent(
+        ref=str(row.ref),
+        service=row.service or None,
+        targets=[
+            Gap(
+                name=target.name,
+                set=target.share,
+                seen=None if (seen := row.seen.shares.get(target.name)) is None else round(float(seen), 4),
+                significant=row.seen.significant.get(target.name, False),
+            )
             for target in row.route.targets
         ],
-    }
+    )
 
 
-def _limit(row: LimitRow) -> dict[str, Any]:
+def _limit(row: LimitRow) -> LimitUse:
     use, ratio = row.limit.use, used_ratio(row.limit)
-    return {
-        "ref": str(row.ref),
-        "service": row.service or None,
-        "key": list(row.limit.key),
-        "rejected_per_second": None if use.rejected_per_second is None else round(float(use.rejected_per_second), 3),
-        "used": None if ratio is None else round(float(ratio), 4),
-    }
+    return LimitUse(
+        ref=str(row.ref),
+        service=row.service or None,
+        key=list(row.limit.key),
+        rejected_per_second=None if use.rejected_per_second is None else round(float(use.rejected_per_second), 3),
+        used=None if ratio is None else round(float(ratio), 4),
+    )

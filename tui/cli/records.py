@@ -6,10 +6,10 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from control.contract.plans import history_to_json, result_to_json
-from control.contract.rows import doctor_to_json, verify_to_json
+from control.contract.documents import Results
+from control.contract.plans import history_document, result_document
+from control.contract.rows import doctor_document, verification_document
 from control.deck.sections import DeckSection
 from control.journal.history import PAGE
 from control.plane import ControlPlane
@@ -33,7 +33,7 @@ async def history(plane: ControlPlane, options: Options) -> int:
             return tables.history(page.items)
         return "no changes yet" if not page.older and not page.not_understood else "no changes listed"
 
-    emit(history_to_json(page, cut), options.output, words)
+    emit(history_document(page, cut), options.output, words)
     tell_interrupted(interrupted)
     if cut:
         last = page.items[-1].change if page.items else ""
@@ -57,15 +57,15 @@ async def verify(plane: ControlPlane, options: Options) -> int:
             )
         return f"entry {told.first_bad} of {told.entries} does not fit the chain"
 
-    emit(verify_to_json(told), options.output, words)
+    emit(verification_document(told), options.output, words)
     return 0 if told.ok else 1
 
 
 async def resolve(plane: ControlPlane, options: Options) -> int:
     """`resolve [CHANGE]`: prints the one result, or `{items}` where there are none or several."""
     results = await plane.resolve(options.change)
-    shapes = [result_to_json(result) for result in results]
-    document: Any = shapes[0] if len(shapes) == 1 else {"items": shapes}
+    told = [result_document(result) for result in results]
+    document = told[0] if len(told) == 1 else Results(told)
     emit(document, options.output, lambda: "\n".join(map(tables.result, results)) or "nothing was interrupted")
     return 0
 
@@ -76,7 +76,7 @@ async def doctor(plane: ControlPlane, options: Options) -> int:
 
     checks = [("here", check) for check in here.checks(os.environ, state_folder())]
     checks += await plane.doctor()
-    emit(doctor_to_json(checks), options.output, lambda: tables.doctor(checks))
+    emit(doctor_document(checks), options.output, lambda: tables.doctor(checks))
     return 1 if any(check.state == "fail" for _, check in checks) else 0
 
 

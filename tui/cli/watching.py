@@ -10,8 +10,9 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 
-from control.contract.plans import progress_to_json
+from control.contract.plans import progress_document
 from control.planning.plan import Progress
+from control.serialiser import to_json
 
 
 def progress(mode: str | None) -> Callable[[Progress], Awaitable[None]] | None:
@@ -22,7 +23,7 @@ def progress(mode: str | None) -> Callable[[Progress], Awaitable[None]] | None:
     stdin = _Stdin()
 
     async def told(reached: Progress) -> None:
-        sys.stderr.write(json.dumps(progress_to_json(reached)) + "\n")
+        sys.stderr.write(json.dumps(to_json(progress_document(reached))) + "\n")
         sys.stderr.flush()
         if mode == "gate":
             # A closed stdin opens the gate: whoever watched is gone.

@@ -245,3 +245,18 @@ def test_every_schema_is_printed(cli: Cli) -> None:
     for name in json.loads(cli.out):
         assert cli("schema", name) == 0
         Draft202012Validator.check_schema(json.loads(cli.out))
+
+
+def test_every_command_prints_a_document_of_its_schema(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that no other test here runs; without anything to resolve there is a list of no results."""
+    told = cli.json("oncall", "oncall")
+    assert told["broken"] and told["changes"]
+    assert cli.json("results", "resolve") == {"items": []}
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("Host web-1\n  HostName 127.0.0.1\n")
+    assert cli.json("init", "init", "--dry-run", "--deck", str(tmp_path / "new.yaml"))["written"] is False
+    assert cli.json("verify", "journal", "verify") == {"ok": True, "entries": 0, "head": None, "first_bad": None}
+    assert cli.json("doctor", "doctor", code=cli("doctor"))["items"]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from control.contract.plans import (
     change_from_json,
     change_to_json,
-    history_to_json,
+    history_document,
     plan_from_json,
     plan_to_json,
-    progress_to_json,
+    progress_document,
     read_plan,
     result_from_json,
     result_to_json,
@@ -47,6 +47,7 @@ from control.planning.plan import (
     Verdict,
 )
 from control.ports import Found, ProofPart, ProofState
+from control.serialiser import to_json
 from control.structs import replace
 
 REF = Ref("east", "HTTPRoute", "inference", "llama", "rule=0")
@@ -209,6 +210,6 @@ def test_a_result_comes_back_as_it_was(outcome: StepOutcome, found: Found | None
 def test_history_and_progress_fit_their_schemas() -> None:
     steps = (HistoryStep("o", (Change(REF, "amount", Fraction(1), Special.BLOCKED),)),)
     item = HistoryItem("c1", 12.5, "ada@desk", "because", ResultOutcome.APPLIED, None, steps)
-    check(history_to_json(HistoryPage((item,), 0)), "history")
-    check(history_to_json(HistoryPage((item,), 7, 1, "entry 3: of a later version"), 7), "history")
-    check(progress_to_json(Progress("written", 0, "o", 12.5)), "progress")
+    check(to_json(history_document(HistoryPage((item,), 0))), "history")
+    check(to_json(history_document(HistoryPage((item,), 7, 1, "entry 3: of a later version"), 7)), "history")
+    check(to_json(progress_document(Progress("written", 0, "o", 12.5))), "progress")
