@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from adapters.ssh.client.ports import ConfigTree, HostReader, Lifecycle, Look, Probe, TreeRequest
 from adapters.ssh.proxies import adopted
-from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Proxy, Runtime, Step, object_name
+from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Proxy, Report, Runtime, Step, object_name
 from adapters.ssh.section import ProxyConfig
 from control.background import in_background
 from control.errors import InvalidValue, PlatformError
@@ -95,16 +95,19 @@ class ProxyInstance:
         facts = self._facts(config, probe, look)
         runtime = await self.proxy.runtime(self.host, facts, tree)
         facts = replace(facts, workers=runtime.workers)
-        routes, limits = await in_background(codec.read, tree, runtime, facts)
+        self.state = await in_background(self._state, facts, tree, runtime)
+        return self.state
+
+    def _state(self, facts: HostFacts, tree: ConfigTree, runtime: Runtime) -> State:
+        routes, limits = self.proxy.codec.read(tree, runtime, facts)
         changed = self._changed_since_start(tree, runtime)
-        self.state = State(
+        return State(
             facts,
             tree,
             runtime,
             tuple(self._doubted(row, changed, runtime) for row in routes),
             tuple(self._doubted(row, changed, runtime) for row in limits),
         )
-        return self.state
 
     def lifecycle(self, state: State) -> Lifecycle:
         """How the proxy is checked and reloaded."""
@@ -168,6 +171,18 @@ class ProxyInstance:
             state.facts.read_at,
             ProxyRead(self, state),
         )
+
+    def after(self, step: Step, report: Report) -> Fetched | None:
+        """A step's file as what was reported of the write has it; None where that does not tell files and runtime."""
+        tree, _ = self.proxy.codec.after(step.tree, step.edit, step.runtime)
+        changed = [path for path in tree.files if tree.files[path] is not step.tree.files.get(path)]
+        known = [report.files[path].sha256 for path in changed if path in report.files]
+        if report.runtime is None or known != [tree.sha256(path) for path in changed]:
+            return None
+        tree = replace(tree, facts={**tree.facts, **report.files})
+        facts = replace(step.facts, workers=report.runtime.workers, read_at=report.runtime.read_at, processes=None)
+        self.state = self._state(facts, tree, report.runtime)
+        return self.fetched(self.state, object_name(facts, step.edit.path), step.edit.path)
 
     def prepare(self, state: State, changes: Sequence[Change]) -> list[Prepared]:
         """Steps for changes of this proxy, one per file, on what was read. Each tells what will be once it and those

@@ -245,7 +245,8 @@ class MemoryWriter:
             memory.write_file(change.path, change.data)
         if replacement.reload:
             memory.reload()
-        return Replaced("replaced and reloaded" if replacement.reload else "replaced")
+        state = await self._reader.stat([change.path for change in replacement.files])
+        return Replaced("replaced and reloaded" if replacement.reload else "replaced", state)
 
     async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
         self.memory.writes += list(commands)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 from adapters.ssh.client.ports import HostWriter
 from adapters.ssh.proxies.protocol import Step
 from adapters.ssh.reader import SshReader
 from adapters.ssh.sources import WritableHosts
+from control.background import in_background
 from control.errors import PlatformError, Stale
 from control.ports import Prepared, Written
 
@@ -25,21 +25,14 @@ class SshWriter:
         payload = step.payload
         if not isinstance(payload, Step):
             raise PlatformError("the step was not prepared by this reader")
-        site = await self._reader.site_of_step(payload)
-        state = await site.read()
-        codec = site.proxy.codec
-        if payload.edit.path not in state.tree.files:
-            raise Stale(f"{step.object} is gone", ref=step.object)
-        if codec.base(state.tree, payload.edit.path, state.runtime) != step.base:
-            raise Stale(f"{step.object} was changed since the plan was made; nothing was written", ref=step.object)
-        payload = replace(
-            payload, facts=replace(payload.facts, processes=state.facts.processes, probe=state.facts.probe)
-        )
-        said = await site.proxy.write(site.host, await self._writer(payload.facts.host), payload)
+        instance = await self._reader.site_of_step(payload)
         edit = payload.edit
+        if instance.proxy.codec.base(payload.tree, edit.path, payload.runtime) != step.base:
+            raise Stale(f"{step.object} is not what the plan was made on; nothing was written", ref=step.object)
+        report = await instance.proxy.write(instance.host, await self._writer(payload.facts.host), payload)
         for path, data in {**edit.also, **({edit.path: edit.data} if edit.data is not None else {})}.items():
-            site.written[path] = hashlib.sha256(data).hexdigest()
-        return Written(said)
+            instance.written[path] = hashlib.sha256(data).hexdigest()
+        return Written(report.said, await in_background(instance.after, payload, report))
 
     async def _writer(self, host: str) -> HostWriter:
         if host not in self._writers:

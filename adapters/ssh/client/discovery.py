@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from adapters.ssh.client.ports import Probe, Process, Program
+from adapters.ssh.client.ports import FileFacts, Probe, Process, Program
 from adapters.ssh.client.sudo import trouble
 from control.errors import PlatformError
 from control.text import clean
@@ -85,6 +85,39 @@ def processes(parts: dict[str, list[str]], programs: Programs) -> list[Process]:
             started = boot + int(words[3 + _START_FIELD]) / _TICKS
             found.append(Process(program.name, int(words[1]), int(words[4]), started, arguments, title, cwd or None))
     return found
+
+
+def files(parts: Mapping[str, Sequence[str]], root: bool) -> dict[str, FileFacts]:
+    """The facts of the section files. `root`: whether we may write as root."""
+    found: dict[str, FileFacts] = {}
+    for line in parts.get("files", ()):
+        fields = line.split("\t")
+        if len(fields) == 5 and fields[0] == "F":
+            found[fields[4]] = facts_of(fields[1], fields[2], fields[4], fields[3], root)
+    return found
+
+
+def facts_of(stat: str, writable: str, path: str, sha256: str, root: bool) -> FileFacts:
+    """Facts from `stat -c '%s %a %U %G %.6Y %.6Z'`; user and group names hold no spaces."""
+    size, mode, owner, group, mtime, ctime = (stat.split(" ") + [""] * 6)[:6]
+    return FileFacts(
+        path=path,
+        sha256=sha256,
+        size=int(size) if size.isdigit() else 0,
+        owner=owner,
+        group=group,
+        mode=mode,
+        mtime=_number(mtime),
+        ctime=_number(ctime),
+        writable=root or writable == "1",
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _arguments(program: Program, argv: str) -> tuple[str, tuple[str, ...]]:

@@ -336,6 +336,8 @@ class Replaced:
 
     said: str
     """In words."""
+    state: HostState
+    """The replaced files and the processes, right after it."""
 
 
 class HostWriter(Protocol):

@@ -10,7 +10,7 @@ from adapters.ssh.client import discovery, pool, scripts
 from adapters.ssh.client.connection import Connection
 from adapters.ssh.client.discovery import Programs
 from adapters.ssh.client.paths import checked, checked_log, checked_names, checked_question, roots
-from adapters.ssh.client.ports import FileFacts, HostState, Lifecycle, Look, Probe, Process, TreeRequest
+from adapters.ssh.client.ports import HostState, Lifecycle, Look, Probe, Process, TreeRequest
 from adapters.ssh.client.privileges import privileges_for
 from adapters.ssh.client.shell import Done, assign
 from adapters.ssh.client.sockets import Sockets
@@ -149,7 +149,7 @@ class RemoteReader:
         facts = assign(PATHS=_lines(paths)) + scripts.FACTS if paths else ""
         root = self.may_be_root()
         parts = discovery.sections(_text(self._shell(names + facts + scripts.PROCESSES, bool(paths) and root).out))
-        return HostState(_files(parts, root), tuple(discovery.processes(parts, self._programs)))
+        return HostState(discovery.files(parts, root), tuple(discovery.processes(parts, self._programs)))
 
     async def ask(self, program: str, socket: str, question: str) -> str:
         known = self._programs[program]
@@ -238,16 +238,6 @@ class RemoteReader:
 
 
 _READ_HINT = "add the user to the group that may read it, or set `sudo: true` in the deck file"
-
-
-def _files(parts: Mapping[str, Sequence[str]], root: bool) -> dict[str, FileFacts]:
-    """The section files of what `scripts.FACTS` printed."""
-    found: dict[str, FileFacts] = {}
-    for line in parts.get("files", ()):
-        fields = line.split("\t")
-        if len(fields) == 5 and fields[0] == "F":
-            found[fields[4]] = TreeParts.facts_of(fields[1], fields[2], fields[4], fields[3], root)
-    return found
 
 
 def _lines(paths: Sequence[str]) -> str:

@@ -7,11 +7,11 @@ import secrets
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from adapters.ssh.client import pool
+from adapters.ssh.client import discovery, pool, scripts
 from adapters.ssh.client.connection import Connection
 from adapters.ssh.client.discovery import Programs
 from adapters.ssh.client.paths import checked, checked_command
-from adapters.ssh.client.ports import Adoption, FileReplacement, Replaced
+from adapters.ssh.client.ports import Adoption, FileReplacement, HostState, Replaced
 from adapters.ssh.client.privileges import Privileges, privileges_for
 from adapters.ssh.client.remote_reader import RemoteReader
 from adapters.ssh.client.shell import Done, assign
@@ -57,7 +57,7 @@ class RemoteWriter:
         paths = [change.path for change in replacement.files]
         privileges = await privileges_for(self._reader, replacement.lifecycle, paths, self._sudo, replacement.reload)
         mark = secrets.token_hex(16)
-        script, data = _script(replacement, privileges, mark)
+        script, data = _script(replacement, privileges, mark, self._programs)
         limit = LOCK_WAIT + 2 * replacement.adoption_seconds + _SLACK
         done = await pool.on(self._connection, self._connection.execute, script, data, limit, privileges.root)
         return self._outcome(done, replacement, mark)
@@ -73,7 +73,7 @@ class RemoteWriter:
             if replacement.reload:
                 counted = f", {number} new workers" if replacement.lifecycle.adoption is not Adoption.ANSWERED else ""
                 told = f"{told}, reloaded{counted}"
-            return Replaced(told)
+            return Replaced(told, self._state(done.out))
         host = clean(self.host)
         if not status.startswith("FAIL "):
             raise Unreachable(
@@ -83,6 +83,12 @@ class RemoteWriter:
         detail = clean(clean_lines("\n".join(lines)).strip().replace("\n", "; "), 1000)
         meaning = _MEANING.get(kind)
         raise _ERRORS.get(kind, PlatformError)(f"host {host}: {detail}{f'; {meaning}' if meaning else ''}")
+
+    def _state(self, report: bytes) -> HostState:
+        """What stands behind the verdict. A report that did not come whole says nothing of files and processes."""
+        parts = discovery.sections(report.decode("utf-8", "surrogateescape"))
+        processes = discovery.processes(parts, self._programs) if "end" in parts else []
+        return HostState(discovery.files(parts, True), tuple(processes))
 
     async def tell(self, program: str, socket: str, commands: Sequence[str]) -> list[str]:
         known = self._programs[program]
@@ -102,7 +108,7 @@ class RemoteWriter:
         """The connection is the reader's."""
 
 
-def _script(replacement: FileReplacement, privileges: Privileges, mark: str) -> tuple[str, bytes]:
+def _script(replacement: FileReplacement, privileges: Privileges, mark: str, programs: Programs) -> tuple[str, bytes]:
     lifecycle = replacement.lifecycle
     values: dict[str, str | int] = {
         "VERDICT": mark,
@@ -121,10 +127,12 @@ def _script(replacement: FileReplacement, privileges: Privileges, mark: str) -> 
         "BESIDE": privileges.beside,
         "MASTER": lifecycle.master or "",
         "CWD": lifecycle.cwd,
+        "PATHS": "\n".join(change.path for change in replacement.files),
     }
     for number, change in enumerate(replacement.files, 1):
         values[f"P{number}"] = checked(change.path)
         values[f"E{number}"] = change.expected_sha256
         values[f"H{number}"] = hashlib.sha256(change.data).hexdigest()
         values[f"L{number}"] = len(change.data)
-    return assign(**values) + REPLACE, b"".join(change.data for change in replacement.files)
+    script = assign(**values) + scripts.of_processes(programs.values()) + REPLACE + scripts.FACTS + scripts.PROCESSES
+    return script, b"".join(change.data for change in replacement.files)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from adapters.ssh.client.discovery import facts_of
 from adapters.ssh.client.ports import ConfigTree, FileFacts, Includes
 from control.errors import PlatformError
 from control.text import clean
@@ -50,7 +51,7 @@ class TreeParts:
                 path = fields[3]
                 if path not in self.files:
                     digest = hashlib.sha256(data).hexdigest()
-                    facts = self.facts_of(fields[1], fields[2], path, digest, self.root)
+                    facts = facts_of(fields[1], fields[2], path, digest, self.root)
                     if len(data) != min(facts.size, MAXIMUM_FILE):
                         raise NotWhole(f"the file {clean(path)} did not arrive whole")
                     self.files[path], self.facts[path] = data, facts
@@ -101,26 +102,3 @@ class TreeParts:
             {path: self.facts[path] for path in paths if path in self.facts},
             {path: self.unreadable[path] for path in paths if path in self.unreadable},
         )
-
-    @staticmethod
-    def facts_of(stat: str, writable: str, path: str, sha256: str, root: bool) -> FileFacts:
-        """Facts from `stat -c '%s %a %U %G %.6Y %.6Z'`; user and group names hold no spaces."""
-        size, mode, owner, group, mtime, ctime = (stat.split(" ") + [""] * 6)[:6]
-        return FileFacts(
-            path=path,
-            sha256=sha256,
-            size=int(size) if size.isdigit() else 0,
-            owner=owner,
-            group=group,
-            mode=mode,
-            mtime=_number(mtime),
-            ctime=_number(ctime),
-            writable=root or writable == "1",
-        )
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -233,7 +233,7 @@ E1.. (expected sha256), H1.. (new sha256), L1.. (bytes), FOLDER (lock), WAIT and
 follow on standard input. Answer, on a line that begins with the
 mark: `OK`, then the number of new workers; or `FAIL kind`, then the reason; nothing is written or everything is put
 back when it fails, where it is still ours: `foreign` names what is not, `unproved` says that what was put back is not
-known to run. What a killed run left is taken away first.
+known to run. What a killed run left is taken away first. After `OK` the script goes on: what is put behind it reports.
 
 A worker is new when it is not in OLD, the workers before the reload. `replaced`: no old worker serves any more (those
 that finish their requests are aside). `joined`: the old worker finishes under the same name, so it is enough that a new

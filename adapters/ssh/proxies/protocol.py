@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from adapters.ssh.client.ports import (
     ConfigTree,
+    FileFacts,
     HostReader,
     HostWriter,
     Lifecycle,
@@ -98,6 +99,18 @@ class Step:
     tree: ConfigTree
     runtime: Runtime | None
     edit: NativeEdit
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step's writes reported."""
+
+    said: str
+    """In words."""
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+    """Those that were replaced, as they are after it."""
+    runtime: Runtime | None = None
+    """What runs after it, where the writing told."""
 
 
 class Codec(Protocol):
@@ -191,7 +204,7 @@ class Proxy(Protocol):
 
     def lifecycle(self, facts: HostFacts, processes: Sequence[Process]) -> Lifecycle: ...
 
-    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
+    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> Report:
         """Do the step's writes in their order. Raises as `control.ports.Writer.write`."""
         ...
 

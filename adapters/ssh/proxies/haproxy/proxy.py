@@ -12,6 +12,7 @@ from typing import Any
 from adapters.ssh.client.ports import (
     ConfigTree,
     FileChange,
+    FileFacts,
     FileReplacement,
     HostReader,
     HostWriter,
@@ -33,7 +34,7 @@ from adapters.ssh.proxies.haproxy.maxconn import KIND as MAXCONN
 from adapters.ssh.proxies.haproxy.program import KINDS, PROGRAM
 from adapters.ssh.proxies.haproxy.request_limit import KIND as REQUEST_LIMIT
 from adapters.ssh.proxies.haproxy.sockets import stats_sockets
-from adapters.ssh.proxies.protocol import HostFacts, Proxy, Runtime, Step
+from adapters.ssh.proxies.protocol import HostFacts, Proxy, Report, Runtime, Step
 from adapters.ssh.section import ProxyConfig
 from control.errors import ControlError, Forbidden, InvalidValue, PlatformError, Stale, Unreachable
 from control.model import Counted, Limit, Route
@@ -133,21 +134,23 @@ class HAProxyProxy:
         grown = {name: max(count - before.get(name, count), 0) for name, count in counts.items()}
         return "\n".join(f"{name} {Fraction(count) / passed}" for name, count in grown.items())
 
-    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
+    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> Report:
         """Compare what runs, replace the file, give the commands, read back; take the file back where they fail."""
         edit, socket = step.edit, step.facts.proxy.socket
         if edit.commands and not socket:
             raise PlatformError("no stats socket is known: nothing was written")
         await self._unchanged(reader, step)
-        said = []
+        said, written = list[str](), dict[str, FileFacts]()
         files = _files(step)
         if files:
             replacement = FileReplacement(
                 await self._now(reader, step), files, edit.needs_reload, self.deadline_seconds
             )
-            said.append((await writer.replace_files(replacement)).said)
+            done = await writer.replace_files(replacement)
+            said.append(done.said)
+            written |= done.state.files
         if not edit.commands or not socket:
-            return "; ".join(said)
+            return Report("; ".join(said), written)
         try:
             if files and not edit.needs_reload:
                 await self._unchanged(reader, step)  # replacing the file took its time
@@ -161,7 +164,7 @@ class HAProxyProxy:
         except ControlError as error:
             raise await self._given_up(reader, writer, step, files, error) from error
         said.append(f"{len(edit.commands)} runtime {'command' if len(edit.commands) == 1 else 'commands'}, read back")
-        return "; ".join(filter(None, said))
+        return Report("; ".join(filter(None, said)), written, running)
 
     async def _given_up(
         self, reader: HostReader, writer: HostWriter, step: Step, files: Sequence[FileChange], error: ControlError

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -29,7 +29,7 @@ from adapters.ssh.proxies.nginx.log import Log, Request, logs, requests
 from adapters.ssh.proxies.nginx.program import KINDS, PROGRAM
 from adapters.ssh.proxies.nginx.tree import tree_of
 from adapters.ssh.proxies.nginx.upstream import ADDRESSES, host_names
-from adapters.ssh.proxies.protocol import HostFacts, Proxy, Runtime, Step
+from adapters.ssh.proxies.protocol import HostFacts, Proxy, Report, Runtime, Step
 from adapters.ssh.section import ProxyConfig
 from control.errors import ControlError, PlatformError
 from control.model import Counted, Limit, Route, TargetCount
@@ -141,7 +141,7 @@ class NginxProxy:
             self._resolved[key] = (time.monotonic(), names, known)
         return known
 
-    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> str:
+    async def write(self, reader: HostReader, writer: HostWriter, step: Step) -> Report:
         """Replace the file and reload; the transport proves adoption and rolls back."""
         edit = step.edit
         if edit.data is None:
@@ -149,7 +149,12 @@ class NginxProxy:
         lifecycle = self.lifecycle(step.facts, await processes_of(reader, step.facts))
         files = [FileChange(edit.path, step.tree.sha256(edit.path), edit.data)]
         files += [FileChange(path, step.tree.sha256(path), data) for path, data in edit.also.items()]
-        return (await writer.replace_files(FileReplacement(lifecycle, tuple(files), True, self.deadline_seconds))).said
+        done = await writer.replace_files(FileReplacement(lifecycle, tuple(files), True, self.deadline_seconds))
+        workers = self.workers(step.facts, done.state.processes)
+        later = {**step.tree.facts, **done.state.files}
+        pending = pending_files(replace(step.tree, facts=later), workers)
+        answers = step.runtime.answers if step.runtime else {}
+        return Report(done.said, done.state.files, Runtime(time.time(), workers, answers, pending))
 
     async def loaded(self, host: HostReader, step: Step) -> ProofPart:
         """Yes, when only workers serve that started after the file was written and that did not run before."""

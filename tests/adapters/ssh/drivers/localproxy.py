@@ -264,7 +264,8 @@ class LocalHost:
             raise InvalidValue(checked.stderr)
         if replacement.reload:
             await self._reload(former, replacement.adoption_seconds)
-        return Replaced("replaced and reloaded" if replacement.reload else "replaced")
+        state = await self.stat([file.path for file in replacement.files])
+        return Replaced("replaced and reloaded" if replacement.reload else "replaced", state)
 
     def _put(self, path: str, data: bytes) -> None:
         self.wrote.append(path)
