@@ -40,6 +40,7 @@ class RemoteReader:
         """What the main files of a program led to at the last look: asked for with them at the next."""
         self._rights: dict[str, tuple[float, frozenset[str]]] = {}
         """Path or pid -> when it was asked about, and the letters of `scripts.RIGHTS` that hold."""
+        self._rights_asked: dict[tuple[str, tuple[str, ...]], float] = {}
 
     async def probe(self) -> Probe:
         return await pool.on(self._connection, self._probe)
@@ -90,7 +91,8 @@ class RemoteReader:
         folders = roots(self._programs[request.program], mains, request.named)
         key = (request.program, tuple(mains))
         globs = [checked(path) for path in dict.fromkeys((*request.named, *self._globs.get(key, ())))]
-        processes = self._fetch(parts, mains, globs, folders, root, request.rights)
+        rights = request.rights and time.monotonic() - self._rights_asked.get(key, -_RIGHTS_AGE) >= _RIGHTS_AGE
+        processes = self._fetch(parts, mains, globs, folders, root, rights)
         found = parts.mains(mains)
         for _ in range(_LEVELS):
             if not found:
@@ -99,8 +101,10 @@ class RemoteReader:
             missing = parts.missing(globs)
             if not missing:
                 break
-            self._fetch(parts, (), missing, folders, root, request.rights)
+            self._fetch(parts, (), missing, folders, root, rights)
         self._globs[key] = globs
+        if rights:
+            self._rights_asked[key] = time.monotonic()
         return Look(parts.tree(found, mains, globs), processes), parts.unreadable
 
     def _no_main(self, mains: Sequence[str], unreadable: Mapping[str, str]) -> ControlError:
