@@ -212,7 +212,7 @@ async def test_lines_come_whole_however_they_were_cut(wanted: list[bytes], size:
 def test_importing_the_adapter_is_cheap() -> None:
     script = (
         "import sys, adapters.kubernetes.adapter as a\n"
-        "assert a.ADAPTER.section == 'kubernetes'\n"
+        "assert a.ADAPTER.section.key == 'kubernetes'\n"
         "print([m for m in ('httpx', 'yaml', 'kubernetes', 'ssl') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
