@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 
+from control import typed
 from control.errors import UsageError
 from control.fleet.filter_columns import (
     ALIASES,
@@ -38,8 +39,6 @@ _COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
-_NUMBER = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(%|s|m|h)?")
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 _PLACES = frozenset({"env", "platform"})
 _COLUMN = re.compile(r"([A-Za-z0-9_-]+):(.*)", re.DOTALL)
 
@@ -195,12 +194,11 @@ def _example(column: str) -> str:
 
 
 def _number(column: str, text: str) -> Fraction:
-    match = _NUMBER.fullmatch(text.strip())
-    unit = match[2] if match else None
-    fits = unit is None or (column in PERCENTS if unit == "%" else column in SECONDS)
-    if match is None or not fits:
+    plain = text.strip().removesuffix("%") if column in PERCENTS else text
+    found = typed.seconds(plain) if column in SECONDS else typed.number(plain)
+    if found is None:
         raise UsageError(f"'{clean(text, 60)}' is no number for '{column}'", hint=f"for example {_example(column)}")
-    return Fraction(match[1]) * _UNITS.get(unit or "", 1)
+    return found
 
 
 def _number_test(column: str, compare: Callable[[Fraction, Fraction], bool], wanted: Fraction) -> Test:

@@ -7,28 +7,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from control import typed
 from control.errors import InvalidValue, UsageError
 from control.model import Amount, Burst, Limit, Special, TargetState, Weight, Window
 from control.model.ref import Ref
 from control.planning.edit import LimitEdit, Share, SharesEdit, StateEdit
 from control.text import clean
 
-_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _RATE = re.compile(r"([^/]*)/\s*([0-9]{0,6})\s*([A-Za-z]+)")
-_UNITS = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86400),
-}
 _UNIT_NAMES = {Fraction(1): "s", Fraction(60): "min", Fraction(3600): "h", Fraction(86400): "d"}
 _RATE_HINT = "write a rate like 50/s, 3000/min, 10/h or 100/10s"
 _LIMIT_NAMES = ("rate", "inflight", "amount", "window", "burst")
-
-
-def _number(text: str) -> Fraction | None:
-    text = text.strip()
-    return Fraction(text) if _NUMBER.fullmatch(text) else None
 
 
 # --- shares and states ------------------------------------------------------------------------------------------------
@@ -36,7 +25,7 @@ def _number(text: str) -> Fraction | None:
 
 def parse_weight(text: str) -> Weight | Share:
     """`80` or `0.3` is a native weight, `70%` a share. Raises `InvalidValue` saying what may be written."""
-    number = _number(text.removesuffix("%"))
+    number = typed.number(text.removesuffix("%"))
     if number is None:
         raise InvalidValue(
             f"'{clean(text)}' is not a weight or a share", hint="write a weight from 0 (80) or a share (70%)"
@@ -88,16 +77,14 @@ def parse_states(ref: Ref, items: Sequence[str], persist: bool = False) -> State
 
 def parse_seconds(text: str) -> Fraction:
     """A length of time: `10s`, `1m`, `2h`, or a bare number of seconds. Raises `InvalidValue`."""
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", text)
-    number = _number(match[1]) if match else None
-    unit = _UNITS.get(match[2].lower() or "s") if match else None
-    if number is None or unit is None or number <= 0:
+    found = typed.seconds(text)
+    if not found:
         raise InvalidValue(f"'{clean(text)}' is not a length of time", hint="write for example 10s, 1m or 1h")
-    return number * unit
+    return found
 
 
 def _positive(text: str, what: str, hint: str) -> Fraction:
-    number = _number(text)
+    number = typed.number(text)
     if number is None:
         raise InvalidValue(f"'{clean(text)}' is not {what}", hint=hint)
     if number == 0:
@@ -116,7 +103,7 @@ def _special(text: str) -> Special | None:
 def _factor(text: str) -> Fraction | None:
     """`/2`, `*1.5`, `+10%` and `-10%` as the number to multiply with; None where the text is none of these."""
     text = text.strip()
-    number = _number(text[1:].removesuffix("%")) if text[:1] in ("/", "*", "+", "-") else None
+    number = typed.number(text[1:].removesuffix("%")) if text[:1] in ("/", "*", "+", "-") else None
     if number is None:
         return None
     if text.endswith("%"):
@@ -138,7 +125,7 @@ def _rate(ref: Ref, text: str) -> LimitEdit:
     match = _RATE.fullmatch(text.strip())
     if match is None:
         raise InvalidValue(f"'{clean(text)}' is not a rate", hint=_RATE_HINT)
-    unit = _UNITS.get(match[3].lower())
+    unit = typed.UNITS.get(match[3].lower())
     if unit is None:
         raise InvalidValue(f"'{clean(match[3])}' is not a unit of time", hint=_RATE_HINT)
     many = int(match[2] or 1)
@@ -165,7 +152,7 @@ def _count(ref: Ref, text: str, written_as: str) -> LimitEdit:
 
 
 def _burst(text: str) -> int:
-    number = _number(text)
+    number = typed.number(text)
     if number is None or number.denominator != 1:
         raise InvalidValue(f"'{clean(text)}' is not a burst", hint="write the native whole number, like burst=100")
     return int(number)
@@ -196,7 +183,7 @@ def parse_limit(ref: Ref, items: Sequence[str]) -> LimitEdit:
 def limit_expression(limit: Limit, text: str) -> LimitEdit:
     """What is typed into one field on the screen: `50/s`, `50`, `/2`, `*1.5`, `+10`, `-10`, `-10%`, `unlimited`."""
     stripped = text.strip()
-    delta = _number(stripped[1:]) if stripped[:1] in ("+", "-") else None
+    delta = typed.number(stripped[1:]) if stripped[:1] in ("+", "-") else None
     if delta is not None:
         if isinstance(limit.amount, Special):
             raise InvalidValue(f"nothing can be added to '{limit.amount.value}'", hint="write an amount")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from control import typed
 from control.errors import UsageError
 from control.text import clean
 
@@ -69,35 +70,30 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text.removesuffix("s"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds") from None
-    if not 0 <= value < 1e6:
+    found = typed.seconds(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    if found >= 10**6:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds from 0")
-    return value
+    return float(found)
 
 
 def _count(text: str) -> int:
     """How many; 0 for all."""
     if text == "all":
         return 0
-    if not text.isascii() or not text.isdecimal() or not int(text):
+    found = typed.whole(text)
+    if not found:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1, nor 'all'")
-    return int(text)
+    return found
 
 
 def _duration(text: str) -> float:
     """Seconds of `90s`, `30m`, `1h`, `7d`; a bare number is seconds."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    unit = units.get(text[-1:], 0)
-    try:
-        value = float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a duration: 90s, 30m, 1h, 7d") from None
-    if not 0 < value < 1e10:
+    found = typed.seconds(text)
+    if found is None or not 0 < found < 10**10:
         raise argparse.ArgumentTypeError(f"'{text}' is not a duration: 90s, 30m, 1h, 7d")
-    return value
+    return float(found)
 
 
 def _common() -> argparse.ArgumentParser:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from control import typed
 from control.errors import ControlError, InvalidValue, UsageError
 from control.model.ref import Ref
 from control.planning.edit import Edit
@@ -21,7 +21,6 @@ _PARSERS: Mapping[str, Callable[[Ref, list[str]], Edit]] = {
     "limit": parse_limit,
     "state": parse_states,
 }
-_MINUTES = re.compile(r"(\d+)(m|min|h)?")
 ALIASES = {
     "quit!": "quit",
     "exit": "quit",
@@ -154,12 +153,11 @@ class Commands(DeckParts):
 
     def do_arm(self, argument: str = "") -> object:
         found = argument.split(maxsplit=1)
-        minutes = _MINUTES.fullmatch(found[0]) if found else None
-        if minutes is None or len(found) < 2:
+        seconds = typed.seconds(found[0], bare="m") if found else None
+        if not seconds or len(found) < 2:
             raise UsageError("arming takes minutes and a reason", hint=":arm 15m [ENVIRONMENT…] REASON")
-        count = float(minutes.group(1)) * (60 if minutes.group(2) == "h" else 1)
         wanted, reason = self._arm_which(found[1].split())
-        return self._arm(wanted, count, reason)
+        return self._arm(wanted, float(seconds / 60), reason)
 
     def _arm_which(self, words: list[str]) -> tuple[frozenset[str], str]:
         """Environments named (by name or code) before the reason; all of production where none is."""
