@@ -7,21 +7,13 @@ writer, so nothing above it can write.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from control.applying.acts import Aim
-from control.applying.aftermath import observe_on
-from control.applying.apply import Applying
-from control.applying.outcomes import refused
-from control.applying.resolving import resolve_change
-from control.applying.telling import ProgressCall
-from control.calls import PLAN_SECONDS, READ_SECONDS, ask, finish, logged_in, prepare
-from control.deck.config import DeckConfig, EnvironmentConfig, ServiceConfig
-from control.errors import ControlError, NotFound, ReadOnly
+from control.calls import READ_SECONDS, ask, logged_in
+from control.deck.config import DeckConfig
+from control.errors import ControlError
 from control.fleet.following import watch
 from control.fleet.inventory import find_row
 from control.fleet.store import FleetStore
@@ -31,19 +23,19 @@ from control.journal.history import PAGE, History
 from control.journal.log import ChangeLog, Kept
 from control.journal.port import Journal
 from control.journal.sqlite.chain import SqliteJournal
-from control.journal.state import ChangeState
 from control.model.ref import Ref
-from control.planning.edit import Change, Edit
-from control.planning.fields import FieldKey, UndoField, flattened, three_ways
+from control.planning.edit import Edit
+from control.planning.fields import FieldKey, UndoField
 from control.planning.options import ApplyOptions, PlanOptions
-from control.planning.permission import check_overrides, check_writable, confirmation_missing
 from control.planning.plan import HistoryItem, HistoryPage, Plan, Result, ResultOutcome, Step
-from control.planning.planner import Remembered, Situation, make_plan, resolve, row_of
-from control.planning.saved_plans import check_same, check_start, check_undo, wishes
-from control.planning.silence import blocked, from_environment, kept
-from control.planning.undo import changes_back, check_undoable, identities, steps_to_undo
-from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, Reader, Writer
+from control.ports import Check, NativeText, ProofPart, Reader, WriterFactory
 from control.structs import replace
+
+if TYPE_CHECKING:
+    from control.applying.acts import Aim
+    from control.applying.telling import ProgressCall
+    from control.changing import Changing
+    from control.planning.planner import Remembered
 
 __all__ = [
     "ApplyOptions",
@@ -58,14 +50,10 @@ __all__ = [
     "WriterFactory",
 ]
 
-WriterFactory = Callable[[EnvironmentConfig, Reader], Writer]
-
 _PLAN = PlanOptions()
 _APPLY = ApplyOptions()
 
 READ_DEADLINE = 15.0
-BESIDE_DEADLINE = 4.0
-"""How long a plan waits for environments that it does not touch but whose rows tell its headroom."""
 DOCTOR_ENTRIES = 1_000
 """So many of the journal's last entries are checked by `doctor`."""
 
@@ -114,7 +102,7 @@ class ControlPlane:
         self, environments: Sequence[str] | None = None, deadline_seconds: float = READ_DEADLINE
     ) -> Inventory:
         """Read these environments (all by default) side by side; one that fails costs only its own rows."""
-        names = list(self._readers) if environments is None else [self._known(name) for name in environments]
+        names = list(self._readers) if environments is None else [self._store.known(name) for name in environments]
         await asyncio.gather(*(self._store.read(name, deadline_seconds) for name in names))
         return await self._store.rebuild()
 
@@ -138,91 +126,26 @@ class ControlPlane:
         return await ask(reader.edits_of(one, original, text), READ_SECONDS, f"comparing with {one}")
 
     async def _one(self, ref: Ref) -> tuple[Reader, Ref]:
-        reader = self._readers[self._known(ref.environment)]
+        reader = self._readers[self._store.known(ref.environment)]
         row = find_row(self.inventory, ref)
         if row is None:
-            await self._ensure_read([ref.environment])
+            from control.planning.planner import row_of
+
+            await self._store.ensure_read([ref.environment], READ_DEADLINE)
             row = row_of(self.inventory, ref)
         return reader, row.members[0].ref if row.members else row.ref
 
-    def _known(self, environment: str) -> str:
-        if environment not in self._readers:
-            raise NotFound(f"there is no environment '{environment}'", hint="the deck file names them")
-        return environment
+    # --- changing -----------------------------------------------------------------------------------------------------
 
-    async def _ensure_read(self, names: Sequence[str]) -> None:
-        """Read what was never read. Raises where one of these cannot be."""
-        missing = [name for name in names if not self._store.state(self._known(name)).was_read]
-        errors = await asyncio.gather(*(self._store.read(name, READ_DEADLINE) for name in missing))
-        if missing:
-            await self._store.rebuild()
-        for name, error in zip(missing, errors, strict=True):
-            if error is not None:
-                error.environment = error.environment or name
-                raise error
+    @cached_property
+    def _changing(self) -> Changing:
+        from control.changing import Changing  # what only looks does without it
 
-    async def _read_beside(self, names: Sequence[str]) -> None:
-        """Read, as far as they answer, the other environments of the services that these belong to."""
-        involved = [_environments_of(service) for service in self.deck.services]
-        beside = {name for one in involved if one & set(names) for name in one}
-        missing = [name for name in beside if name in self._readers and not self._store.state(name).was_read]
-        if missing:
-            await asyncio.gather(*(self._store.read(name, BESIDE_DEADLINE, patient=False) for name in missing))
-            await self._store.rebuild()
-
-    async def _fetch(self, objects: Iterable[tuple[str, str]]) -> list[Fetched]:
-        """(environment, object)s read anew, each once. Raises for the first that cannot be read."""
-        by_environment: dict[str, dict[str, None]] = {}
-        for environment, name in objects:
-            by_environment.setdefault(self._known(environment), {})[name] = None
-        answers = await asyncio.gather(
-            *(
-                from_environment(name, ask(self._readers[name].fetch([*own]), PLAN_SECONDS, f"planning in {name}"))
-                for name, own in by_environment.items()
-            )
-        )
-        return [one for fetched in answers for one in fetched]
-
-    async def _situation(self, fetched: Sequence[Fetched], undone: ChangeState | None = None) -> Situation:
-        """Merge fresh reads in and say what plans are made on; `undone` is the change that a plan takes back."""
-        await asyncio.to_thread(self._store.merge, fetched)
-        inventory = await self._store.rebuild()
-        longest = max((config.guards.cool_down_seconds for config in self.deck.environments), default=0)
-        unknown = ""
-        last: Mapping[Ref, float] = {}
-        try:
-            last, unknown = await asyncio.to_thread(self._history.last_change_at, time.time() - longest)
-        except ControlError as error:
-            unknown = error.message
-        which = identities(undone) if undone is not None else {}
-        return Situation(self.deck, inventory, last, time.time(), unknown, which)
-
-    # --- planning -----------------------------------------------------------------------------------------------------
+        return Changing(self.deck, self._readers, self._writers, self._store, self._log, self._history, self.actor)
 
     async def plan(self, edits: Sequence[Edit], options: PlanOptions = _PLAN) -> Plan:
-        """Resolve edits against fresh reads into one plan. Sends nothing that writes.
-
-        Raises `Silent` where an environment that does not answer would hold up the edits of others; `leave_out` of the
-        options plans without it.
-        """
-        check_overrides(options.overrides)
-        edits = kept(edits, options.leave_out)
-        try:
-            return await self._plan(edits, options)
-        except ControlError as error:
-            raise blocked(error, edits, {one.environment for one in self.inventory.unreached}) from error
-
-    async def _plan(self, edits: Sequence[Edit], options: PlanOptions) -> Plan:
-        names = list(dict.fromkeys(edit.ref.environment for edit in edits))
-        await self._ensure_read(names)
-        await self._read_beside(names)
-        rows = [row_of(self.inventory, edit.ref) for edit in edits]
-        objects = [(one.environment, one.object) for row in rows for one in row.members or (row,)]
-        fetched = await self._fetch(objects)
-        situation = await self._situation(fetched)
-        changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._history.remembered_weight)
-        prepared = await self._prepare(fetched, changes)
-        return await asyncio.to_thread(make_plan, prepared, situation, options)
+        """See `control.changing.Changing.plan`."""
+        return await self._changing.plan(edits, options)
 
     @property
     def remembered(self) -> Remembered:
@@ -230,72 +153,18 @@ class ControlPlane:
         return self._history.remembered_weight
 
     async def replan(self, saved: Plan, overrides: Sequence[str] = ()) -> Plan:
-        """What a saved plan comes to now: its wishes planned anew, effective limits and guards with them. Raises
-        `savedplans.StalePlan` where that is not what was saved; guards that refuse are in the plan."""
-        check_overrides(overrides)
-        changes = wishes(saved)
-        names = list(dict.fromkeys(change.ref.environment for change in changes))
-        await self._ensure_read(names)
-        await self._read_beside(names)
-        rows = [find_row(self.inventory, change.ref) for change in changes]
-        objects = [(row.environment, row.object) for row in rows if row is not None]
-        recorded = None if saved.undo_of is None else await asyncio.to_thread(self._log.get, saved.undo_of)
-        fetched = await self._fetch(objects)
-        situation = await self._situation(fetched, recorded)
-        inventory = situation.inventory
-        check_start(saved, flattened((*inventory.routes.values(), *inventory.limits.values())))
-        if recorded is not None:
-            check_undoable(recorded)
-            check_undo(saved, recorded)
-        prepared = await self._prepare(fetched, changes)
-        options = PlanOptions(saved.on_failure, tuple(overrides), saved.reason)
-        return check_same(saved, await asyncio.to_thread(make_plan, prepared, situation, options, saved.undo_of))
+        """See `control.changing.Changing.replan`."""
+        return await self._changing.replan(saved, overrides)
 
     async def undo_plan(
         self, change: str | None = None, foreign_too: Collection[FieldKey] = (), overrides: Sequence[str] = ()
     ) -> Plan:
-        """The plan that takes a change back (the caller's own last one by default), field by field.
-
-        Fields that somebody changed since are left alone and named, but for those in `foreign_too`.
-        """
-        check_overrides(overrides)
-        recorded, steps, fetched = await self._to_undo(change)
-        situation = await self._situation(fetched, recorded)
-        changes, left_alone = changes_back(steps, {one.object: one for one in fetched}, foreign_too)
-        prepared = await self._prepare(fetched, changes)
-        options = PlanOptions(overrides=tuple(overrides), reason=f"undo of {recorded.change}")
-        return await asyncio.to_thread(make_plan, prepared, situation, options, recorded.change, left_alone)
+        """See `control.changing.Changing.undo_plan`."""
+        return await self._changing.undo_plan(change, foreign_too, overrides)
 
     async def undo_fields(self, change: str | None = None) -> list[UndoField]:
-        """The fields of a change three ways (before, as it set them, as they stand), read anew."""
-        _, steps, fetched = await self._to_undo(change)
-        by_object = {one.object: one for one in fetched}
-        return [field for step in steps for field in three_ways(step.changes, by_object[step.object])]
-
-    async def _to_undo(self, change: str | None) -> tuple[ChangeState, list[Step], list[Fetched]]:
-        recorded = await asyncio.to_thread(self._recorded, change)
-        check_undoable(recorded)
-        steps = steps_to_undo(recorded)
-        names = list(dict.fromkeys(step.environment for step in steps))
-        await self._ensure_read(names)
-        await self._read_beside(names)
-        return recorded, steps, await self._fetch((step.environment, step.object) for step in steps)
-
-    def _recorded(self, change: str | None) -> ChangeState:
-        return self._log.get(change) if change is not None else self._history.last_of(self.actor)
-
-    async def _prepare(self, fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
-        """The changes as steps on what was fetched, environment by environment, in the order as given."""
-        by_environment: dict[str, list[Change]] = {}
-        for change in changes:
-            by_environment.setdefault(change.ref.environment, []).append(change)
-        steps: list[Prepared] = []
-        for name, own in by_environment.items():
-            read = [one for one in fetched if one.environment == name]
-            steps += await from_environment(name, prepare(self._readers[self._known(name)], read, own))
-        return steps
-
-    # --- applying -----------------------------------------------------------------------------------------------------
+        """See `control.changing.Changing.undo_fields`."""
+        return await self._changing.undo_fields(change)
 
     async def apply(
         self,
@@ -304,68 +173,27 @@ class ControlPlane:
         progress: ProgressCall | None = None,
         stop: asyncio.Event | None = None,
     ) -> Result:
-        """Do a plan: journal, then step by step. Raises `ReadOnly` where no writer can be made. Setting `stop` ends it
-        before the next step, with the result of what was done; the step in flight is finished. Cancelling the task
-        does the same, and raises `CancelledError` when the journal says the truth."""
-        return await self._do(plan, options, progress, stop, lambda applying: applying.run())
+        """See `control.changing.Changing.apply`."""
+        return await self._changing.apply(plan, options, progress, stop)
 
     async def take_up(
         self,
         change: str,
-        aim: Aim = Aim.GO_ON,
+        aim: Aim | None = None,
         options: ApplyOptions = _APPLY,
         progress: ProgressCall | None = None,
         stop: asyncio.Event | None = None,
     ) -> Result:
-        """Go on with a change that another process left open or unfinished, or take back what is in force of it. One
-        that is done is told as it is recorded. Raises `Locked` while a process is at it, and else as `apply` does."""
-        state = await asyncio.to_thread(self._log.get, change)
-        if state.result is not None and not state.unfinished:
-            return state.result
-        return await self._do(state.plan, options, progress, stop, lambda applying: applying.take_up(change, aim))
-
-    async def _do(
-        self,
-        plan: Plan,
-        options: ApplyOptions,
-        progress: ProgressCall | None,
-        stop: asyncio.Event | None,
-        work: Callable[[Applying], Coroutine[Any, Any, Result]],
-    ) -> Result:
-        if self._writers is None:
-            raise ReadOnly("this is a read-only session: nothing can be written", hint="start without --read-only")
-        if not plan.steps:
-            return Result(None, ResultOutcome.NO_CHANGE, await asyncio.to_thread(self.journal.head))
-        check_writable(plan, self.deck, options)
-        reasons = confirmation_missing(plan, self.deck, options)
-        if reasons:
-            return refused(plan, await asyncio.to_thread(self.journal.head), reasons)
-        undone = None if plan.undo_of is None else await asyncio.to_thread(self._log.get, plan.undo_of)
-        if undone is not None:
-            check_undoable(undone)
-        situation = partial(self._situation, undone=undone)
-        with contextlib.suppress(ControlError):
-            await self._ensure_read(list(dict.fromkeys(step.environment for step in plan.steps)))
-        async with contextlib.AsyncExitStack() as stack:
-            writers = self._open_writers(plan, self._writers, stack)
-            applying = Applying(plan, options, self._readers, writers, self._log, self.actor, situation, progress, stop)
-            return await finish(work(applying), applying.stop)
+        """See `control.changing.Changing.take_up`; goes on where no `aim` says otherwise."""
+        return await self._changing.take_up(change, aim, options, progress, stop)
 
     def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
-        """Count on for a step that was applied, until the traffic says yes or no; see `control.applying.aftermath`."""
-        reader = self._readers[self._known(step.environment)]
-        section = self.deck.section(step.environment)
-        return observe_on(reader, step.object, step.changes, self.inventory.limits, section)
+        """See `control.changing.Changing.observe_on`."""
+        return self._changing.observe_on(step)
 
-    def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Writer]:
-        writers: dict[str, Writer] = {}
-        for name in dict.fromkeys(step.environment for step in plan.steps):
-            config = self.deck.environment(name)
-            if config is None or name not in self._readers:
-                raise NotFound(f"there is no environment '{name}'", hint="the deck file names them")
-            writers[name] = make(config, self._readers[name])
-            stack.push_async_callback(_closed, writers[name])
-        return writers
+    async def resolve(self, change: str | None = None) -> list[Result]:
+        """See `control.changing.Changing.resolve`."""
+        return await self._changing.resolve(change)
 
     # --- the journal --------------------------------------------------------------------------------------------------
 
@@ -407,31 +235,6 @@ class ControlPlane:
         """Journal something that is no change of a platform, as that a session was armed, for how long and why."""
         await asyncio.to_thread(self._log.note, self.actor, what, data)
 
-    async def resolve(self, change: str | None = None) -> list[Result]:
-        """Look at the platforms for each change of which something is not known, state what is true and journal it.
-
-        These are the interrupted ones, and those that their process left unfinished. Of a named change that left
-        something in doubt it is stated anew; one that did not is told as it is recorded, as are those whose outcome
-        the journal has only now been given.
-        """
-        taken = {one.change for one in await asyncio.to_thread(self._log.take_in)}
-        recorded = await asyncio.to_thread(self._to_resolve, change, taken)
-        results: list[Result] = []
-        for one in recorded:
-            named = one.change == change or one.change in taken
-            if one.interrupted or one.unfinished or (named and one.doubtful):
-                results.append(await resolve_change(one.change, self._log, self._readers))
-            elif named and one.result is not None:
-                results.append(one.result)
-        return results
-
-    def _to_resolve(self, change: str | None, taken: set[str]) -> list[ChangeState]:
-        """The named change, or all that may need it. Raises `NotFound`."""
-        if change is not None:
-            return [self._log.get(change)]
-        found = {one.change: one for one in self._history.unfinished()}
-        return [*found.values(), *(self._log.get(name) for name in sorted(taken - set(found)))]
-
     async def doctor(self) -> list[tuple[str, Check]]:
         """What every environment's reader says of reach, identity and rights."""
         answers = await asyncio.gather(*(self._check(name) for name in self._readers))
@@ -465,16 +268,3 @@ class ControlPlane:
     async def close(self) -> None:
         """Close every reader. Idempotent."""
         await asyncio.gather(*(reader.close() for reader in self._readers.values()), return_exceptions=True)
-
-
-def _environments_of(service: ServiceConfig) -> set[str]:
-    """The environments that a service's globs and front name."""
-    named = {pattern.split("/", 1)[0] for pattern in service.routes}
-    if service.front is not None:
-        named |= {*service.front.targets.values(), service.front.route.split("/", 1)[0]}
-    return named
-
-
-async def _closed(writer: Writer) -> None:
-    with contextlib.suppress(Exception):
-        await writer.close()

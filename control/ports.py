@@ -267,3 +267,7 @@ class PlatformAdapter:
     """Make a reader. Cheap: no I/O and no heavy import before the first call."""
     open_writer: Callable[[EnvironmentConfig, Secrets, Reader], Writer]
     """Make a writer beside its reader (whose connections it may share, whose guards it may not loosen)."""
+
+
+WriterFactory = Callable[[EnvironmentConfig, Reader], Writer]
+"""How a writer is made beside its reader; who is given none can write nothing."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from control.background import in_background
 from control.calls import ask, logged_in
 from control.deck.config import DeckConfig, EnvironmentConfig
-from control.errors import ControlError
+from control.errors import ControlError, NotFound
 from control.fleet.inventory import (
     EnvironmentState,
     StructureCache,
@@ -95,6 +95,23 @@ class FleetStore:
         with self._taking:
             if state.snapshot is None or not state.was_read or filled.read_at >= state.snapshot.read_at:
                 state.take(filled)
+
+    def known(self, environment: str) -> str:
+        """The environment's name. Raises `NotFound` for one that the deck file does not name."""
+        if environment not in self.readers:
+            raise NotFound(f"there is no environment '{environment}'", hint="the deck file names them")
+        return environment
+
+    async def ensure_read(self, names: Sequence[str], deadline_seconds: float) -> None:
+        """Read what was never read. Raises where one of these cannot be."""
+        missing = [name for name in names if not self.state(self.known(name)).was_read]
+        errors = await asyncio.gather(*(self.read(name, deadline_seconds) for name in missing))
+        if missing:
+            await self.rebuild()
+        for name, error in zip(missing, errors, strict=True):
+            if error is not None:
+                error.environment = error.environment or name
+                raise error
 
     # --- the cache of the last session --------------------------------------------------------------------------------
 

@@ -75,11 +75,11 @@ def test_order(edits: list[Edit]) -> None:
 async def _check_order(folder: str, edits: list[Edit]) -> None:
     w = fresh_world(folder)
     await w.plane.refresh()
-    situation = await w.plane._situation([])
+    situation = await w.plane._changing._situation([])
     changes = resolve(edits, w.plane.inventory, lambda ref, target: 5)
     rows = [row_of(situation.inventory, change.ref) for change in changes]
-    fetched = await w.plane._fetch((row.environment, row.object) for row in rows)
-    given_order = await w.plane._prepare(fetched, changes)
+    fetched = await w.plane._changing._fetch((row.environment, row.object) for row in rows)
+    given_order = await w.plane._changing._prepare(fetched, changes)
     ahead = outlook(situation, given_order)
     graph = Graph(situation.inventory.routes, ())
     done = ordered(given_order, ahead.before, ahead.after, graph)
