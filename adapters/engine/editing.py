@@ -67,8 +67,9 @@ def fields(machine: Machine, native: Native, changes: Sequence[Change]) -> list[
     rows: dict[str | None, tuple[RouteReader | LimitReader, int, Route | Limit]] = {}
     sections: list[RouteReader | LimitReader] = [*routes, *limits]
     for section in sections:
-        parts = section.parts(section.names(decoded))
-        rows |= {part: (section, index, by_part[part]) for index, part in enumerate(parts) if part in by_part}
+        for index, (_, _, _, part) in enumerate(section.seen(decoded)):
+            if part in by_part:
+                rows[part] = section, index, by_part[part]
     found = []
     for change in changes:
         if change.ref.part not in rows:

@@ -15,7 +15,7 @@ from adapters.engine.locators import Path, parse, shown
 from adapters.engine.naming import part_of, parts
 from adapters.engine.numbers import from_text, text, whole
 from adapters.engine.periods import Grammar, grammar
-from adapters.engine.places import Rules, Value, holds
+from adapters.engine.places import Rules, Seen, Value, holds
 from adapters.engine.routes import EDITABLE, Common
 from adapters.engine.structs import Shape
 from control.model import (
@@ -96,20 +96,11 @@ class LimitReader:
             return grammar(word.seconds), rules.value(word.seconds.at), None
         return None, None, Window(WindowKind(word.kind), Fraction(word.seconds))
 
-    def names(self, native: Any) -> list[str]:
-        """What the limits are called in the object; empty for those without a name."""
-        keys = self.rules.keys(native)
-        if keys is not None:
-            return keys
-        name = self._name
-        values = self.rules.values(native)
-        if name is None:
-            return [""] * len(values)
-        found = [name(around, rule) for around, rule in zip(self.rules.around(native), values, strict=True)]
-        return [one if isinstance(one, str) else "" for one in found]
+    def seen(self, native: Any) -> list[Seen]:
+        """The limits, each with its name and its part."""
+        return self.rules.seen(native, self._name, self._parts)
 
-    def parts(self, names: Sequence[str]) -> list[str | None]:
-        """The part of each limit."""
+    def _parts(self, names: Sequence[str]) -> list[str | None]:
         part = self.word.part
         if not self.rules.alone:
             return list(parts(names, self._prefix))
@@ -121,30 +112,23 @@ class LimitReader:
     def _prefix(self) -> str:
         return "limit=" if self.word.part == "limit" else f"limit={self.word.part}."
 
-    def unnamed(self, native: Any) -> list[object]:
+    def unnamed(self, seen: Sequence[Seen]) -> list[object]:
         """What tells apart the limits that are called by their index."""
         if self.rules.alone:
             return []
-        names = self.names(native)
-        values, around = self.rules.values(native), self.rules.around(native)
+        distinct, prefix = self._distinct, self._prefix
         return [
-            self._distinct(around[index], values[index]) if self._distinct else None
-            for index, (name, part) in enumerate(zip(names, self.parts(names), strict=True))
-            if part != self._prefix + name
+            distinct(around, rule) if distinct is not None else None
+            for rule, around, name, part in seen
+            if part != prefix + name
         ]
 
-    def read(self, native: Any, common: Common) -> list[Limit]:
+    def read(self, native: Any, seen: Sequence[Seen], common: Common) -> list[Limit]:
         """The limits of the section."""
-        values = self.rules.values(native)
-        names = self.names(native)
-        found = []
-        for index, (rule, around, part) in enumerate(
-            zip(values, self.rules.around(native), self.parts(names), strict=True)
-        ):
-            limit = self._limit(native, index, rule, around, part, common)
-            if limit is not None:
-                found.append(limit)
-        return found
+        found = [
+            self._limit(native, index, rule, around, part, common) for index, (rule, around, _, part) in enumerate(seen)
+        ]
+        return [limit for limit in found if limit is not None]
 
     def _limit(self, native: Any, index: int, rule: Any, around: Any, part: str | None, common: Common) -> Limit | None:
         whole_ref = common.ref

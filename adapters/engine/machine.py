@@ -52,15 +52,15 @@ class Machine:
         if not routes and not limits:
             return Read()
         ref = self.frame.ref(environment, self.kind.kind, native)
-        unnamed = [one for section in routes for one in section.unnamed(native)]
-        unnamed += [one for section in limits for one in section.unnamed(native)]
+        routes_seen = [(section, section.seen(native)) for section in routes]
+        limits_seen = [(section, section.seen(native)) for section in limits]
+        unnamed = [one for section, seen in routes_seen for one in section.unnamed(seen)]
+        unnamed += [one for section, seen in limits_seen for one in section.unnamed(seen)]
         base = self.frame.base(native, unnamed)
         common = Common(ref, str(ref), base, self._status((), native), at)
-        if len(routes) == 1 and not limits:
-            return Read(tuple(routes[0].read(native, common)))
         return Read(
-            tuple(route for section in routes for route in section.read(native, common)),
-            tuple(limit for section in limits for limit in section.read(native, common)),
+            tuple([route for section, seen in routes_seen for route in section.read(native, seen, common)]),
+            tuple([limit for section, seen in limits_seen for limit in section.read(native, seen, common)]),
         )
 
     def sections(self, native: Any) -> tuple[list[RouteReader], list[LimitReader]]:

@@ -16,6 +16,8 @@ Around = tuple[Any, ...]
 """The elements around a rule, the object first."""
 Value = Callable[[Around, Any], Any]
 """(elements around a rule, the rule) -> a value of it."""
+Seen = tuple[Any, Around, str, str | None]
+"""(rule, the elements around it, what it is called in the object, its part)."""
 
 
 class Rules:
@@ -67,6 +69,21 @@ class Rules:
             return [(native,)] * len(self.values(native))
         return [around[:-1] for around, _ in self._walk(native)]
 
+    def seen(self, native: Any, name: Value | None, of: Callable[[Sequence[str]], list[str | None]]) -> list[Seen]:
+        """Each rule with what is around it, what it is called, and its part by these names."""
+        values = self.values(native)
+        if not values:
+            return []
+        around = [(native,)] * len(values) if len(self._levels) <= 1 else self.around(native)
+        names = self.keys(native)
+        if names is None and name is None:
+            names = [""] * len(values)
+        elif names is None and name is not None:
+            found = [name(above, rule) for above, rule in zip(around, values, strict=True)]
+            names = [one if type(one) is str else "" for one in found]
+        assert names is not None
+        return list(zip(values, around, names, of(names), strict=True))
+
     def keys(self, native: Any) -> list[str] | None:
         """What each rule is called by the map that it is in; None where it is in a list."""
         if not self._levels or self._levels[-1][2] == EACH:
@@ -106,7 +123,10 @@ class Rules:
         if len(values) == 1:
             (only,) = values
             return lambda around, rule, *before: function(*before, only(around, rule))
-        return lambda around, rule, *before: function(*before, *(value(around, rule) for value in values))
+        if len(values) == 2:
+            first, second = values
+            return lambda around, rule, *before: function(*before, first(around, rule), second(around, rule))
+        return lambda around, rule, *before: function(*before, *[value(around, rule) for value in values])
 
 
 def _depth(place: Place, shapes: int) -> int:

@@ -11,7 +11,7 @@ from adapters.engine.frame import Frame
 from adapters.engine.kind import Locator, RouteSection
 from adapters.engine.locators import Path, parse, shown
 from adapters.engine.naming import part_of, parts
-from adapters.engine.places import Rules, Value, holds
+from adapters.engine.places import Rules, Seen, Value, holds
 from adapters.engine.structs import Shape
 from adapters.engine.targets import Found, TargetReader
 from control.model import Editable, Grid, Mirror, Route, Semantics, Status
@@ -62,51 +62,36 @@ class RouteReader:
             at
         )
 
-    def names(self, native: Any) -> list[str]:
-        """What the rules are called in the object; empty for those without a name."""
-        keys = self.rules.keys(native)
-        if keys is not None:
-            return keys
-        values = self.rules.values(native)
-        if self._name is None:
-            return [""] * len(values)
-        name = self._name
-        found = [name(around, rule) for around, rule in zip(self.rules.around(native), values, strict=True)]
-        return [one if isinstance(one, str) else "" for one in found]
+    def seen(self, native: Any) -> list[Seen]:
+        """The rules, each with its name and its part."""
+        return self.rules.seen(native, self._name, self._parts)
 
-    def parts(self, names: Sequence[str]) -> list[str | None]:
-        """The part of each rule."""
+    def _parts(self, names: Sequence[str]) -> list[str | None]:
         return [None] if self.rules.alone and self.part == "rule=" else list(parts(names, self.part))
 
-    def unnamed(self, native: Any) -> list[object]:
+    def unnamed(self, seen: Sequence[Seen]) -> list[object]:
         """What tells apart the rules that are called by their index."""
         if self.rules.alone:
             return []
-        names = self.names(native)
-        found: list[object] = []
-        for index, (name, part) in enumerate(zip(names, self.parts(names), strict=True)):
-            if part != self.part + name:
-                rule = self.rules.values(native)[index]
-                found.append(self._distinct(self.rules.around(native)[index], rule) if self._distinct else None)
-        return found
+        distinct = self._distinct
+        return [
+            distinct(around, rule) if distinct is not None else None
+            for rule, around, name, part in seen
+            if part != self.part + name
+        ]
 
-    def read(self, native: Any, common: Common) -> list[Route]:
+    def read(self, native: Any, seen: Sequence[Seen], common: Common) -> list[Route]:
         """The routes of the section."""
-        values = self.rules.values(native)
-        if not values:
-            return []
-        names = self.names(native)
-        several = len(values) > 1
+        several = len(seen) > 1
         whole = common.ref
         routes = []
-        rows = zip(values, self.rules.around(native), names, self.parts(names), strict=True)
-        for index, (rule, around, name, part) in enumerate(rows):
-            targets = self.targets
+        targets = self.targets
+        for index, (rule, around, name, part) in enumerate(seen):
             found = _NOTHING if targets is None else targets.read(rule, whole.environment, whole.scope)
             told = f"{whole.name} {(part or '').partition('=')[2]}" if several or name else whole.name
             routes.append(
                 Route(
-                    ref=part_of(whole, part),
+                    ref=whole if part is None else part_of(whole, part),
                     platform=self.frame.platform,
                     name=clean(told),
                     semantics=Semantics.PROPORTIONAL if targets is None else targets.semantics,
