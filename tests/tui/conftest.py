@@ -1,4 +1,4 @@
-"""Fixtures of the screen's tests: the app over an in-memory fleet, and its screen as text."""
+"""Fixtures of the screen's tests: the app over a fleet in memory, and its screen as text."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import fake_plane
-
+from control.fleet import following
+from control.fleet.views import Inventory
+from tests.tui import fleets, memory_plane
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
+from tui.session import Session
 
 
 @pytest.fixture
-def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[DeckApp, fake_plane.FakePlane]]:
+def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[DeckApp, MemoryPlane]]:
     """(app, plane) over `small()` or the fleet that is given."""
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setattr(following, "SHOW_MEASURED_SECONDS", 0.2)
 
     def make(
-        fleet: fake_plane.Inventory | None = None, *, read_only: bool = False, **options: object
-    ) -> tuple[DeckApp, fake_plane.FakePlane]:
-        fleet = fleet or fake_plane.small()
-        plane = fake_plane.FakePlane(fake_plane.deck_of(fleet), fleet)
+        fleet: Inventory | None = None, *, read_only: bool = False, **options: object
+    ) -> tuple[DeckApp, MemoryPlane]:
+        plane = memory_plane.plane_of(fleet or fleets.small(), tmp_path)
         read_only = read_only or options.get("mode") == "oncall"
 
-        async def session() -> fake_plane.Session:
-            return fake_plane.session_of(plane, tmp_path, read_only=read_only)
+        async def session() -> Session:
+            await plane.begun()
+            return memory_plane.session_of(plane, tmp_path, read_only=read_only)
 
         return DeckApp(session, read_only=read_only, **options), plane  # type: ignore[arg-type]
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from fractions import Fraction
 
-import fake_plane
 import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 
 from control.errors import Unreachable
-from control.model import Editable, Grid
-from control.planning.edit import Edit
-from control.planning.options import PlanOptions
-from control.planning.plan import Plan
-from control.planning.silence import blocked, kept
-from control.ports import ProofPart, ProofState
+from control.model import Counted, Editable, Grid, TargetCount
+from control.model.ref import Ref
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.actions import in_scope
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 from tui.screens.plan import PlanScreen
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
+CHAT = Ref("fn", "LambdaAlias", "inference", "chat-v2")
 SMALL, LARGE = (80, 24), (120, 35)
 
 
@@ -142,7 +141,7 @@ async def test_an_empty_board_says_why(make_app: Make) -> None:
 
 
 async def test_lists_without_rows_say_which_there_are(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     app, _ = make_app(replace(fleet, limits={}))
     async with app.run_test(size=SMALL) as pilot:
         await ready(pilot, app)
@@ -155,7 +154,7 @@ async def test_lists_without_rows_say_which_there_are(make_app: Make) -> None:
 
 
 async def test_a_value_typed_after_a_refused_edit_fires_no_key(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     fixed = {ref: replace(row, editable=Editable(False, "a controller holds it")) for ref, row in fleet.limits.items()}
     app, _ = make_app(replace(fleet, limits=fixed))
     async with app.run_test(size=SMALL) as pilot:
@@ -219,7 +218,7 @@ async def test_discard_typed_where_nothing_is_staged_fires_no_key(make_app: Make
 
 
 async def test_a_bulk_edit_stages_all_it_can_and_tells_of_the_rest(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     first = next(iter(fleet.limits.values()))
     amounts = [24, 25, 26, 27, 28]
     limits = {}
@@ -307,11 +306,19 @@ async def test_sixteen_colours_paint_no_blank_red(make_app: Make) -> None:
 # --- observed goes on
 
 
+def counted(*requests: int) -> Counted:
+    """Counters of chat-v2 as they stand now."""
+    targets = tuple((f"chat-v2-v{n}", TargetCount(Fraction(count))) for n, count in enumerate(requests, 1))
+    return Counted(CHAT, time.time(), targets, source="counters")
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_observed_goes_on_after_the_sheet_is_done_and_when_it_is_closed(
     make_app: Make, size: tuple[int, int]
 ) -> None:
     app, plane = make_app()
+    fn = plane.readers["fn"]
+    fn.samples = {CHAT: counted(0, 0)}
     async with app.run_test(size=size) as pilot:
         await ready(pilot, app)
         await pick(pilot, app, "chat-v2")
@@ -320,15 +327,14 @@ async def test_observed_goes_on_after_the_sheet_is_done_and_when_it_is_closed(
         await guard_time()
         await pilot.press("y")
         await until(pilot, app, "DONE")
-        waiting = "not enough traffic yet: 120 of about 300 requests; still counting; known in about 9 s at this pace"
-        plane.observing.put_nowait(ProofPart(ProofState.WAITING_FOR_TRAFFIC, waiting))
+        fn.samples = {CHAT: counted(72, 48)}
         text = await until(pilot, app, "120 of about 300")
-        assert "known in" in text and "about 9 s" in " ".join(text.split())
+        assert "known in" in text and "about" in text
         await pilot.press("q")
-        plane.observing.put_nowait(ProofPart(ProofState.YES, "13 60.1% of 60% in 400 requests", 9.0))
-        await until(pilot, app, "observed yes: 13 60.1%")
+        fn.samples = {CHAT: counted(240, 160)}
+        await until(pilot, app, "observed yes: chat-v2-v1 60.0%")
         await pilot.press("3", "enter")
-        assert "yes  13 60.1%" in await until(pilot, app, "observed")
+        assert "yes  chat-v2-v1 60.0%" in await until(pilot, app, "observed")
 
 
 # --- another environment's silence
@@ -336,22 +342,12 @@ async def test_observed_goes_on_after_the_sheet_is_done_and_when_it_is_closed(
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_a_plan_that_silence_would_block_says_which_and_leaves_it_out(
-    make_app: Make, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    make_app: Make, size: tuple[int, int]
 ) -> None:
     app, plane = make_app()
-    made = plane.plan
-
-    async def plan(edits: Sequence[Edit], options: PlanOptions = PlanOptions()) -> Plan:  # noqa: B008
-        left = kept(edits, options.leave_out)
-        if any(edit.ref.environment == "lb" for edit in left):
-            failure = Unreachable("no answer within 15 s")
-            failure.environment = "lb"
-            raise blocked(failure, left, ())
-        return await made(left, options)
-
-    monkeypatch.setattr(plane, "plan", plan)
     async with app.run_test(size=size) as pilot:
         await ready(pilot, app)
+        plane.readers["lb"].refused = Unreachable("no answer within 15 s")
         for name in ("chat-v2", "llm-edge"):
             await pick(pilot, app, name)
             await pilot.press("enter", "+", "q")

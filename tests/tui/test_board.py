@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-import fake_plane
 import pytest
 from driver import pick, ready, screen_text, until
 
 from control.errors import DeckError
-from control.fleet.views import Unreached
+from control.fleet.views import NOT_READ, Inventory, Unreached
 from control.model import Reach, ReachState
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
+from tui.session import Session
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 SIZES = [(80, 24), (120, 35), (200, 60)]
 
 
@@ -48,8 +50,10 @@ async def test_rows_stand_under_their_service_and_the_broken_above_all(make_app:
     async with app.run_test(size=(80, 24)) as pilot:
         lines = (await ready(pilot, app)).split("\n")
         at = next(i for i, line in enumerate(lines) if line.startswith("  llama 2 routes"))
-        assert "up to 133 rps, prod-eu saturates first" in lines[at]
         assert {line[2:10].strip() for line in lines[at + 1 : at + 3]} == {"chat-v2", "llm-edge"}
+        await pilot.press("4")
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, app, "lb 100% · up to 400 rps, lb")
 
 
 async def test_selection_stays_on_its_row_when_the_order_changes(make_app: Make) -> None:
@@ -104,7 +108,7 @@ async def test_limits_say_what_bites_first(make_app: Make) -> None:
         lines = screen_text(app).split("\n")
         assert "per-client" in lines[3] and "100/s" in lines[3] and "100-200/s" in lines[3] and lines[3][1] == "!"
         await pilot.press("enter")
-        text = await until(pilot, app, "2 replicas from the deck file")
+        text = await until(pilot, app, "1 to 2 (deck file)")
         assert "reject 429" in text
 
 
@@ -151,25 +155,26 @@ async def test_resize_changes_the_layout_live_and_too_small_keeps_running(make_a
 
 
 async def test_loading_empty_refused_and_failed_are_four_screens(make_app: Make) -> None:
-    fleet = fake_plane.small()
-    bare = replace(fleet, routes={}, limits={}, services={}, service_of={}, seen={}, unreached=())
+    fleet = fleets.small()
+
+    def bare(reach: Reach, kind: str = "") -> Inventory:
+        views = {
+            name: replace(view, environment=replace(view.environment, reach=reach), read_at=None)
+            for name, view in fleet.environments.items()
+        }
+        unreached = tuple(Unreached(name, reach.why, kind) for name in views) if kind else ()
+        return replace(
+            fleet, environments=views, routes={}, limits={}, services={}, service_of={}, seen={}, unreached=unreached
+        )
+
     seen: list[str] = []
-    app, plane = make_app(replace(bare, environments={}))
+    app, plane = make_app(bare(Reach(ReachState.UNREACHABLE, NOT_READ)))
     async with app.run_test(size=(80, 24)) as pilot:
         seen.append(await until(pilot, app, "nothing is drawn that was not read"))
-        views = {
-            name: replace(view, environment=replace(view.environment, reach=Reach()))
-            for name, view in fleet.environments.items()
-        }
-        plane.put(replace(bare, version=2, environments=views))
+        plane.put(bare(Reach()))
         seen.append(await until(pilot, app, "nothing here"))
-        views = {
-            name: replace(view, environment=replace(view.environment, reach=Reach(ReachState.UNREACHABLE, "no")))
-            for name, view in fleet.environments.items()
-        }
         for kind, title in (("forbidden", "not allowed"), ("unreachable", "no environment answers")):
-            unreached = tuple(Unreached(name, "no", kind) for name in views)
-            plane.put(replace(bare, version=plane.inventory.version + 1, environments=views, unreached=unreached))
+            plane.put(bare(Reach(ReachState.UNREACHABLE, "no"), kind))
             seen.append(await until(pilot, app, title))
     assert len(set(seen)) == 4
 
@@ -177,7 +182,7 @@ async def test_loading_empty_refused_and_failed_are_four_screens(make_app: Make)
 async def test_a_deck_that_cannot_be_read_is_told_on_the_screen(make_app: Make) -> None:
     app, _ = make_app()
 
-    async def broken() -> fake_plane.Session:
+    async def broken() -> Session:
         raise DeckError("deck.yaml: line 3: unknown key 'colour'")
 
     app.make_session = broken

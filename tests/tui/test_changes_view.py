@@ -5,28 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import fake_plane
 import pytest
 from driver import ready, screen_text, until
 
 from control.errors import JournalError
 from control.journal.history import PAGE
-from control.planning.plan import HistoryItem, HistoryPage, ResultOutcome
-from control.structs import replace
+from control.model.ref import Ref
+from control.planning.edit import SharesEdit
+from control.planning.plan import HistoryPage
+from tests.bench.journals import fill
+from tests.control.fake_adapter import FakeWriter
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
+CHAT = Ref("fn", "LambdaAlias", "inference", "chat-v2")
 
 
-def changes(count: int) -> list[HistoryItem]:
-    begin = time.time() - 7200
-    return [
-        HistoryItem(f"c{n}", begin - n * 60, f"op{n}@desk", "why", ResultOutcome.APPLIED, None, ())
-        for n in range(count)
-    ]
-
-
-def read_pages(plane: fake_plane.FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def read_pages(plane: MemoryPlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many changes each reading of the journal gave."""
     sizes: list[int] = []
     was = plane.changes
@@ -42,12 +38,12 @@ def read_pages(plane: fake_plane.FakePlane, monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_older_changes_are_read_as_somebody_goes_to_them(make_app: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     app, plane = make_app()
-    plane.shared["history"] = changes(3 * PAGE)
+    fill(plane.journal.path, 3 * PAGE, until=time.time() - 7200)
     sizes = read_pages(plane, monkeypatch)
     async with app.run_test(size=(120, 35)) as pilot:
         await ready(pilot, app)
         await pilot.press("3")
-        await until(pilot, app, "op3 ")
+        await until(pilot, app, "somebody")
         app.read_history()
         app.read_history()
         await pilot.pause(0.2)
@@ -56,7 +52,9 @@ async def test_older_changes_are_read_as_somebody_goes_to_them(make_app: Make, m
         await until(pilot, app, f"/{2 * PAGE + 1} ")
         assert sizes == [PAGE, PAGE]
         await pilot.press("1")
-        plane.shared["history"] = [replace(changes(1)[0], change="new"), *changes(3 * PAGE)]
+        plan = await plane.plan([SharesEdit(CHAT, (("chat-v2-v1", 40), ("chat-v2-v2", 60)))])
+        armed = plane.with_writers(lambda config, _reader: FakeWriter(plane.readers[config.name]))
+        assert (await armed.apply(plan)).change is not None
         await pilot.press("3")
         await until(pilot, app, f"/{PAGE + 1} ")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import fake_plane
 from driver import ready, screen_text, type_text, until
 
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 from tui.screens.menu import MenuScreen
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 
 
 def deck_of(app: DeckApp) -> DeckScreen:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 
-import fake_plane
 import pytest
 from driver import ready
 
+from tests.tui.memory_plane import MemoryPlane
 from tui.collecting import AT_LEAST_SECONDS, EVERY_SECONDS, QUIET_SECONDS, Collecting
 from tui.deck_app import DeckApp
 
@@ -63,7 +63,7 @@ def test_cycles_are_freed_by_it(collecting: Collecting, clock: Clock) -> None:
 
 
 async def test_the_deck_leaves_the_collector_as_it_was(
-    make_app: Callable[..., tuple[DeckApp, fake_plane.FakePlane]],
+    make_app: Callable[..., tuple[DeckApp, MemoryPlane]],
 ) -> None:
     before = gc.get_threshold()
     app, _ = make_app()

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_plane
 from driver import ready, type_text, until
 
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 
 
 async def test_dump_writes_text_svg_and_json(make_app: Make, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import fake_plane
 import pytest
 from driver import guard_time, pick, ready, screen_text, type_text, until
 from textual import events
@@ -18,11 +17,13 @@ from control.model.ref import Ref
 from control.planning.edit import LimitEdit, SharesEdit
 from control.planning.plan import GuardResult, Verdict
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.app import _tell_ended
 from tui.deck_app import DeckApp
 from tui.planfiles import write_plan
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 GATEWAY = Ref("prod-eu", "HTTPRoute", "inference", "llm-gw")
 CHAT = Ref("fn", "LambdaAlias", "inference", "chat-v2")
 
@@ -46,18 +47,19 @@ async def test_shift_ten_points_then_plan_apply_and_undo(make_app: Make) -> None
         text = await until(pilot, app, "y applies")
         assert "chat-v2-v1 weight" in text and "50 → 40" in text
         assert "moves about 8.8 of 88 rps to chat-v2-v2" in text
+        assert "the capacity of prod-eu, lb, fn is not known" in " ".join(text.split())
         await guard_time()
         await pilot.press("y")
         text = await until(pilot, app, "waiting for traffic")
         assert "accepted" in text and "2 of 2 replicas" in text
-        assert plane.inventory.routes[CHAT].targets[0].weight == 40
+        assert plane.held(CHAT).targets[0].weight == 40
         assert not len(app.staging)
         await pilot.press("u")
         await until(pilot, app, " UNDO ")
         await guard_time()
         await pilot.press("y")
         await until(pilot, app, "waiting for traffic")
-        assert plane.inventory.routes[CHAT].targets[0].weight == 50
+        assert plane.held(CHAT).targets[0].weight == 50
 
 
 async def test_redo_takes_back_the_last_undo(make_app: Make) -> None:
@@ -77,7 +79,7 @@ async def test_redo_takes_back_the_last_undo(make_app: Make) -> None:
             await guard_time()
             await pilot.press("y")
             await until(pilot, app, "waiting for traffic")
-            assert plane.inventory.routes[CHAT].targets[0].weight == weight
+            assert plane.held(CHAT).targets[0].weight == weight
             app.read_history()
             await pilot.pause(0.1)
 
@@ -129,8 +131,13 @@ async def test_draining_the_last_healthy_target_types_its_objects_name(make_app:
         await ready(pilot, app)
         await arm(pilot, app)
         await pilot.press("enter", "D", "a")
-        text = await until(pilot, app, "would lose its last healthy target")
-        assert "type llm-gw, then type eu" in text
+        for guard, left in (("last_healthy", "refused by maximum_move"), ("maximum_move", "type llm-gw, then type eu")):
+            await until(pilot, app, f"refused by {guard}")
+            await pilot.press("O")
+            await type_text(pilot, f"{guard} it is on fire")
+            await pilot.press("enter")
+            text = await until(pilot, app, left)
+        assert "would lose its last healthy target" in text
         await guard_time()
         await pilot.press("y")
         await type_text(pilot, "eu")
@@ -195,7 +202,7 @@ async def test_pasted_text_never_acts(make_app: Make) -> None:
 
 
 async def test_a_number_that_the_platform_cannot_hold_is_told_as_it_is_typed(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     whole = {ref: replace(one, amounts=Grid(), amount=Fraction(25)) for ref, one in fleet.limits.items()}
     app, _ = make_app(replace(fleet, limits=whole))
     async with app.run_test(size=(120, 35)) as pilot:
@@ -236,7 +243,7 @@ async def test_a_plan_goes_through_a_file(make_app: Make, tmp_path: object) -> N
         await guard_time()
         await pilot.press("y")
         await until(pilot, app, "waiting for traffic")
-        assert plane.inventory.routes[CHAT].targets[0].weight == 60
+        assert plane.held(CHAT).targets[0].weight == 60
 
 
 async def test_the_screen_shows_what_will_be_sent_and_not_what_the_file_says(make_app: Make, tmp_path: Path) -> None:
@@ -274,7 +281,7 @@ async def test_a_screen_that_is_closed_waits_for_the_change_and_tells_what_came_
     make_app: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app, plane = make_app()
-    plane.stage_seconds = 0.3
+    plane.readers["fn"].faults.late_seconds = 0.3
 
     async def drive(pilot: Pilot[int]) -> None:
         await ready(pilot, app)
@@ -283,14 +290,14 @@ async def test_a_screen_that_is_closed_waits_for_the_change_and_tells_what_came_
         await until(pilot, app, "y applies")
         await guard_time()
         await pilot.press("y")
-        await until(pilot, app, "APPLYING")
+        await until(pilot, app, "ok journaled")
         app.exit(1)
 
     await app.run_async(headless=True, size=(80, 24), auto_pilot=drive)
     assert app.in_flight == 0
     [(plan, result)] = app.under_way.ended
     assert plan.steps and result.change is not None
-    assert plane.inventory.routes[CHAT].targets[0].weight == 40
+    assert plane.held(CHAT).targets[0].weight == 40
     capsys.readouterr()
     _tell_ended(app)
     told = capsys.readouterr().out

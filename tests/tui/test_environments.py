@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import fake_plane
 from driver import pick, ready, screen_text, type_text, until
 
+from control.structs import replace
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.themes import load_theme
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 COLOR, BANNER = "#f2a33c", "payments: page #sre first"
 
 
-def dressed(plane: fake_plane.FakePlane) -> None:
+def dressed(plane: MemoryPlane) -> None:
     """The deck file gives prod-eu a colour and a banner, and `gw` a meaning."""
     environments = tuple(
         replace(one, color=COLOR, banner=BANNER) if one.name == "prod-eu" else one for one in plane.deck.environments

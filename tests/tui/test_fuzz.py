@@ -7,15 +7,15 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_plane
 import pytest
 from driver import ready
 from textual import events
 
+from tests.tui.memory_plane import MemoryPlane
 from tui.actions import ACTIONS
 from tui.deck_app import DeckApp
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 EVENTS = int(os.environ.get("FUZZ_EVENTS", "1000"))
 """For each of the four runs; `make fuzz` has 25,000."""
 BOUND = {key for action in ACTIONS for key in action.keys} - {"ctrl+z"}

@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_plane
 import pytest
 from driver import pick, ready, screen_text, type_text, until
 from textual.pilot import Pilot
 
 from control.planning.edit import Change
-from control.structs import replace
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 from tui.themes import our_themes
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 
 
 def row_of(app: DeckApp, name: str) -> str:
@@ -115,10 +114,9 @@ async def test_a_change_made_elsewhere_is_marked_and_the_mark_fades(make_app: Ma
         edge = next(ref for ref, row in plane.inventory.routes.items() if row.name == "llm-edge")
         assert not row_of(app, "llm-edge").startswith(" *")
         name = plane.inventory.routes[edge].targets[0].name
-        plane._write([Change(edge, f"targets/{name}/weight", 50, 60)])
+        plane.readers["lb"].change([Change(edge, f"targets/{name}/weight", 50, 60)])
         await until(pilot, app, "*llm-edge")
         for _ in range(60):
-            plane.put(replace(plane.inventory, version=plane.inventory.version + 1))
             await pilot.pause(0.3)
             if "*llm-edge" not in screen_text(app):
                 break

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-import fake_plane
 import pytest
 from driver import ready, screen_text, until
 from hypothesis import given
@@ -13,13 +12,14 @@ from hypothesis import strategies as st
 from rich._palettes import STANDARD_PALETTE
 
 from control.errors import DeckError
+from tests.tui.memory_plane import MemoryPlane
 from tui.cells import clip, fit, width, wrap
 from tui.deck_app import DeckApp
 from tui.look import ASCII, GROUNDS, READABLE, ROLES, SERIES, UNICODE, Look, contrast
 from tui.themes import load_theme, our_themes, parse_theme, usual_theme
 from tui.widgets.bars import cells_of, limit_bar, percent, sparkline, weight_bar, weight_letters
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 NAMES = sorted(our_themes())
 DECORATION = {"faint"}
 """Rules, empty cells and keys that do nothing now: never the only place of a fact."""

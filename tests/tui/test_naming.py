@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import fake_plane
 import pytest
 from driver import ready, screen_text, until
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.fleet.views import Inventory
 from control.model.ref import Ref
 from control.planning.plan import OnFailure, Plan, Step, Verdict
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.cells import width
 from tui.deck_app import DeckApp
 from tui.look import Look
@@ -24,7 +26,7 @@ from tui.views.plan_lines import object_names
 from tui.views.routes import whole_shares
 from tui.widgets.line_table import Column, layout
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 NAMES = st.lists(st.text(alphabet="ab-/: é模", min_size=1, max_size=40).map(str.strip).filter(bool), max_size=12)
 
 
@@ -94,7 +96,7 @@ def test_columns_use_the_width_there_is() -> None:
     assert layout(columns, 52, needs) == {"name": 30, "at": 4, "bar": 16}
 
 
-def like(fleet: fake_plane.Inventory, names: list[tuple[str, str, str | None]]) -> fake_plane.Inventory:
+def like(fleet: Inventory, names: list[tuple[str, str, str | None]]) -> Inventory:
     """The fleet with routes of these (kind, name, part) beside its own."""
     first = next(iter(fleet.routes.values()))
     routes = dict(fleet.routes)
@@ -115,7 +117,7 @@ async def test_no_two_rows_of_a_list_look_the_same(make_app: Make, size: tuple[i
         ("HTTPRoute", "embed", "rule=1"),
         ("IngressRoute", "embed", "rule=0"),
     ]
-    app, _ = make_app(like(fake_plane.small(), wanted))
+    app, _ = make_app(like(fleets.small(), wanted))
     async with app.run_test(size=size) as pilot:
         await ready(pilot, app)
         deck = app.screen

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_plane
 import pytest
 from driver import pick, ready, until
 
 from tests.bench.terminal import Terminal
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.native_editor import MARK, editor
 from tui.screens.deck import DeckScreen
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 
 
 class Editor:

@@ -9,11 +9,12 @@ import time
 import tracemalloc
 from fractions import Fraction
 
-import fake_plane
 import pytest
 
+from control.fleet.views import Inventory
 from control.model.ref import Ref
 from control.structs import replace
+from tests.tui import fleets
 from tui.look import UNICODE, Look
 from tui.store import Store
 from tui.themes import load_theme
@@ -24,7 +25,7 @@ UPDATES_AN_HOUR = 720
 HOURS = 8
 
 
-def night(fleet: fake_plane.Inventory, number: int) -> fake_plane.Inventory:
+def night(fleet: Inventory, number: int) -> Inventory:
     """The fleet at one update: other figures, and one route under a name that no other update has."""
     ref = next(iter(fleet.routes))
     passing = Ref.parse(f"{ref.environment}/HTTPRoute/inference/canary-{number}")
@@ -41,7 +42,7 @@ def test_eight_hours_of_updates_grow_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tui.store.SAMPLE_SECONDS", 0.0)
-    fleet, store, look = fake_plane.small(), Store(), Look(load_theme("dusk"), UNICODE)
+    fleet, store, look = fleets.small(), Store(), Look(load_theme("dusk"), UNICODE)
     numbers = itertools.count()
     memory, seconds = [], []
     tracemalloc.start()

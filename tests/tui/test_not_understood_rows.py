@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import fake_plane
 import pytest
 from driver import pick, ready, screen_text, type_text, until
 
-from control.fleet.views import Unreached
+from control.fleet.views import Inventory, Unreached
 from control.model import Editable, Mode
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 SIZES = [(80, 24), (120, 35), (200, 60)]
 NATIVE = "http-request deny if { sc0_http_req_rate,sub(txn.limit) gt 0 }"
 WHY = "the rule compares with a variable"
 
 
-def strange_limits() -> fake_plane.Inventory:
-    fleet = fake_plane.small()
+def strange_limits() -> Inventory:
+    fleet = fleets.small()
     ref, limit = next((ref, row) for ref, row in fleet.limits.items() if row.name == "per-client")
     strange = replace(limit, amount=None, mode=Mode.NOT_UNDERSTOOD, native=NATIVE, editable=Editable(False, WHY))
     return replace(fleet, limits={**fleet.limits, ref: strange})
 
 
-def strange_weights() -> fake_plane.Inventory:
-    fleet = fake_plane.small()
+def strange_weights() -> Inventory:
+    fleet = fleets.small()
     ref, route = next((ref, row) for ref, row in fleet.routes.items() if row.name == "chat-v2")
     targets = [replace(target, share=None) for target in route.targets]
     targets[1] = replace(targets[1], weight=None, native='weight "${W2}"')
@@ -89,7 +90,7 @@ async def test_what_could_not_be_read_is_named_under_the_list(make_app: Make, si
         Unreached("fn", "function chat-v9: throttled", "missing"),
         Unreached("fn", "function chat-v8: throttled", "missing"),
     )
-    app, _ = make_app(replace(fake_plane.small(), unreached=(), missing=missing))
+    app, _ = make_app(replace(fleets.reached(fleets.small()), missing=missing))
     async with app.run_test(size=size) as pilot:
         await ready(pilot, app)
         for key in ("1", "2"):
@@ -113,7 +114,7 @@ async def pick_environment(deck: DeckScreen, name: str) -> None:
 
 
 async def test_where_nothing_is_missing_no_line_is_lost(make_app: Make) -> None:
-    app, _ = make_app(replace(fake_plane.small(), unreached=()))
+    app, _ = make_app(fleets.reached(fleets.small()))
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot, app)
         assert " not read: " not in screen_text(app) and app.screen.query_one("#foot").size.height == 2

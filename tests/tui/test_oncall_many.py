@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import fake_plane
 from driver import until
 
 from control.fleet.views import REMEMBERED, EnvironmentView
 from control.model import Environment, Outside, Reach, ReachState
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.store import Store
@@ -18,7 +19,7 @@ from tui.themes import load_theme
 from tui.views.oncall_lines import MOST, oncall_lines, summary
 from tui.worst import worst_of
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 SIZE = (80, 24)
 
 
@@ -28,7 +29,7 @@ def far(number: int, state: ReachState, why: str) -> EnvironmentView:
 
 
 async def test_rows_of_the_last_session_are_being_read_and_not_broken(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     views = {name: view for name, view in fleet.environments.items() if name != "old"}
     views |= {f"far-{n:02}": far(n, ReachState.DEGRADED, REMEMBERED) for n in range(2)}
     app, _ = make_app(replace(fleet, environments=views), mode="oncall")
@@ -42,7 +43,7 @@ async def test_rows_of_the_last_session_are_being_read_and_not_broken(make_app: 
 
 
 async def test_a_network_that_is_gone_is_one_answer(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     views = {**fleet.environments, **{f"far-{n:02}": far(n, ReachState.UNREACHABLE, "no route") for n in range(25)}}
     app, _ = make_app(replace(fleet, environments=views), mode="oncall")
     async with app.run_test(size=SIZE) as pilot:
@@ -53,7 +54,7 @@ async def test_a_network_that_is_gone_is_one_answer(make_app: Make) -> None:
 
 
 async def test_what_is_broken_is_said_only_of_what_answers(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     sound = {ref: row for ref, row in fleet.routes.items() if row.name in ("llm-edge", "chat-v2")}
     seen = {ref: fleet.seen[ref] for ref in sound}
     quiet = replace(fleet, routes=sound, limits={}, seen=seen)
@@ -68,7 +69,7 @@ async def test_what_is_broken_is_said_only_of_what_answers(make_app: Make) -> No
 
 
 def test_thousands_of_rows_are_counted_and_only_what_has_room_is_drawn() -> None:
-    fleet, store, look = fake_plane.large(), Store(), Look(load_theme("dusk"), UNICODE)
+    fleet, store, look = fleets.large(), Store(), Look(load_theme("dusk"), UNICODE)
     store.update(fleet)
     worst = worst_of(store)
     assert len(worst.full) > MOST and worst.full == sorted(worst.full, key=lambda row: -row.used)
@@ -79,7 +80,7 @@ def test_thousands_of_rows_are_counted_and_only_what_has_room_is_drawn() -> None
 
 
 def test_the_worst_follow_the_rows() -> None:
-    fleet, store = fake_plane.small(), Store()
+    fleet, store = fleets.small(), Store()
     store.update(fleet)
     assert [row.name for row in worst_of(store).biting] == ["per-client"]
     calm = {
@@ -90,7 +91,7 @@ def test_the_worst_follow_the_rows() -> None:
 
 
 async def test_a_deployment_is_one_line_of_the_last_hour(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     at = time.time() - 600
     rollout = tuple(Outside(at - n / 10, "argocd", f"prod-eu/HTTPRoute/a/m-{n}", "updated", "x") for n in range(200))
     hand = Outside(at - 300, "a-person-with-a-long-name", "prod-eu/HTTPRoute/a/other", "updated", "x")

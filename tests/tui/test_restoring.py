@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_plane
 import pytest
 from driver import ready, screen_text, type_text, until
 
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.screens.deck import DeckScreen
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 
 
 async def test_view_filter_and_order_come_back(make_app: Make) -> None:

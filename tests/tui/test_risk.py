@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 
-import fake_plane
 import pytest
 
 from control.fleet.views import Seen
 from control.model import Mirror, Status, StatusState, Traffic, Use
 from control.structs import replace
+from tests.tui import fleets
 from tui.cli import tables
 from tui.look import Look
 from tui.risk import HOLD_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady
@@ -30,7 +30,7 @@ def seen(failed: int, requests: int, seconds: float) -> Seen:
     [(1, 30, False), (2, 10, False), (3, 30, True), (40, 1000, True), (1, 1000, False)],
 )
 def test_a_few_failures_wake_nobody(failed: int, requests: int, broken: bool) -> None:
-    route = next(row for row in fake_plane.small().routes.values() if row.name == "chat-v2")
+    route = next(row for row in fleets.small().routes.values() if row.name == "chat-v2")
     assert is_broken(route_problems(route, seen(failed, requests, 1.0), None)) is broken
 
 
@@ -42,12 +42,12 @@ def test_production_comes_first_where_something_is_broken() -> None:
 
 
 def test_a_ratio_of_which_nobody_knows_the_requests_counts() -> None:
-    route = next(row for row in fake_plane.small().routes.values() if row.name == "chat-v2")
+    route = next(row for row in fleets.small().routes.values() if row.name == "chat-v2")
     assert is_broken(route_problems(route, Seen(Traffic(error_ratio=Fraction(1, 10)), {}, 0, {}), None))
 
 
 def problems_of(errors: float, before: tuple[Problem, ...], at: float) -> tuple[Problem, ...]:
-    route = next(row for row in fake_plane.small().routes.values() if row.name == "chat-v2")
+    route = next(row for row in fleets.small().routes.values() if row.name == "chat-v2")
     measured = Seen(Traffic(error_ratio=Fraction(errors).limit_denominator(1000)), {}, 0, {})
     return steady(route_problems(route, measured, None), before, at)
 
@@ -77,7 +77,7 @@ def test_worse_is_said_at_once_and_better_after_a_while() -> None:
 def test_rows_do_not_change_places_with_the_breath_of_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    fleet, store = fake_plane.small(), Store()
+    fleet, store = fleets.small(), Store()
     first = next(limit for limit in fleet.limits.values() if isinstance(limit.amount, Fraction))
     refs = [replace(first.ref, name=f"limit-{number}") for number in range(4)]
     view = LimitsView(store, Staging(), Look(load_theme("dusk")))
@@ -104,7 +104,7 @@ def test_rows_do_not_change_places_with_the_breath_of_the_traffic(monkeypatch: p
 
 
 def test_a_limit_that_is_not_loaded_is_broken_as_a_route_is() -> None:
-    limit = next(iter(fake_plane.small().limits.values()))
+    limit = next(iter(fleets.small().limits.values()))
     refused = replace(limit, status=Status(StatusState.ERROR, "not loaded: two types"))
     problems = limit_problems(refused, None)
     assert is_broken(problems)
@@ -113,6 +113,6 @@ def test_a_limit_that_is_not_loaded_is_broken_as_a_route_is() -> None:
 
 
 def test_a_row_of_the_command_line_tells_who_gets_copies() -> None:
-    route = next(iter(fake_plane.small().routes.values()))
+    route = next(iter(fleets.small().routes.values()))
     copied = replace(route, mirrors=(Mirror("audit", Fraction(1, 10)), Mirror("next", Fraction(1))))
     assert tables.shares(copied) == f"{tables.shares(route)} +audit 10% +next 100%"

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import fake_plane
 import pytest
 from driver import pick, ready, screen_text, type_text, until
 
 from control.errors import DeckError
-from control.fleet.views import NOT_READ, EnvironmentView
+from control.fleet.views import NOT_READ, EnvironmentView, Inventory
 from control.model import (
     Environment,
     Outside,
@@ -25,6 +24,8 @@ from control.model import (
 )
 from control.model.ref import Ref
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.actions import ACTIONS, BY_ID, COMMANDS, RESERVED, WHAT_IF, Keymap, Situation, in_scope, method_name
 from tui.deck_app import DeckApp
 from tui.planfiles import read_plan_file
@@ -33,16 +34,16 @@ from tui.screens.oncall import OncallLists, OncallScreen
 from tui.screens.plan import PlanScreen
 from tui.screens.sheet import SheetScreen
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 HOSTILE = (
     "x[/]y", "[/prod]", "[@click=app.quit]go[/]", "\x1b]0;owned\x07", "\x1b[2J\x1b[31mred", "\x9b31m", "a\x00b", "\x7f",
     "‮drawkcab", "tab\there", "line\nbreak", "[bold", "漢字のモデル", "e\u0301\u0301\u0301", "👩‍👩‍👧", "\\[", "\u202e]",
 )  # fmt: skip
 
 
-def hostile_fleet(nasty: str) -> fake_plane.Inventory:
+def hostile_fleet(nasty: str) -> Inventory:
     """The small fleet with one string everywhere. Unclean on purpose: the screen is the last door."""
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     ref = next(iter(fleet.routes))
     row = fleet.routes[ref]
     targets = tuple(replace(target, name=f"{nasty}{i}", health_detail=nasty) for i, target in enumerate(row.targets))
@@ -139,7 +140,7 @@ async def test_on_call_answers_without_a_key_and_no_editing_key_acts(make_app: M
 
 
 async def test_on_call_does_not_call_down_what_is_still_being_read(make_app: Make) -> None:
-    fleet = fake_plane.small()
+    fleet = fleets.small()
     waiting = Environment("far", "kubernetes", reach=Reach(ReachState.UNREACHABLE, NOT_READ))
     views = {**fleet.environments, "far": EnvironmentView(waiting, 0, 0, None)}
     app, _ = make_app(replace(fleet, environments=views), mode="oncall")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-import fake_plane
 from driver import ready, screen_text, until
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +13,8 @@ from rich.style import Style
 from control.fleet.views import Part
 from control.plane import Inventory
 from control.structs import replace
+from tests.tui import fleets
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 from tui.look import UNICODE, Look
 from tui.staging import Staging
@@ -22,7 +23,7 @@ from tui.themes import load_theme
 from tui.views.routes import RoutesView
 from tui.widgets.canvas import merged
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 
 
 def divided(fleet: Inventory) -> Inventory:
@@ -52,7 +53,7 @@ def with_part(fleet: Inventory, name: str, part: Part) -> Inventory:
 
 
 def test_only_the_rows_of_what_moved_are_derived_anew() -> None:
-    fleet, store = divided(fake_plane.large()), Store()
+    fleet, store = divided(fleets.large()), Store()
     store.update(fleet)
     before = {**store.routes, **store.limits}
     part = fleet.parts["env-03"]
@@ -66,11 +67,11 @@ def test_only_the_rows_of_what_moved_are_derived_anew() -> None:
 
 
 def test_rows_that_are_gone_are_gone_and_new_measures_are_taken() -> None:
-    fleet, store = divided(fake_plane.large()), Store()
+    fleet, store = divided(fleets.large()), Store()
     store.update(fleet)
     part = fleet.parts["env-03"]
     gone, stays, *_ = part.routes
-    seen = {**part.seen, stays: fake_plane.seen(part.routes[stays], 4242)}
+    seen = {**part.seen, stays: fleets.seen(part.routes[stays], 4242)}
     routes = {ref: row for ref, row in part.routes.items() if ref != gone}
     store.update(with_part(fleet, "env-03", Part(routes, part.limits, seen)))
     assert gone not in store.routes and len(store.routes) == 1999
@@ -79,7 +80,7 @@ def test_rows_that_are_gone_are_gone_and_new_measures_are_taken() -> None:
 
 
 def test_a_route_that_gets_a_service_gives_it_to_its_limits() -> None:
-    fleet, store = divided(fake_plane.small()), Store()
+    fleet, store = divided(fleets.small()), Store()
     store.update(replace(fleet, service_of={}))
     assert {row.service for row in store.limits.values()} == {""}
     store.update(fleet)
@@ -87,7 +88,7 @@ def test_a_route_that_gets_a_service_gives_it_to_its_limits() -> None:
 
 
 def test_the_order_follows_what_changed() -> None:
-    fleet, store = divided(fake_plane.large()), Store()
+    fleet, store = divided(fleets.large()), Store()
     look = Look(load_theme("dusk"), UNICODE)
     view = RoutesView(store, Staging(), look)
     view.choice.sort = "name"

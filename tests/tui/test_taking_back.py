@@ -5,30 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import fake_plane
 from driver import guard_time, pick, ready, screen_text, until
 
 from control.model import Outside
 from control.model.ref import Ref
 from control.planning.edit import Change
-from control.structs import replace
+from tests.tui.memory_plane import MemoryPlane
 from tui.deck_app import DeckApp
 
-Make = Callable[..., tuple[DeckApp, fake_plane.FakePlane]]
+Make = Callable[..., tuple[DeckApp, MemoryPlane]]
 CHAT = Ref("fn", "LambdaAlias", "inference", "chat-v2")
 
 
-def others_set(plane: fake_plane.FakePlane, first: int, second: int) -> None:
+def others_set(plane: MemoryPlane, first: int, second: int) -> None:
     """What somebody else does."""
-    targets = plane.inventory.routes[CHAT].targets
-    plane._write([
+    targets = plane.held(CHAT).targets
+    plane.readers["fn"].change([
         Change(CHAT, f"targets/{target.name}/weight", target.weight, weight)
         for target, weight in zip(targets, (first, second), strict=True)
     ])  # fmt: skip
 
 
-def weights(plane: fake_plane.FakePlane) -> list[object]:
-    return [target.weight for target in plane.inventory.routes[CHAT].targets]
+def weights(plane: MemoryPlane) -> list[object]:
+    return [target.weight for target in plane.held(CHAT).targets]
 
 
 async def test_an_undo_that_meets_newer_values_shows_three_ways(make_app: Make) -> None:
@@ -62,9 +61,9 @@ async def test_what_others_did_is_staged_back_where_the_deck_saw_it(make_app: Ma
     app, plane = make_app()
     async with app.run_test(size=(120, 35)) as pilot:
         await ready(pilot, app)
-        other = Outside(time.time(), "kubectl", plane.inventory.routes[CHAT].object, "updated", "managedFields")
+        other = Outside(time.time(), "kubectl", plane.held(CHAT).object, "updated", "managedFields")
+        plane.readers["fn"].outside = (other,)
         others_set(plane, 90, 10)
-        plane.put(replace(plane.inventory, outside=(other, *plane.inventory.outside)))
         await until(pilot, app, "A90 B10")
         app.read_history()
         await pilot.press("3")

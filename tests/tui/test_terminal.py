@@ -18,19 +18,19 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys, tempfile
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 from tui.app import run
 async def make():
-    import fake_plane
-    fleet = fake_plane.{fleet}()
-    plane = fake_plane.FakePlane(fake_plane.deck_of(fleet), fleet)
-    return fake_plane.session_of(plane, Path(tempfile.mkdtemp()))
+    from tests.tui import fleets, memory_plane
+    folder = Path(tempfile.mkdtemp())
+    plane = memory_plane.plane_of(fleets.{fleet}(), folder)
+    await plane.begun()
+    return memory_plane.session_of(plane, folder)
 sys.exit(run(make))
 """
 
 
 def program(fleet: str = "small") -> list[str]:
-    return [sys.executable, "-c", PROGRAM.format(tests=str(Path(__file__).parent), fleet=fleet)]
+    return [sys.executable, "-c", PROGRAM.format(fleet=fleet)]
 
 
 def environment() -> dict[str, str]:

@@ -258,7 +258,8 @@ class BaseScreen(Screen[None], inherit_bindings=False):
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                self.deck.log_failure(error)
+                if not isinstance(error, ControlError):
+                    self.deck.log_failure(error)
                 if self.is_attached:
                     self.fail(error)
 
