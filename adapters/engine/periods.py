@@ -43,6 +43,7 @@ def _write_seconds(seconds: Fraction, before: object) -> int:
     if seconds.denominator != 1 or seconds <= 0:
         low = max(1, seconds.numerator // seconds.denominator)
         raise InvalidValue("a period is counted in whole seconds here", hint=f"nearest: {low} and {low + 1}")
+    durations.write(seconds)  # no longer than a duration may be
     return int(seconds)
 
 

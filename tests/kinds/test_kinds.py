@@ -21,7 +21,7 @@ from adapters.engine.operations import apply
 from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.kinds import grpcroute, virtualservice
 from adapters.kubernetes.kinds.common import Codec
-from adapters.kubernetes.kinds.table import CODECS
+from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.shown import as_yaml, tidy
 from control.errors import ControlError, InvalidValue, NotFound
 from control.model import Limit, Mode, Route, Special
@@ -29,8 +29,9 @@ from control.model.ref import Ref
 from control.planning.edit import Change, target_field
 from control.planning.fields import reverse, value_of
 from control.planning.text_edits import changes_of
+from tests.own_kinds import kinds
 
-KINDS = {**CODECS, **{one.CODEC.kind: one.CODEC for one in (grpcroute, virtualservice)}}
+KINDS = {**Kinds(kinds()).codecs, **{one.CODEC.kind: one.CODEC for one in (grpcroute, virtualservice)}}
 FOLDER = Path(__file__).parent
 FIXTURES = sorted(FOLDER.glob("*/*.yaml"))
 HOSTILE = "x\x1b[31m\u202e\u200bred\r\n"

@@ -13,20 +13,10 @@ from adapters.registry import sections
 from control.contract.schemas import schema
 from control.deck.reading import parse_deck
 from control.errors import DeckError
+from tests.own_kinds import DECLARED
 
 ENVIRONMENTS = "environments:\n  - name: east\n    kubernetes: {}\n  - name: fn\n    aws: {region: r}\n"
-KINDS = """\
-kinds:
-  - kind: SplitRoute
-    api: {group: edge.example.com, versions: [v1], plural: splitroutes}
-    rules: {at: spec.paths, name: name}
-    targets: {at: backends, identity: [service, port], weight: share, absent: 0, semantics: proportional, maximum: 1000}
-    conditions: [Ready]
-  - kind: KeyQuota
-    api: {group: edge.example.com, versions: [v1], plural: keyquotas}
-    limits: {at: spec.quotas, name: key, amount: count, zero: blocked, window: {seconds: {at: per}}, measure: requests,
-             attaches: {target_refs: spec.targetRefs}}
-"""
+KINDS = DECLARED
 BEFORE = ENVIRONMENTS.count("\n")
 
 
