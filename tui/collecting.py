@@ -32,6 +32,7 @@ class Collecting:
         self._before = gc.get_threshold()
         gc.freeze()
         gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
+        gc.enable()
 
     def key(self) -> None:
         self._key = self._clock()

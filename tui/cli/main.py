@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -81,7 +82,10 @@ async def _run(options: Options, open_plane: Callable[[Options], ControlPlane]) 
         await _say_kept(plane, options)
         if options.command not in TELL_THEMSELVES:
             await _say_interrupted(plane)
-        return await _command(options.command)(plane, options)
+        command = _command(options.command)
+        if options.command != "get":  # which reads once, prints and ends: its rows are no garbage
+            gc.enable()
+        return await command(plane, options)
     finally:
         await plane.close()
 
