@@ -1,5 +1,7 @@
 """Calculations off the event loop, one at a time.
 
+What waits for files of ours goes through `asyncio.to_thread`, what waits for a server through a client's own threads.
+
 Python runs one thread at once. The loop, which the screen is drawn on, then shares the interpreter with one other
 thread; with a thread for each of thirty environments it waited for seconds.
 """

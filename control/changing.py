@@ -15,6 +15,7 @@ from control.applying.apply import Applying
 from control.applying.outcomes import refused
 from control.applying.resolving import resolve_change
 from control.applying.telling import ProgressCall
+from control.background import in_background
 from control.calls import PLAN_SECONDS, ask, finish, prepare
 from control.deck.config import DeckConfig, ServiceConfig
 from control.errors import ControlError, NotFound, ReadOnly
@@ -84,7 +85,7 @@ class Changing:
         situation = await self._situation(fetched)
         changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._history.remembered_weight)
         prepared = await self._prepare(fetched, changes)
-        return await asyncio.to_thread(make_plan, prepared, situation, options)
+        return await in_background(make_plan, prepared, situation, options)
 
     async def replan(self, saved: Plan, overrides: Sequence[str] = ()) -> Plan:
         """What a saved plan comes to now: its wishes planned anew, effective limits and guards with them. Raises
@@ -106,7 +107,7 @@ class Changing:
             check_undo(saved, recorded)
         prepared = await self._prepare(fetched, changes)
         options = PlanOptions(saved.on_failure, tuple(overrides), saved.reason)
-        return check_same(saved, await asyncio.to_thread(make_plan, prepared, situation, options, saved.undo_of))
+        return check_same(saved, await in_background(make_plan, prepared, situation, options, saved.undo_of))
 
     async def undo_plan(
         self, change: str | None = None, foreign_too: Collection[FieldKey] = (), overrides: Sequence[str] = ()
@@ -121,7 +122,7 @@ class Changing:
         changes, left_alone = changes_back(steps, {one.object: one for one in fetched}, foreign_too)
         prepared = await self._prepare(fetched, changes)
         options = PlanOptions(overrides=tuple(overrides), reason=f"undo of {recorded.change}")
-        return await asyncio.to_thread(make_plan, prepared, situation, options, recorded.change, left_alone)
+        return await in_background(make_plan, prepared, situation, options, recorded.change, left_alone)
 
     async def undo_fields(self, change: str | None = None) -> list[UndoField]:
         """The fields of a change three ways (before, as it set them, as they stand), read anew."""
@@ -262,7 +263,7 @@ class Changing:
 
     async def _situation(self, fetched: Sequence[Fetched], undone: ChangeState | None = None) -> Situation:
         """Merge fresh reads in and say what plans are made on; `undone` is the change that a plan takes back."""
-        await asyncio.to_thread(self._store.merge, fetched)
+        await in_background(self._store.merge, fetched)
         inventory = await self._store.rebuild()
         longest = max((config.guards.cool_down_seconds for config in self._deck.environments), default=0)
         unknown = ""

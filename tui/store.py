@@ -16,9 +16,9 @@ from control.journal.actor import who
 from control.model import Limit, Outside, Route
 from control.model.ref import Ref
 from control.plane import EnvironmentView, Inventory, Seen, ServiceView
-from control.planning.edit import Change, split_field
 from control.planning.plan import HistoryItem, HistoryPage
 from tui.cells import safe
+from tui.change_words import change_words
 from tui.naming import told_apart
 from tui.risk import STALE_SECONDS, Problem, is_broken, limit_problems, risk, route_problems, steady, used_ratio
 
@@ -447,22 +447,16 @@ def _scaled(value: Fraction | None, by: int) -> int:
 
 def _ours(item: HistoryItem) -> ChangeRow:
     names = list(dict.fromkeys(change.ref.name for step in item.steps for change in step.changes))
-    what = describe_changes(item)
+    what = _describe(item)
     more = f" +{len(names) - 1}" if len(names) > 1 else ""
     outcome = f"undone by {item.undone_by}" if item.undone_by else item.outcome.value.replace("_", " ")
     name = safe(names[0]) if names else ""
     return ChangeRow(item.at, safe(who(item.actor)), f"{name}{more} {what}", outcome, item=item)
 
 
-def describe_changes(item: HistoryItem) -> str:
+def _describe(item: HistoryItem) -> str:
     """The fields of the first step: `A80→70 B20→30`, in names."""
-    return safe(" ".join(_field_words(change) for step in item.steps[:1] for change in step.changes[:3]))
-
-
-def _field_words(change: Change) -> str:
-    name, what = split_field(change.field)
-    values = (getattr(value, "value", value) for value in (change.before, change.after))
-    return f"{name or what} {'→'.join(map(str, values))}"
+    return safe(" ".join(change_words(change) for step in item.steps[:1] for change in step.changes[:3]))
 
 
 def _is_ours(change: Outside, ours: Collection[tuple[str, float]]) -> bool:

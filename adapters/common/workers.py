@@ -1,4 +1,4 @@
-"""A bounded pool of threads for a blocking client.
+"""A bounded pool of threads for a blocking client: where everything waits that waits for a server in a thread.
 
 The threads are daemons, unlike those of `concurrent.futures`: a call that hangs on a dead server must not keep the
 process from ending.
@@ -7,13 +7,15 @@ process from ending.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 Result = TypeVar("Result")
+P = ParamSpec("P")
 _Job = tuple["Future[Any]", Callable[[], Any]]
 
 
@@ -29,8 +31,8 @@ class Workers:
         self._lock = threading.Lock()
         self._closed = False
 
-    async def run(self, function: Callable[[], Result]) -> Result:
-        """Run `function` in a thread. Cancelling leaves a call that already runs to end by itself, unheard."""
+    async def run(self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Call `function` in a thread. Cancelling leaves a call that already runs to end by itself, unheard."""
         future: Future[Any] = Future()
         with self._lock:
             if self._closed:
@@ -39,7 +41,7 @@ class Workers:
             if self._waiting > self._threads and self._threads < self._size:
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
-        self._jobs.put((future, function))
+        self._jobs.put((future, functools.partial(function, *args, **kwargs)))
         result: Result = await asyncio.wrap_future(future)
         return result
 

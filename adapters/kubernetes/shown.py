@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from adapters.common.differences import planned
 from adapters.common.headers import looks_secret, shows_its_value
 from control.text import clean, clean_lines
 
@@ -95,7 +95,5 @@ def as_yaml(node: Any) -> str:
 
 def difference(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """The unified difference of two states of one object's spec, as YAML; empty where they are the same."""
-    old = as_yaml(masked({"spec": before.get("spec")})).splitlines()
-    new = as_yaml(masked({"spec": after.get("spec")})).splitlines()
-    title = clean(name)
-    return "\n".join(difflib.unified_diff(old, new, f"{title} (now)", f"{title} (planned)", n=4, lineterm=""))
+    old, new = (as_yaml(masked({"spec": one.get("spec")})) for one in (before, after))
+    return planned(old, new, clean(name), around=4)

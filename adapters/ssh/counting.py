@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
-from control.model import Counted, TargetCount
+from control.model import Counted
+from control.model.measured import counted_together
 from control.model.ref import GROUP_SCOPE, Ref
 
 
@@ -18,28 +18,6 @@ def fold(counted: Sequence[Counted]) -> list[Counted]:
 
 
 def _sum(ref: Ref, members: Sequence[Counted]) -> Counted:
-    names = dict.fromkeys(name for member in members for name, _ in member.targets)
-    return Counted(
-        ref=ref,
-        at=max(member.at for member in members),
-        targets=tuple((name, _target(name, members)) for name in names),
-        total=_known([member.total for member in members]),
-        errors=_known([member.errors for member in members]),
-        throttled=_known([member.throttled for member in members]),
-        window_seconds=next((m.window_seconds for m in members if m.window_seconds is not None), None),
-        source="; ".join(sorted(f"{member.ref.scope}: {member.source}" for member in members)),
-        together_with=tuple(
-            dict.fromkeys(str(Ref.parse(name).on(GROUP_SCOPE)) for member in members for name in member.together_with)
-        ),
-    )
-
-
-def _target(name: str, members: Sequence[Counted]) -> TargetCount:
-    counts = [count for member in members for target, count in member.targets if target == name]
-    requests = sum((count.requests for count in counts), Fraction(0))
-    return TargetCount(requests, _known([count.errors for count in counts]))
-
-
-def _known(values: Sequence[Fraction | None]) -> Fraction | None:
-    known = [value for value in values if value is not None]
-    return sum(known, Fraction(0)) if known and len(known) == len(values) else None
+    source = "; ".join(sorted(f"{member.ref.scope}: {member.source}" for member in members))
+    together = (str(Ref.parse(name).on(GROUP_SCOPE)) for member in members for name in member.together_with)
+    return counted_together(ref, members, source, together)

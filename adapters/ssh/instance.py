@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from adapters.common.differences import unified
 from adapters.ssh.client.ports import ConfigTree, HostReader, Lifecycle, Look, Probe, TreeRequest
 from adapters.ssh.proxies import adopted
 from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Proxy, Report, Runtime, Step, object_name
@@ -230,10 +231,9 @@ class ProxyInstance:
         for path, data in (((edit.path, edit.data),) if edit.data is not None else ()) + tuple(edit.also.items()):
             before = self.proxy.codec.mask(path, state.tree.files.get(path, b""), comments=False)
             after = self.proxy.codec.mask(path, data, comments=False)
-            name = where + clean(path)
-            lines += difflib.unified_diff(before.split("\n"), after.split("\n"), name, name, lineterm="")
+            lines.append(unified(before.split("\n"), after.split("\n"), where + clean(path)))
         lines += [f"{where}{clean(state.facts.proxy.socket or '')} > {clean(command)}" for command in edit.commands]
-        return "\n".join(lines)
+        return "\n".join(filter(None, lines))
 
     def native(self, state: State, object: str, path: str) -> NativeText:
         """One file as text, masked."""

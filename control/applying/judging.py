@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from control.applying.writing import Compared, compare
+from control.background import in_background
 from control.deck.config import DeckConfig
 from control.errors import ControlError, ErrorKind, Stale
 from control.model import Limit
@@ -68,7 +69,7 @@ class Judging:
         if reasons:
             return reasons
         self._situation = await self._refresh([self._compared[number].fetched for number in numbers])
-        ahead = await asyncio.to_thread(outlook, self._situation, self._steps())
+        ahead = await in_background(outlook, self._situation, self._steps())
         for number in numbers:
             against = self._against(self._compared[number].prepared, self._situation, ahead)
             if against:
@@ -97,7 +98,7 @@ class Judging:
     async def objections(self, number: int) -> list[GuardResult]:
         """The refusing guards of one step as last prepared, in the state that the whole plan leads to."""
         assert self._situation is not None
-        ahead = await asyncio.to_thread(outlook, self._situation, self._steps())
+        ahead = await in_background(outlook, self._situation, self._steps())
         return self._against(self._compared[number].prepared, self._situation, ahead)
 
     def _steps(self) -> list[Prepared]:

@@ -36,7 +36,7 @@ def visible(now: Effective) -> str:
     """Why counters of requests can never show this limit; "" where they can."""
     if now.high == 0 or now.unlimited:
         return ""
-    if now.unit != Measure.REQUESTS.value or now.seconds is None:
+    if now.unit != Measure.REQUESTS.words or now.seconds is None:
         return f"{now.unit} are not counted, only requests are"
     if now.high is None:
         return f"how much it lets through at most is not known: {now.why}"

@@ -33,13 +33,6 @@ from control.structs import replace
 ALL_CALLERS = "all callers"
 UNKNOWN = Interval(None, None)
 _CALENDAR_SECONDS = {"day": Fraction(86_400), "week": Fraction(604_800)}
-_UNITS = {
-    Measure.INPUT_TOKENS: "input tokens",
-    Measure.OUTPUT_TOKENS: "output tokens",
-    Measure.WEIGHTED: "units",
-    Measure.INFLIGHT: "requests in flight",
-    Measure.QUEUE: "queued requests",
-}
 _STORE_FAILS = {
     StoreFail.OPEN: "let everything through",
     StoreFail.CLOSED: "reject everything",
@@ -51,10 +44,10 @@ _STORE_FAILS = {
 def effective(limit: Limit, binding: Binding) -> Effective:
     """What one key value gets at one binding: [r, N·r] where it is counted in N places, with its reasons."""
     if limit.status.state is StatusState.ERROR:
-        return Effective(None, None, UNKNOWN, _unit(limit), _seconds(limit), _per(limit), limit.status.detail)
+        return Effective(None, None, UNKNOWN, limit.measure.words, _seconds(limit), _per(limit), limit.status.detail)
     if limit.mode is Mode.NOT_UNDERSTOOD or limit.amount is None:
         told = "it is in force, and how much it lets through is not understood"
-        return Effective(None, None, UNKNOWN, _unit(limit), _seconds(limit), _per(limit), told)
+        return Effective(None, None, UNKNOWN, limit.measure.words, _seconds(limit), _per(limit), told)
     if limit.mode is not Mode.ENFORCED:
         told = "only counted, not enforced (shadow)" if limit.mode is Mode.SHADOW else "switched off"
         return _unlimited(limit, told)
@@ -63,7 +56,7 @@ def effective(limit: Limit, binding: Binding) -> Effective:
     if limit.amount is Special.BLOCKED:
         zero = Interval.exactly(0)
         return Effective(
-            zero.low, zero.high, zero, _unit(limit), _seconds(limit), _per(limit), "blocked: nothing passes"
+            zero.low, zero.high, zero, limit.measure.words, _seconds(limit), _per(limit), "blocked: nothing passes"
         )
     one = limit.enforced or Interval(limit.amount, limit.amount)
     count = binding.domain.count
@@ -72,15 +65,11 @@ def effective(limit: Limit, binding: Binding) -> Effective:
     why = [_counted(limit, binding, one), *_enforced(limit, one), *_caveats(limit)]
     if limit.charge is Charge.AFTER_RESPONSE or limit.strength is not Strength.HARD:
         whole, at_once = Interval(whole.low, None), Interval(at_once.low, None)
-    return Effective(whole.low, whole.high, at_once, _unit(limit), _seconds(limit), _per(limit), "; ".join(why))
+    return Effective(whole.low, whole.high, at_once, limit.measure.words, _seconds(limit), _per(limit), "; ".join(why))
 
 
 def _unlimited(limit: Limit, why: str) -> Effective:
-    return Effective(None, None, UNKNOWN, _unit(limit), _seconds(limit), _per(limit), why, unlimited=True)
-
-
-def _unit(limit: Limit) -> str:
-    return _UNITS.get(limit.measure, limit.measure.value)
+    return Effective(None, None, UNKNOWN, limit.measure.words, _seconds(limit), _per(limit), why, unlimited=True)
 
 
 def _per(limit: Limit) -> str:
@@ -269,10 +258,10 @@ def cap_of(
 def _requests_per_second(
     one: Effective, seconds_in_system: Interval | None, tokens_per_request: Interval | None
 ) -> Interval:
-    if one.unit == _UNITS[Measure.INFLIGHT]:
+    if one.unit == Measure.INFLIGHT.words:
         return little(Interval(one.low, one.high), seconds_in_system) if seconds_in_system else UNKNOWN
     rate = Interval(_per_second(one.low, one), _per_second(one.high, one))
-    if one.unit == Measure.REQUESTS.value:
+    if one.unit == Measure.REQUESTS.words:
         return rate
     if one.unit.endswith("tokens") and tokens_per_request:
         return requests_of_tokens(rate, tokens_per_request)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
 from control.fleet.views import Seen
 from control.model import Counted, Route, TargetCount, Traffic
+from control.model.measured import counts_together, sum_or_unknown
 from control.model.ref import Ref
 from control.model.shares import percent
 from control.ports import ProofPart, ProofState
@@ -79,26 +80,18 @@ def _window(sample: Counted) -> Delta:
     return Delta(sample.window_seconds or 0.0, dict(sample.targets), sample.total, sample.errors, sample.throttled)
 
 
-def _sum(values: Iterable[Fraction | None]) -> Fraction | None:
-    """The sum, unknown where any part is."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known, _ZERO) if found and len(known) == len(found) else None
-
-
 def _chained(deltas: Sequence[Delta]) -> Delta:
     names = dict.fromkeys(name for one in deltas for name in one.targets)
     nothing = TargetCount(_ZERO, _ZERO)
     targets = {}
     for name in names:
-        counts = [one.targets.get(name, nothing) for one in deltas]
-        targets[name] = TargetCount(sum((c.requests for c in counts), _ZERO), _sum(c.errors for c in counts))
+        targets[name] = counts_together(one.targets.get(name, nothing) for one in deltas)
     return Delta(
         sum(one.seconds for one in deltas),
         targets,
-        _sum(one.total for one in deltas),
-        _sum(one.errors for one in deltas),
-        _sum(one.throttled for one in deltas),
+        sum_or_unknown(one.total for one in deltas),
+        sum_or_unknown(one.errors for one in deltas),
+        sum_or_unknown(one.throttled for one in deltas),
     )
 
 
@@ -165,7 +158,7 @@ def _traffic(last: Counted, counted: Delta) -> Traffic:
         total = counted.requests if counted.targets else None
     errors = counted.errors
     if errors is None and counted.targets and not last.together_with:
-        errors = _sum(count.errors for count in counted.targets.values())
+        errors = sum_or_unknown(count.errors for count in counted.targets.values())
     seconds = Fraction(counted.seconds).limit_denominator(1000) if counted.seconds > 0 else None
     return Traffic(
         rps=total / seconds if total is not None and seconds else None,

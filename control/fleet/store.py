@@ -22,7 +22,7 @@ from control.fleet.inventory import (
     prepared_snapshot,
 )
 from control.fleet.measuring import Meter
-from control.fleet.merging import carried, counted_together
+from control.fleet.merging import carried, group_counts
 from control.fleet.snapshot_cache import cache_file, load, save
 from control.fleet.views import Inventory, Unreached
 from control.folders import cache_folder
@@ -185,7 +185,7 @@ class FleetStore:
     def _take(self, state: EnvironmentState, samples: Sequence[Counted]) -> None:
         if state.snapshot is None:
             return
-        for sample in (*samples, *counted_together(state.snapshot.routes, samples)):
+        for sample in (*samples, *group_counts(state.snapshot.routes, samples)):
             self.meter.add(sample)
         rows = [one for route in state.snapshot.routes for one in (route, *route.members)]
         state.seen = {row.ref: seen for row in rows if (seen := self.meter.seen(row)) is not None}

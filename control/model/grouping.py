@@ -7,11 +7,11 @@ the field, which is what the contract's documents ask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from typing import TypeVar
 
 from control.deck.config import EnvironmentConfig
 from control.model import Limit, Owner, Route, Snapshot, Target, Use
+from control.model.measured import sum_or_unknown
 from control.model.ref import GROUP_SCOPE, Ref
 from control.structs import replace
 
@@ -97,15 +97,10 @@ def group_limit(members: Sequence[Limit]) -> Limit:
 
 def _group_use(members: Sequence[Limit]) -> Use:
     return Use(
-        _sum([member.use.current for member in members]),
-        _sum([member.use.rejected_per_second for member in members]),
+        sum_or_unknown(member.use.current for member in members),
+        sum_or_unknown(member.use.rejected_per_second for member in members),
         min((m.use.read_at for m in members if m.use.read_at is not None), default=None),
     )
-
-
-def _sum(values: Sequence[Fraction | None]) -> Fraction | None:
-    known = [value for value in values if value is not None]
-    return sum(known, Fraction(0)) if len(known) == len(values) else None
 
 
 def differing(row: Limit, field: str) -> bool:

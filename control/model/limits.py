@@ -29,6 +29,20 @@ class Measure(StrEnum):
         """True for what is held at one moment (concurrency), false for what flows in a window."""
         return self in (Measure.INFLIGHT, Measure.CONNECTIONS, Measure.QUEUE)
 
+    @property
+    def words(self) -> str:
+        """What is counted, in words, many of them."""
+        return _MEASURED.get(self, self.value)
+
+
+_MEASURED = {
+    Measure.INPUT_TOKENS: "input tokens",
+    Measure.OUTPUT_TOKENS: "output tokens",
+    Measure.WEIGHTED: "units",
+    Measure.INFLIGHT: "requests in flight",
+    Measure.QUEUE: "queued requests",
+}
+
 
 class WindowKind(StrEnum):
     BUCKET = "bucket"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from control.planning.edit import Value
 from control.planning.fields import FieldKey, UndoField
 from tui.cells import fit, safe
+from tui.change_words import value_words
 from tui.look import Line
 from tui.screens.sheet import SheetScreen
-from tui.views.plan_lines import value_words
 
 
 class ThreeWayScreen(SheetScreen):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from control.planning.edit import Change, split_field
 from control.planning.plan import Plan, Result, ResultOutcome, StepOutcome, StepResult
 from control.ports import ProofPart
 from tui import figures
 from tui.cells import clip, object_words, wrap
+from tui.change_words import change_words, value_words
 from tui.look import Line, Look
 from tui.proofs import PROOF
 from tui.store import Store
-from tui.views.plan_lines import object_names, value_words
+from tui.views.plan_lines import object_names
 
 STAGES = ("journaled", "written", "read_back", "loaded", "observed")
 STAGE_WORDS = {"read_back": "read back"}
@@ -36,18 +36,13 @@ def progress_lines(
     names = object_names(plan, max(width - 6, 10), look)
     for number, step in enumerate(plan.steps):
         lines += [(), ((f" {number + 1}  ", "key"), (names[step.object], "title"))]
-        words = ", ".join(_change_words(change, look) for change in step.changes[:4])
+        words = ", ".join(change_words(change, look.glyphs.arrow) for change in step.changes[:4])
         lines.append((("    ", "text"), (clip(words, width - 5).rstrip(), "text")))
         done = results.get(step.object)
         lines += _proofs(done, width) if done is not None else [_stages(reached.get(number, ""), look)]
         if done is not None and step.changes:
             lines += _seen(step.changes[0].ref, store, since)
     return lines
-
-
-def _change_words(change: Change, look: Look) -> str:
-    name, what = split_field(change.field)
-    return f"{name or what} {value_words(change.before)}{look.glyphs.arrow}{value_words(change.after)}"
 
 
 def _stages(reached: str, look: Look) -> Line:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from control.capacity.effective import ALL_CALLERS
-from control.model import Binding, Limit, Measure
+from control.model import Binding, Limit
 from control.plane import EnvironmentView, ServiceView
-from control.planning.edit import split_field
-from control.planning.fields import show
 from control.planning.plan import HistoryItem
 from tui import figures
 from tui.cells import object_words
+from tui.change_words import field_words, value_words
 from tui.look import Look
 from tui.observed import Observed
 from tui.proofs import PROOF
@@ -58,7 +57,7 @@ def limit_page(row: LimitRow, store: Store, staging: Staging, look: Look, width:
 def _definition(page: Page, limit: Limit) -> None:
     if limit.burst is not None and limit.burst.native is not None:
         page.text("burst", f"{limit.burst.native}, lets {figures.count(limit.burst.at_once)} pass at once from idle")
-    measure = "requests in flight" if limit.measure is Measure.INFLIGHT else limit.measure.value.replace("_", " ")
+    measure = limit.measure.words
     page.text("counts", f"{measure}: {limit.match}" if limit.match else measure)
     page.text("per", ", ".join(limit.key) or "all callers share one")
     page.text("over it", str(limit.over))
@@ -119,13 +118,11 @@ def _item(page: Page, item: HistoryItem, observed: Observed | None) -> None:
         page.blank()
         page.add((page.fit(object_words(step.object), page.width), "info"))
         for change in step.changes:
-            target, what = split_field(change.field)
-            name = what if target is None else target if what == "weight" else f"{target} {what}"
             page.add(
-                ("  " + page.fit(name, max(page.width - 26, 10)), "muted"),
-                (f" {show(change.before)}", "removed"),
+                ("  " + page.fit(field_words(change.field), max(page.width - 26, 10)), "muted"),
+                (f" {value_words(change.before)}", "removed"),
                 (f" {page.look.glyphs.arrow} ", "muted"),
-                (show(change.after), "added"),
+                (value_words(change.after), "added"),
             )
         part = observed.part(item.change, step.object) if observed is not None else None
         if part is not None:

@@ -29,11 +29,6 @@ def per(window: Fraction | None) -> str:
     return "" if window is None else _PER.get(window, f"/{figures.count(window)}s")
 
 
-def exact(value: Fraction) -> str:
-    """A number without loss: `50`, `0.5`, `1/3`."""
-    return decimal(value)
-
-
 def amount_text(limit: Limit) -> str:
     """The amount as it is set, exact: `100/s`, `64`, `unlimited`, `not understood`."""
     if isinstance(limit.amount, Special):
@@ -48,7 +43,7 @@ def amount_text(limit: Limit) -> str:
         if window and window.calendar
         else ""
     )
-    return f"{exact(limit.amount)}{suffix}{level_word(limit)}"
+    return f"{decimal(limit.amount)}{suffix}{level_word(limit)}"
 
 
 def level_word(limit: Limit) -> str:
@@ -68,7 +63,7 @@ def staged_text(limit: Limit, edit: LimitEdit) -> str:
         return NOT_UNDERSTOOD
     window = edit.window_seconds or (limit.window.seconds if limit.window else None)
     burst = f" burst {edit.burst}" if edit.burst is not None else ""
-    return f"{exact(amount)}{per(window)}{burst}{level_word(limit)}"
+    return f"{decimal(amount)}{per(window)}{burst}{level_word(limit)}"
 
 
 def interval_text(interval: Interval | Effective | None, seconds: Fraction | None = None) -> str:

@@ -12,24 +12,16 @@ from control.planning.edit import Change, split_field
 from control.planning.plan import EffectiveChange, Plan, Step, Verdict
 from tui import figures
 from tui.cells import clip, fit, object_words, safe, wrap
+from tui.change_words import field_words, value_words
 from tui.danger import Assessment, Danger
 from tui.look import Line, Look, Span
 from tui.naming import shortened
 from tui.store import Store, at
 from tui.views.detail import owner_forecast
-from tui.views.limits import exact, interval_text
+from tui.views.limits import interval_text
 
 DIFF_LINES = 12
 VERDICTS = {Verdict.OK: ("ok", "good"), Verdict.WARN: ("!!", "warn"), Verdict.REFUSE: ("NO", "bad")}
-
-
-def value_words(value: object) -> str:
-    """A value of a change for people."""
-    if value is None:
-        return "none"
-    if isinstance(value, Fraction):
-        return exact(value)
-    return str(getattr(value, "value", value))
 
 
 def plan_title(plan: Plan, store: Store, what: str, cells: int) -> Line:
@@ -115,8 +107,7 @@ def _unrepeated(message: str, step: Step) -> str:
 def _changes(changes: Sequence[Change], look: Look, width: int) -> list[Line]:
     lines: list[Line] = []
     for change in changes:
-        name, what = split_field(change.field)
-        label = safe(f"{name} {what}" if name is not None else what)
+        label = safe(field_words(change.field))
         lines.append(
             (
                 ("     ", "text"),

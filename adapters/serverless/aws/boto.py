@@ -103,7 +103,7 @@ class BotoCloud:
         seconds = CALL_SECONDS if self._purpose == "read" else WRITE_READ_SECONDS + CONNECT_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                return await self._workers.run(lambda: self._do(service, operation, arguments))
+                return await self._workers.run(self._do, service, operation, arguments)
         except TimeoutError:
             code = self.throttled(started)
             if code:  # what it waited for were its own pauses between tries

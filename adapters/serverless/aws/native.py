@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from difflib import unified_diff
 from fractions import Fraction
 from typing import Any
 
+from adapters.common.differences import planned
 from adapters.serverless.aws.records import Alias
 from control.text import clean, clean_lines
 
@@ -35,8 +35,7 @@ def concurrency_json(function: str, reserved: int | None) -> str:
 
 def diff(name: str, before: str, after: str) -> str:
     """A unified diff of two native texts, cleaned; empty where they are the same."""
-    lines = unified_diff(before.splitlines(), after.splitlines(), f"{name} (now)", f"{name} (planned)", lineterm="")
-    return clean_lines("\n".join(lines))
+    return clean_lines(planned(before, after, name))
 
 
 def _number(share: Fraction) -> float:

@@ -1,4 +1,4 @@
-"""The bounded threads that all blocking SSH calls run in.
+"""The threads that all blocking SSH calls run in.
 
 Connections are made in threads of their own, so that hosts which do not answer keep nobody else waiting; that is also
 the bound on parallel handshakes.
@@ -6,33 +6,21 @@ the bound on parallel handshakes.
 
 from __future__ import annotations
 
-import asyncio
-import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 
-HANDSHAKES = 32
-CALLS = 16
+from adapters.common.workers import Workers
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+_handshakes = Workers(32, "ssh-connect")
+_calls = Workers(16, "ssh-call")
 
-@functools.cache
-def _threads(name: str, number: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(number, thread_name_prefix=f"ssh-{name}")
-
-
-async def run(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run a blocking call, which bounds its own time, off the event loop."""
-    threads = _threads("call", CALLS)
-    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
-
-
-async def connect(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """The same for what may wait for a host that does not answer."""
-    threads = _threads("connect", HANDSHAKES)
-    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
+run = _calls.run
+"""Run a blocking call, which bounds its own time, off the event loop."""
+connect = _handshakes.run
+"""The same for what may wait for a host that does not answer."""
 
 
 class Opens(Protocol):
