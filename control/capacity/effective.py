@@ -7,7 +7,7 @@ D* = min(cap / share). Unknown stays None, and `why` says what is not known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from control.fleet.views import Headroom
@@ -168,42 +168,6 @@ def _least(values: Iterable[Fraction | None]) -> Fraction | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def in_series(effectives: Sequence[Effective]) -> Effective | None:
-    """Limits one after the other on one path: the minimum of the intervals in one unit; `why` names which binds.
-
-    Only limits with the unit of the first bounded one are compared, rates per second among rates; the others are
-    named in `why`. None where nothing is limited.
-    """
-    bounded = [one for one in effectives if not one.unlimited]
-    if not bounded:
-        return effectives[0] if effectives else None
-    first = bounded[0]
-    compared = [one for one in bounded if one.unit == first.unit and (one.seconds is None) == (first.seconds is None)]
-    seconds = Fraction(1) if first.seconds is not None and len({one.seconds for one in compared}) > 1 else first.seconds
-    scale = Fraction(1) if seconds is None else seconds
-
-    def end(value: Fraction | None, one: Effective) -> Fraction | None:
-        rate = value if seconds is None else _per_second(value, one)
-        return None if rate is None else rate * scale
-
-    lows, highs = [end(one.low, one) for one in compared], [end(one.high, one) for one in compared]
-    binding = min(range(len(compared)), key=lambda i: (highs[i] is None, highs[i] or 0))
-    others = [one.unit for one in bounded if one not in compared]
-    why = f"the tightest of {len(compared)} in series: {compared[binding].why}"
-    return Effective(
-        low=None if None in lows else _least(lows),
-        high=_least(highs),
-        at_once=Interval(
-            None if any(one.at_once.low is None for one in compared) else _least(one.at_once.low for one in compared),
-            _least(one.at_once.high for one in compared),
-        ),
-        unit=first.unit,
-        seconds=seconds,
-        per=compared[binding].per,
-        why=why + (f"; not compared: {', '.join(dict.fromkeys(others))}" if others else ""),
-    )
-
-
 def little(concurrency: Interval, seconds_in_system: Interval, at_most_per_unit: Fraction | None = None) -> Interval:
     """Requests per second that a concurrency admits, X <= C / W.
 
@@ -224,16 +188,6 @@ def _quotient(value: Fraction | None, divisor: Fraction | None) -> Fraction | No
 def requests_of_tokens(tokens: Interval, tokens_per_request: Interval) -> Interval:
     """Requests that a token limit is good for (display only, never for writing)."""
     return Interval(_quotient(tokens.low, tokens_per_request.high), _quotient(tokens.high, tokens_per_request.low))
-
-
-def all_keys(per_key: Interval, active_keys: Fraction | None) -> Interval:
-    """The load of all callers under a per-key limit: at most K times its upper end, unbounded while K is unknown."""
-    return Interval(per_key.low, _times(per_key.high, active_keys))
-
-
-def overshoot(limit: Fraction, in_flight: Fraction, tokens_per_request: Fraction) -> Fraction:
-    """The most that can be charged in one window when charging comes after the response: L + I·m."""
-    return limit + in_flight * tokens_per_request
 
 
 def cap_of(

@@ -103,11 +103,6 @@ def _group_use(members: Sequence[Limit]) -> Use:
     )
 
 
-def differing(row: Limit, field: str) -> bool:
-    """True where the members of a group row differ in `field` (`amount`, `window`, `burst`): then it is null."""
-    return any(getattr(member, field) != getattr(row, field) for member in row.members)
-
-
 def _owners(members: Sequence[Route] | Sequence[Limit]) -> tuple[Owner, ...]:
     return tuple(dict.fromkeys(owner for member in members for owner in member.owners))
 

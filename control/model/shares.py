@@ -1,22 +1,13 @@
-"""Shares and native weights: exact both ways, by largest remainder on the grid that a platform can hold."""
+"""Shares and native weights: exact both ways, on the grid that a platform can hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, lcm
 
 from control.errors import InvalidValue
 from control.model import Grid, Semantics, TargetState, Weight
-
-
-@dataclass(frozen=True, slots=True)
-class Apportioned:
-    """Native weights for wanted shares. `error` is the largest |got - wanted| of any target, 0 when exact."""
-
-    weights: Mapping[str, int]
-    error: Fraction
 
 
 def shares_of(
@@ -53,44 +44,6 @@ def percent(share: Fraction) -> str:
     hundredths = share * 10_000
     text = f"{float(round(hundredths)) / 100:.2f}".rstrip("0").rstrip(".")
     return f"{text}%" if hundredths.denominator == 1 else f"~{text}%"
-
-
-def apportion(
-    wanted: Mapping[str, Fraction], grid: Grid, total: int, pins: Mapping[str, int] | None = None
-) -> Apportioned:
-    """Weights that sum to `total`, as near to `wanted` (shares that sum to 1) as `grid` allows, by largest remainder.
-
-    `pins` are weights that stay. A target whose share is above 0 never gets a weight below `grid.minimum`.
-    Raises `InvalidValue` where the grid cannot hold it at this total.
-    """
-    pins = pins or {}
-    _check_shares(wanted, grid)
-    free = [name for name, share in wanted.items() if name not in pins and share > 0]
-    rest = total - sum(pins.values())
-    least = max(1, grid.minimum)
-    if not least * len(free) <= rest <= grid.maximum * len(free):
-        raise InvalidValue(
-            f"a total of {total} cannot be divided among {len(free)} free targets",
-            hint=f"each takes {least} to {grid.maximum}, and {total - rest} is kept by the others",
-        )
-    weights = dict.fromkeys(wanted, 0) | {name: pins[name] for name in wanted if name in pins}
-    weights |= _largest_remainder({name: wanted[name] for name in free}, rest, least, grid.maximum)
-    error = max((abs(Fraction(weights[n], total) - share) for n, share in wanted.items()), default=Fraction(0))
-    return Apportioned(weights, error)
-
-
-def _largest_remainder(wanted: Mapping[str, Fraction], total: int, least: int, most: int) -> dict[str, int]:
-    if not wanted:
-        return {}
-    whole = sum(wanted.values(), Fraction(0))
-    quotas = {name: share / whole * total for name, share in wanted.items()}
-    weights = {name: min(max(floor(quota), least), most) for name, quota in quotas.items()}
-    while (rest := total - sum(weights.values())) != 0:
-        step = 1 if rest > 0 else -1
-        open_ = [name for name, weight in weights.items() if (weight < most if step > 0 else weight > least)]
-        # max() keeps the first of equals, so the order of the targets decides ties.
-        weights[max(open_, key=lambda name: step * (quotas[name] - weights[name]))] += step
-    return weights
 
 
 def _check_shares(wanted: Mapping[str, Fraction], grid: Grid) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from making import bound, make_binding, make_limit
 
 from control.capacity import effective as capacity
-from control.capacity.effective import UNKNOWN, cap_of, effective, headroom, in_series, little, with_effective
+from control.capacity.effective import UNKNOWN, cap_of, effective, headroom, little, with_effective
 from control.model import (
     Burst,
     Charge,
@@ -167,7 +167,6 @@ def test_charging_after_the_response_has_no_upper_end() -> None:
     got = effective(make_limit(5, measure=Measure.TOKENS, charge=Charge.AFTER_RESPONSE), make_binding())
     assert ends(got) == (5, None)
     assert "still passes" in got.why
-    assert capacity.overshoot(Fraction(1000), Fraction(8), Fraction(200)) == 2600
 
 
 @pytest.mark.parametrize(("fail", "said"), [
@@ -201,54 +200,6 @@ def one(
     return effective(limit, make_binding(low, high, source=""))
 
 
-def test_in_series_the_minimum_binds_in_one_unit() -> None:
-    got = in_series([one(10), one(300, 60), one(1000)])
-    assert got is not None
-    assert ends(got) == (5, 5)
-    assert got.seconds == 1
-    assert "300/min in one process" in got.why
-
-
-def test_in_series_keeps_the_unit_that_all_have() -> None:
-    got = in_series([one(700, 60), one(300, 60)])
-    assert got is not None
-    assert (got.low, got.seconds) == (300, 60)
-
-
-def test_an_unknown_limit_in_series_lets_only_the_upper_end_stand() -> None:
-    unknown = replace(one(5), low=None, high=None)
-    got = in_series([one(10), unknown])
-    assert got is not None
-    assert ends(got) == (None, 10)
-
-
-def test_unlimited_binds_nothing_in_series() -> None:
-    got = in_series([one(Special.UNLIMITED), one(10)])
-    assert got is not None
-    assert ends(got) == (10, 10)
-    alone = in_series([one(Special.UNLIMITED)])
-    assert alone is not None
-    assert alone.unlimited
-    assert in_series([]) is None
-
-
-def test_what_has_another_unit_is_named_not_converted() -> None:
-    got = in_series([one(10), one(500, measure=Measure.TOKENS)])
-    assert got is not None
-    assert ends(got) == (10, 10)
-    assert "not compared: tokens" in got.why
-
-
-@given(st.lists(st.tuples(st.integers(1, 1000), st.sampled_from([1, 10, 60])), min_size=1, max_size=6))
-def test_in_series_is_never_above_any_of_them(limits: list[tuple[int, int]]) -> None:
-    rates = [Fraction(amount, seconds) for amount, seconds in limits]
-    got = in_series([one(amount, seconds) for amount, seconds in limits])
-    assert got is not None
-    assert got.high is not None
-    assert got.seconds is not None
-    assert got.high / got.seconds == min(rates)
-
-
 def test_littles_law() -> None:
     assert little(between(64, 64), between("0.5", 2)) == between(32, 128)
     assert little(between(64, 64), between(None, 2)) == between(32, None)
@@ -268,8 +219,6 @@ def test_a_limit_per_key_does_not_bound_all_callers_together() -> None:
     per_key = one(5, key=("source address",))
     assert cap_of([per_key]) is None
     assert cap_of([per_key, one(100)]) == between(100, 100)
-    assert capacity.all_keys(between(5, 10), None) == between(5, None)
-    assert capacity.all_keys(between(5, 10), Fraction(20)) == between(5, 200)
 
 
 def test_the_capacity_of_an_environment() -> None:

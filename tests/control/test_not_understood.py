@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from making import bound, make_binding, make_limit, make_route
 
 from control.capacity import effective as capacity
-from control.capacity.effective import cap_of, in_series
+from control.capacity.effective import cap_of
 from control.contract.rows import limit_document, list_document, route_document
 from control.contract.schemas import schema
 from control.deck.config import DeckConfig, EnvironmentConfig
@@ -61,8 +61,6 @@ def test_what_a_caller_gets_of_it_is_unknown_and_never_unlimited() -> None:
     assert one is not None and not one.unlimited and (one.low, one.high) == (None, None)
     known = capacity.with_effective(bound(make_limit(60), make_binding())).bindings[0].effective
     assert known is not None
-    both = in_series([known, one])
-    assert both is not None and both.low is None and both.high == 60
     cap = cap_of([known, one])
     assert cap is not None and cap.low is None and cap.high == 60
     assert cap_of([one]) is None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from control.errors import InvalidValue
 from control.model import Grid, Semantics, TargetState
-from control.model.shares import apportion, exact_weights, nearest_shares, percent, shares_of
+from control.model.shares import exact_weights, nearest_shares, percent, shares_of
 
 ACTIVE, DRAINING = TargetState.ACTIVE, TargetState.DRAINING
 PERCENT = Grid(minimum=1, maximum=100, only_percent=True)
@@ -18,48 +18,6 @@ parts = st.lists(st.integers(0, 1000), min_size=1, max_size=8).filter(any)
 
 def as_shares(numbers: list[int]) -> dict[str, Fraction]:
     return {f"t{i}": Fraction(n, sum(numbers)) for i, n in enumerate(numbers)}
-
-
-@given(parts, st.integers(8, 100_000))
-def test_apportioned_weights_make_the_total_and_keep_every_live_target(numbers: list[int], total: int) -> None:
-    wanted = as_shares(numbers)
-    got = apportion(wanted, Grid(), total)
-    assert sum(got.weights.values()) == total
-    for name, share in wanted.items():
-        assert (got.weights[name] > 0) == (share > 0)
-    assert got.error == max(abs(Fraction(got.weights[n], total) - s) for n, s in wanted.items())
-
-
-@given(parts, st.integers(8, 100_000))
-def test_largest_remainder_stays_within_one_of_every_quota(numbers: list[int], total: int) -> None:
-    wanted = as_shares(numbers)
-    weights = apportion(wanted, Grid(), total).weights
-    if all(share * total >= 1 for share in wanted.values() if share):
-        assert all(abs(weights[name] - share * total) < 1 for name, share in wanted.items())
-
-
-@given(parts, st.integers(8, 1000), st.data())
-def test_pins_are_kept(numbers: list[int], total: int, data: st.DataObject) -> None:
-    wanted = as_shares(numbers)
-    live = [name for name, share in wanted.items() if share]
-    if len(live) < 2:
-        return
-    pinned = data.draw(st.integers(1, total - len(live) + 1))
-    got = apportion(wanted, Grid(), total, {live[0]: pinned})
-    assert got.weights[live[0]] == pinned
-    assert sum(got.weights.values()) == total
-    assert all(got.weights[name] > 0 for name in live)
-
-
-def test_a_third_of_a_hundred_is_off_by_a_third_of_a_point() -> None:
-    got = apportion(dict.fromkeys("abc", Fraction(1, 3)), Grid(), 100)
-    assert got.weights == {"a": 34, "b": 33, "c": 33}
-    assert got.error == Fraction(34, 100) - Fraction(1, 3)
-
-
-def test_a_total_too_small_for_its_live_targets_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="total of 2 cannot be divided among 3"):
-        apportion(dict.fromkeys("abc", Fraction(1, 3)), Grid(), 2)
 
 
 @given(parts, st.integers(1, 10_000))

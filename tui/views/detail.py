@@ -15,7 +15,6 @@ from tui.risk import Problem
 from tui.staging import RouteDraft, Staging
 from tui.store import RouteRow, Store, at
 from tui.views.limits import amount_text, interval_text, staged_text
-from tui.views.routes import set_and_seen
 from tui.widgets.bars import letter, limit_bar, measured, percent, series, sparkline, weight_bar
 from tui.widgets.canvas import Painted
 
@@ -253,11 +252,6 @@ def _members(page: Page, route: Route) -> None:
         for member in route.members:
             shares = " ".join(f"{letter(i)}{percent(t.share)}" for i, t in enumerate(member.targets))
             page.text("", f"{member.ref.scope}: {shares}", "warn")
-
-
-def seen_words(row: RouteRow) -> str:
-    """SEEN as text, for the plan and the on-call summary."""
-    return set_and_seen(row)[0]
 
 
 __all__ = [

@@ -13,7 +13,7 @@ from control.planning.plan import EffectiveChange, Plan, Step, Verdict
 from tui import figures
 from tui.cells import clip, fit, object_words, safe, wrap
 from tui.change_words import field_words, value_words
-from tui.danger import Assessment, Danger
+from tui.danger import Assessment
 from tui.look import Line, Look, Span
 from tui.naming import shortened
 from tui.store import Store, at
@@ -209,10 +209,3 @@ def refused(plan: Plan) -> list[str]:
 def unlimited(value: object) -> bool:
     """Whether a value means no limit."""
     return value is Special.UNLIMITED
-
-
-def danger_words(danger: Assessment) -> str:
-    """What confirms this plan."""
-    if danger.level is Danger.SEVERE:
-        return f"type {danger.words[0].text}"
-    return f"type {danger.words[0].text}" if danger.words else "y applies"

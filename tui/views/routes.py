@@ -10,7 +10,7 @@ from control.model.ref import Ref
 from control.plane import ServiceView
 from tui import figures
 from tui.look import Span
-from tui.store import RouteRow, at
+from tui.store import RouteRow
 from tui.views.base import owner_names
 from tui.views.row_list import RowList
 from tui.widgets.bars import measured, weight_bar, weight_letters
@@ -183,8 +183,3 @@ def headroom_words(view: ServiceView) -> str:
         return ""
     first = f", {headroom.first_to_saturate} saturates first" if headroom.first_to_saturate else ""
     return f" · up to {figures.count(headroom.demand_max.low)} rps{first}"
-
-
-def platform_word(row: RouteRow) -> str:
-    """`k8s`, `vm` or `fn`."""
-    return at(row.route.platform)

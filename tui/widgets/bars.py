@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tui.look import ASCII, SERIES, Glyphs, Span
+from tui.look import SERIES, Glyphs, Span
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -136,8 +136,3 @@ def sparkline(values: Sequence[Fraction | None], cells: int, glyphs: Glyphs, top
         for value in recent
     )
     return drawn.rjust(cells)
-
-
-def is_ascii(glyphs: Glyphs) -> bool:
-    """True where only ASCII may be drawn."""
-    return glyphs is ASCII
