@@ -1,16 +1,21 @@
-"""What one record of a change says, as far as this version understands it: the one reading of the journal's records.
+"""What one record of a change says, as far as this version understands it: the one reading of the journal's records,
+and the one form in which they are written.
 
 Whoever asks what became of a change (the state of it, the index, an open change taken up again) asks here, so that none
-of them can read a record otherwise than the others.
+of them can read a record otherwise than the others. Plans and results are kept as the contract has them and read where
+they are asked for. What has no value here (`UNSET`) is not written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
 from control.planning.plan import PLAN_SCHEMA, OnFailure, ResultOutcome
+from control.serialiser import from_json
 
 _OUTCOMES = frozenset(outcome.value for outcome in ResultOutcome)
 
@@ -19,20 +24,24 @@ class NotKnown(Exception):
     """A record of a later version, or no whole record; says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Event(Struct, frozen=True):
+    """What a record says."""
+
+
+class Opened(Event, frozen=True, kw_only=True):
     """The change is about to be applied: nothing was written yet."""
 
     actor: str
-    reason: str
-    plan: Mapping[str, Any]
+    plan: dict[str, Any]
     """As the contract has it."""
-    process: Mapping[str, Any]
-    notes_writing: bool
+    reason: str = ""
+    overrides: list[str] = msgspec.field(default_factory=list)
+    process: dict[str, Any] = msgspec.field(default_factory=dict)
+    notes_writing: bool = False
     """Whether each step is noted before it is written; earlier versions did not."""
-    on_failure: OnFailure | None
-    """What was asked for where a step fails; None where the plan says it."""
-    noted_at: float | None
+    on_failure: OnFailure | UnsetType = UNSET
+    """What was asked for where a step fails, where the plan does not say it."""
+    noted_at: int | float | UnsetType = UNSET
     """When it was noted (Unix time), where the journal took it later."""
 
     @property
@@ -45,87 +54,78 @@ class Opened:
         return [(c["ref"], c["field"], c["to"] in (0, "0")) for s in self.plan["steps"] for c in s["changes"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(Event, frozen=True):
     """A step is about to be written. `recorded` is what its platform must know to judge it later."""
 
     step: int
-    recorded: Mapping[str, Any]
+    recorded: dict[str, Any] = msgspec.field(default_factory=dict)
+    object: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(Event, frozen=True):
     """What came of a step, as the contract has a result's step."""
 
     step: int
-    result: Mapping[str, Any]
+    result: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Undoing:
+class Undoing(Event, frozen=True):
     """A step is about to be taken back."""
 
     step: int
+    object: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Event, frozen=True):
     """What the whole change came to, as the contract has a result."""
 
-    result: Mapping[str, Any]
-    outcome: ResultOutcome
+    result: dict[str, Any]
+    closes: bool = True
+    """False where somebody looked and it is still open."""
+
+    @property
+    def outcome(self) -> ResultOutcome:
+        return ResultOutcome(self.result["outcome"])
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(Event, frozen=True):
     """Nothing that changes what is known of a change."""
-
-
-Event = Opened | Writing | Stepped | Undoing | Closed | Noted
 
 
 def read(kind: str, data: Mapping[str, Any]) -> Event:
     """Raises `NotKnown`."""
+    form = _FORMS.get(kind)
+    if form is None:
+        raise NotKnown(f"it is of a kind that is not known here, '{str(kind)[:40]}'")
     try:
-        reading = _READINGS.get(kind)
-        if reading is None:
-            raise NotKnown(f"it is of a kind that is not known here, '{str(kind)[:40]}'")
-        return reading(data)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        event = from_json(data, form)
+        return _checked(event)
+    except (ValueError, KeyError, TypeError):
         raise NotKnown("it is no whole record") from None
 
 
-def _opened(data: Mapping[str, Any]) -> Event:
-    plan, way = data["plan"], data.get("on_failure")
-    if plan["schema"] > PLAN_SCHEMA:
-        raise NotKnown(f"its plan is of a later version (schema {plan['schema']}, this one knows {PLAN_SCHEMA})")
-    return Opened(
-        data["actor"],
-        data.get("reason", ""),
-        plan,
-        data.get("process", {}),
-        bool(data.get("notes_writing")),
-        None if way is None else OnFailure(way),
-        data.get("noted_at"),
-    )
-
-
-def _closed(data: Mapping[str, Any]) -> Event:
-    if not data.get("closes", True):
+def _checked(event: Event) -> Event:
+    """The same event, where plan and result are of this version. Raises `NotKnown`."""
+    if isinstance(event, Opened) and event.plan["schema"] > PLAN_SCHEMA:
+        schema = event.plan["schema"]
+        raise NotKnown(f"its plan is of a later version (schema {schema}, this one knows {PLAN_SCHEMA})")
+    if not isinstance(event, Closed):
+        return event
+    if not event.closes:
         return Noted()
-    outcome = data["result"]["outcome"]
+    outcome = event.result["outcome"]
     if outcome not in _OUTCOMES:
         raise NotKnown(f"its outcome is not known here, '{str(outcome)[:40]}'")
-    return Closed(data["result"], ResultOutcome(outcome))
+    return event
 
 
-_READINGS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
-    "open": _opened,
-    "writing": lambda data: Writing(int(data["step"]), data.get("recorded", {})),
-    "step": lambda data: Stepped(int(data["step"]), data["result"]),
-    "undoing": lambda data: Undoing(int(data["step"])),
-    "close": _closed,
-    "resolve": _closed,
-    "note": lambda data: Noted(),
+_FORMS: Mapping[str, type[Event]] = {
+    "open": Opened,
+    "writing": Writing,
+    "step": Stepped,
+    "undoing": Undoing,
+    "close": Closed,
+    "resolve": Closed,
+    "note": Noted,
 }
 """By the kind of a record: the kinds that this version understands."""

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
+
 from control.contract.plans import plan_to_json
 from control.errors import ControlError, JournalError, Locked, NotFound
-from control.journal.events import Closed, NotKnown, read
+from control.journal.events import Closed, NotKnown, Opened, read
 from control.journal.open_change import OpenChange
 from control.journal.port import Journal
 from control.journal.process import lives, process_identity
@@ -64,19 +66,18 @@ class ChangeLog:
         change = f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
         lock, beside = self.journal.change_lock(change), self.journal.beside(change)
         lock.take(1.0, f"change {change}")
-        data = {
-            "actor": actor,
-            "reason": strike(reason),
-            "overrides": sorted(overrides),
-            "plan": plan_to_json(plan),
-            "process": process_identity(),
-            "notes_writing": True,
-        }
-        if on_failure is not None:
-            data["on_failure"] = on_failure.value
+        opened = Opened(
+            actor=actor,
+            reason=strike(reason),
+            overrides=sorted(overrides),
+            plan=plan_to_json(plan),
+            process=process_identity(),
+            notes_writing=True,
+            on_failure=UNSET if on_failure is None else on_failure,
+        )
         begun = OpenChange(change, self.journal, lock, beside)
         try:
-            begun.begin(data)
+            begun.begin(opened)
         except BaseException:
             beside.drop()
             lock.release()

@@ -7,17 +7,18 @@ journal's sake: what it cannot take is kept beside it (`Beside`) and given to it
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 from control.contract.plans import result_to_json
 from control.errors import ControlError, ErrorKind, JournalError
+from control.journal.events import Closed, Event, Opened, Stepped, Undoing, Writing
 from control.journal.port import Beside, Journal, Lock
 from control.journal.records import Record, same_data
 from control.journal.state import ChangeState, advance
 from control.planning.plan import Reason, Result, ResultOutcome, StepOutcome, StepResult
+from control.serialiser import canonical, to_json
 from control.structs import replace
 
 ROOM_PER_BYTE = 4
@@ -58,12 +59,12 @@ class OpenChange:
         assert self._state is not None, "the change was reopened only to give the journal what lies beside it"
         return self._state
 
-    def begin(self, data: Mapping[str, Any]) -> None:
+    def begin(self, opened: Opened) -> None:
         """Record that the change is about to be applied, with room for all that may come of it. On disk when this
         returns. Raises `JournalError` or `Locked`; nothing may be written then."""
-        self._beside.reserve(ROOM_PER_BYTE * len(json.dumps(data)))
+        self._beside.reserve(ROOM_PER_BYTE * len(canonical(to_json(opened))))
         self._is_read = True
-        self._note("open", data)
+        self._note("open", opened)
         self._settle()
         self._begun = True
 
@@ -94,7 +95,7 @@ class OpenChange:
         """Record that a step is about to be written, with what its platform must know to judge it later. Raises
         `JournalError` or `Locked`; the step must not be written then."""
         before = self._state
-        self._note("writing", {"step": number, "object": object, "recorded": dict(recorded)})
+        self._note("writing", Writing(number, dict(recorded), object))
         try:
             self._settle()
         except ControlError:
@@ -105,11 +106,11 @@ class OpenChange:
     def note_step(self, number: int, result: StepResult) -> None:
         """Record what came of one step. Never raises."""
         told = result_to_json(Result(None, ResultOutcome.INTERRUPTED, None, (result,)))
-        self._tell("step", {"step": number, "result": told["steps"][0]})
+        self._tell("step", Stepped(number, told["steps"][0]))
 
     def note_undo(self, number: int, object: str) -> None:
         """Record that a step is about to be taken back. Never raises: taking back is not put off."""
-        self._tell("undoing", {"step": number, "object": object})
+        self._tell("undoing", Undoing(number, object))
 
     def close(self, outcome: ResultOutcome, steps: tuple[StepResult, ...], kind: str = "close") -> Result:
         """Record the result and give the lock back. Never raises. Returns the result with the new head, or, where the
@@ -117,7 +118,7 @@ class OpenChange:
         result = Result(self.change, outcome, None, steps)
         closes = outcome is not ResultOutcome.INTERRUPTED
         try:
-            self._tell(kind, {"result": result_to_json(result), "closes": closes})
+            self._tell(kind, Closed(result_to_json(result), closes))
         finally:
             self._let_go()
         if self.trouble is None:
@@ -130,13 +131,13 @@ class OpenChange:
 
     # --- delivering ---------------------------------------------------------------------------------------------------
 
-    def _note(self, kind: str, data: Mapping[str, Any]) -> None:
-        record = Record(kind, time.time(), data)
+    def _note(self, kind: str, event: Event) -> None:
+        record = Record(kind, time.time(), to_json(event))
         self._records.append(record)
         self._state = advance(self.change, self._state, record)
 
-    def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
-        self._note(kind, data)
+    def _tell(self, kind: str, event: Event) -> None:
+        self._note(kind, event)
         with contextlib.suppress(ControlError):
             self._settle()
 

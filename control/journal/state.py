@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from msgspec import UNSET
+
 from control.contract.plans import plan_from_json, result_from_json
 from control.journal.events import Closed, NotKnown, Opened, Stepped, Undoing, Writing, read
 from control.planning.edit import Change
@@ -185,11 +187,11 @@ def _begun(change: str, at: float, event: Opened) -> ChangeState:
     plan = plan_from_json(event.plan)
     return ChangeState(
         change,
-        at if event.noted_at is None else event.noted_at,
+        at if event.noted_at is UNSET else event.noted_at,
         event.actor,
         event.reason,
         plan,
-        event.on_failure or plan.on_failure,
+        plan.on_failure if event.on_failure is UNSET else event.on_failure,
         event.process,
         tuple(StepState(step) for step in plan.steps),
         event.notes_writing,

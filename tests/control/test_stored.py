@@ -92,6 +92,31 @@ async def test_a_stored_plan_is_applied(stored: World) -> None:
     assert stored.weights(A) == {"a": 50, "b": 50} and stored.weights(VM.on("h2")) == {"u": 1, "v": 9}
 
 
+async def test_records_are_written_with_the_fields_that_were_stored(stored: World) -> None:
+    def keys(data: Any) -> Any:
+        if isinstance(data, list):
+            return [keys(data[0])] if data else []
+        return {key: keys(value) for key, value in data.items()} if isinstance(data, dict) else None
+
+    def forms(after: int) -> dict[str, Any]:
+        entries = [entry for entry in stored.plane.journal.entries() if entry.seq > after]
+        return {entry.kind: keys(entry.data) for entry in reversed(entries)}
+
+    before = forms(0)
+    last = stored.plane.journal.last()
+    await stored.plane.resolve(INTERRUPTED)
+    undo = await stored.plane.undo_plan(SHIFT)
+    stored.faults("vm").write = ["ok", "refuse"]
+    done = await stored.plane.apply(undo, ApplyOptions(reason="as it was"))
+    assert done.outcome is ResultOutcome.ROLLED_BACK
+    now = forms(last)
+    assert now.keys() >= {"open", "writing", "step", "undoing", "close", "resolve"}
+    assert {kind: now[kind].keys() for kind in before} == {kind: form.keys() for kind, form in before.items()}
+    assert now["open"]["plan"].keys() == before["open"]["plan"].keys()
+    (ours, *_), (theirs, *_) = (form["close"]["result"]["steps"] for form in (now, before))
+    assert ours.keys() == theirs.keys() and ours["proof"] == theirs["proof"]
+
+
 def test_what_a_stored_journal_says_of_values(stored: World) -> None:
     """The types of values come back by their fields: exact amounts, native weights, states, words."""
     changes = {

@@ -16,6 +16,7 @@ from pathlib import Path
 from control.errors import JournalError
 from control.journal.records import Record
 from control.journal.sqlite.os_locks import file_mode
+from control.serialiser import canonical, from_json
 
 SUFFIX = ".kept"
 LEAST_ROOM = 64 * 1024
@@ -121,8 +122,7 @@ def _reserve(descriptor: int, size: int) -> None:
 
 
 def _line(record: Record) -> bytes:
-    shape = {"kind": record.kind, "at": record.at, "data": record.data}
-    return json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    return canonical({"kind": record.kind, "at": record.at, "data": record.data}) + b"\n"
 
 
 def changes_beside(journal: Path) -> list[str]:
@@ -147,8 +147,7 @@ def _records_in(path: Path) -> list[Record]:
     records: list[Record] = []
     for line in text.split(b"\n")[:-1]:
         try:
-            shape = json.loads(line)
-            records.append(Record(str(shape["kind"]), float(shape["at"]), dict(shape["data"])))
-        except (ValueError, KeyError, TypeError):
+            records.append(from_json(json.loads(line), Record))
+        except ValueError:
             break
     return records

@@ -24,6 +24,7 @@ from control.journal.sqlite.beside import BesideFile, changes_beside, path_besid
 from control.journal.sqlite.file import LOOK_SECONDS, SqliteFile
 from control.journal.sqlite.os_locks import FileLock
 from control.journal.sqlite.tables import SqliteIndex
+from control.serialiser import canonical
 
 TAIL = 50
 """So many of the last entries are checked before something is written."""
@@ -95,7 +96,7 @@ class SqliteJournal:
             seq, previous = (last[0] + 1, last[1]) if last else (1, GENESIS)
             at = time.time()
             record = {"seq": seq, "at": at, "kind": kind, "change": change, "data": data}
-            body = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            body = canonical(record).decode()
             head = _hash(previous, body)
             connection.execute(
                 "INSERT INTO entries (seq, hash, previous, at, kind, change, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
