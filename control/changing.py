@@ -34,7 +34,7 @@ from control.planning.planner import Situation, make_plan, resolve, row_of
 from control.planning.saved_plans import check_same, check_start, check_undo, wishes
 from control.planning.silence import blocked, from_environment, kept
 from control.planning.undo import changes_back, check_undoable, identities, steps_to_undo
-from control.ports import Fetched, Prepared, ProofPart, Reader, Writer, WriterFactory
+from control.ports import Fetched, Prepared, ProofPart, Reader, Sink, WriterFactory
 
 READ_DEADLINE = 15.0
 BESIDE_DEADLINE = 4.0
@@ -211,8 +211,8 @@ class Changing:
         section = self._deck.section(step.environment)
         return observe_on(reader, step.object, step.changes, self._store.inventory.limits, section)
 
-    def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Writer]:
-        writers: dict[str, Writer] = {}
+    def _open_writers(self, plan: Plan, make: WriterFactory, stack: contextlib.AsyncExitStack) -> dict[str, Sink]:
+        writers: dict[str, Sink] = {}
         for name in dict.fromkeys(step.environment for step in plan.steps):
             config = self._deck.environment(name)
             if config is None or name not in self._readers:
@@ -293,6 +293,6 @@ def _environments_of(service: ServiceConfig) -> set[str]:
     return named
 
 
-async def _closed(writer: Writer) -> None:
+async def _closed(writer: Sink) -> None:
     with contextlib.suppress(Exception):
         await writer.close()

@@ -53,11 +53,56 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class SetField:
+    """One value of an object's document becomes another one. None stands for what is not there."""
+
+    object: str
+    path: str
+    """Where it stands: a JSON Pointer (RFC 6901)."""
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceFile:
+    """One file of a host gets another content."""
+
+    object: str
+    path: str
+    before: str
+    """sha256 of the content that is replaced, in hexadecimal."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCommand:
+    """One command to a running process, for what no file alone says."""
+
+    object: str
+    socket: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One call of a service's API."""
+
+    object: str
+    service: str
+    operation: str
+    arguments: Mapping[str, Any]
+
+
+Write = SetField | ReplaceFile | RuntimeCommand | ApiCall
+"""What a step does, as plain data: any sink can take it, and what a writer carries out is this and no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """One step made ready on what was just read: all changes to one native object, as one guarded write.
 
-    A pure description, nothing sent. `payload` is the adapter's own and never leaves the process; a saved plan keeps
-    the rest, and apply prepares anew from the changes and compares the base.
+    A pure description, nothing sent. `writes` and `payload` never leave the process; a saved plan keeps the rest, and
+    apply prepares anew from the changes and compares the base.
     """
 
     object: str
@@ -79,7 +124,10 @@ class Prepared:
     """What `Reader.running` needs later to judge this write, as JSON: the processes that run now, digests of files. It
     is journaled before the write, so it holds no secret. `IDENTITY` in it, where the platform has such, is what an
     undo knows the object by: one that was deleted and made again has another."""
+    writes: tuple[Write, ...] = ()
+    """What is written, in this order. It may hold secrets of files: never shown, never journaled."""
     payload: Any = None
+    """What the adapter keeps beside the writes: what they were made on."""
 
 
 class ProofState(StrEnum):
@@ -231,11 +279,12 @@ class Written:
 
 
 @runtime_checkable
-class Writer(Protocol):
-    """Writes one environment. Exists only where somebody may write."""
+class Sink(Protocol):
+    """What carries out steps: the platform's own writer, which makes them live, or another way to the same change.
+    Exists only where somebody may write: none is made in read-only mode."""
 
     async def write(self, step: Prepared) -> Written:
-        """Do one guarded write: precondition on `step.base`, then the write, then the reload that makes it live.
+        """Carry out `step.writes` once, with a precondition on `step.base`.
 
         Raises `Stale` when the object is not what `step.base` says (nothing written), `Forbidden`, `InvalidValue`,
         `Locked`, `PlatformError` (nothing written, or rolled back; the message says which), `Unreachable` (outcome
@@ -245,6 +294,10 @@ class Writer(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Writer(Sink, Protocol):
+    """The live sink of one environment: the write, then the reload that makes it live."""
 
 
 @dataclass(frozen=True, slots=True)

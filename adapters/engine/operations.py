@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from control.ports import SetField
+
 Op = dict[str, Any]
 _ESCAPED = re.compile("[&<>\u2028\u2029]")
 
@@ -114,6 +116,30 @@ def _put_in(holder: list[Any], last: str, value: Any, op: Op) -> None:
     if not 0 <= index <= len(holder):
         raise TestFailed(f"{op['path']} has no place")
     holder.insert(index, value)
+
+
+def fields_of(object: str, document: Mapping[str, Any], ops: Sequence[Op]) -> tuple[SetField, ...]:
+    """What `ops` set in `document`, one after the other, as the fields that become another."""
+    made: list[SetField] = []
+    for op in ops:
+        if op["op"] != "test":
+            try:
+                before = value_at(document, op["path"])
+            except TestFailed:
+                before = None
+            made.append(SetField(object, op["path"], before, op.get("value")))
+            document = apply(document, [op])
+    return tuple(made)
+
+
+def patch_of(fields: Sequence[SetField]) -> list[Op]:
+    """The operations that set these fields, each behind a test of the whole number that stands there."""
+    ops: list[Op] = []
+    for field in fields:
+        if isinstance(field.before, int) and not isinstance(field.before, bool):
+            ops.append(test(field.path, field.before))
+        ops.append(remove(field.path) if field.after is None else add(field.path, field.after))
+    return ops
 
 
 def same(held: Any, sent: Any) -> bool:

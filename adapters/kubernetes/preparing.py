@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from adapters.engine.frame import Read
-from adapters.engine.operations import apply
+from adapters.engine.operations import Op, apply, fields_of
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.object_store import RowDecorator
 from adapters.kubernetes.planes.traefik.loaded import Payload
@@ -88,8 +88,14 @@ def _step(fetched: Fetched, changes: Sequence[Change]) -> Prepared:
         loses=codec.data.loses,
         deadline_seconds=LOADED_DEADLINE_SECONDS,
         recorded=recorded_of(native.raw),
-        payload=Payload(codec, ref, tuple(ops), after),
+        writes=fields_of(fetched.object, native.raw, ops),
+        payload=Payload(codec, ref, tuple(op for op in ops if _guards(op)), after),
     )
+
+
+def _guards(op: Op) -> bool:
+    """Whether an operation says which state of which object is patched."""
+    return op["op"] == "test" and str(op["path"]).startswith("/metadata/")
 
 
 def _broken(changes: Sequence[Change], rows: Sequence[Route | Limit]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 import httpx
 import msgspec
 
+from adapters.engine.operations import patch_of
 from adapters.kubernetes.client.api import FIELD_MANAGER, Api
 from adapters.kubernetes.client.objects import Bare
 from adapters.kubernetes.kinds.common import namespace_of
@@ -15,7 +16,7 @@ from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.planes.traefik.loaded import Payload
 from adapters.kubernetes.reader import KubernetesReader
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError
-from control.ports import Prepared, Written
+from control.ports import Prepared, SetField, Written
 from control.text import clean
 
 _OBJECT = re.compile(r"/(?:api|apis/(?P<group>[^/]+))/[^/]+(?:/namespaces/[^/]+)?/(?P<plural>[^/]+)/[^/]+\Z")
@@ -59,8 +60,9 @@ class KubernetesWriter:
             self._api = Api(self._reader.connection(), partial(PatchTransport, self._reader.kinds))
         ref = payload.ref
         resource = await self._reader.collector.resource(payload.codec)
+        ops = [*payload.guards, *patch_of([one for one in step.writes if isinstance(one, SetField)])]
         try:
-            body, warnings = await self._api.patch(resource, namespace_of(ref), ref.name, payload.ops)
+            body, warnings = await self._api.patch(resource, namespace_of(ref), ref.name, ops)
         except ControlError as error:
             error.ref = error.ref or step.object
             raise

@@ -19,7 +19,7 @@ from control.model import Limit, Route
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.text_edits import changes_of, edits_between, refuse_others
-from control.ports import Fetched, NativeText, Prepared
+from control.ports import Fetched, NativeText, Prepared, ReplaceFile, RuntimeCommand, Write
 from control.structs import replace
 from control.text import clean
 
@@ -215,6 +215,7 @@ class ProxyInstance:
             warnings=edit.warnings + self._rights(state, edit),
             deadline_seconds=self.proxy.deadline_seconds,
             recorded=adopted.recorded(state.tree, edit.path, state.runtime),
+            writes=_writes(name, state, edit),
             payload=Step(state.facts, state.tree, state.runtime, edit),
         )
 
@@ -260,6 +261,21 @@ class ProxyInstance:
             ours = edit.data if edit.path == path and edit.data is not None else edit.also.get(path, ours)
         refuse_others(codec.mask(path, ours), codec.mask(path, after), clean(path))
         return edits
+
+
+def _writes(object: str, state: State, edit: NativeEdit) -> tuple[Write, ...]:
+    """The files that an edit replaces, and the commands to the running process behind them."""
+    files = {**edit.also, **({edit.path: edit.data} if edit.data is not None else {})}
+    replaced = [ReplaceFile(object, path, state.tree.sha256(path), data) for path, data in files.items()]
+    return (*replaced, *(RuntimeCommand(object, state.facts.proxy.socket or "", one) for one in edit.commands))
+
+
+def carried_out(edit: NativeEdit, writes: Sequence[Write]) -> NativeEdit:
+    """The edit that these writes are."""
+    files = {one.path: one.data for one in writes if isinstance(one, ReplaceFile)}
+    commands = tuple(one.command for one in writes if isinstance(one, RuntimeCommand))
+    data = files.pop(edit.path, None)
+    return replace(edit, data=data, also=files, commands=commands)
 
 
 def _bound_in(limit: Limit, path: str) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from adapters.ssh.client.ports import HostWriter
+from adapters.ssh.instance import carried_out
 from adapters.ssh.proxies.protocol import Step
 from adapters.ssh.reader import SshReader
 from adapters.ssh.sources import WritableHosts
 from control.background import in_background
 from control.errors import PlatformError, Stale
 from control.ports import Prepared, Written
+from control.structs import replace
 
 
 class SshWriter:
@@ -26,7 +28,8 @@ class SshWriter:
         if not isinstance(payload, Step):
             raise PlatformError("the step was not prepared by this reader")
         instance = await self._reader.site_of_step(payload)
-        edit = payload.edit
+        edit = carried_out(payload.edit, step.writes)
+        payload = replace(payload, edit=edit)
         if instance.proxy.codec.base(payload.tree, edit.path, payload.runtime) != step.base:
             raise Stale(f"{step.object} is not what the plan was made on; nothing was written", ref=step.object)
         report = await instance.proxy.write(instance.host, await self._writer(payload.facts.host), payload)

@@ -27,7 +27,7 @@ from control.journal.log import ChangeLog
 from control.journal.open_change import OpenChange
 from control.planning.options import ApplyOptions
 from control.planning.plan import Plan, Reason, Result, ResultOutcome, StepOutcome, StepResult
-from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Writer, Written
+from control.ports import Found, Prepared, ProofPart, ProofState, Reader, Sink, Written
 from control.structs import replace
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Applying:
         plan: Plan,
         options: ApplyOptions,
         readers: Mapping[str, Reader],
-        writers: Mapping[str, Writer],
+        writers: Mapping[str, Sink],
         log: ChangeLog,
         actor: str,
         situation: Refresh,

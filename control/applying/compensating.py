@@ -13,14 +13,14 @@ from control.journal.state import StepState
 from control.planning.edit import Change
 from control.planning.fields import FieldKey, reverse, show, three_ways
 from control.planning.plan import Reason, Step, StepOutcome, StepResult
-from control.ports import Fetched, Found, Prepared, ProofState, Reader, Writer
+from control.ports import Fetched, Found, Prepared, ProofState, Reader, Sink
 from control.structs import replace
 
 TRIES = 3
 """How often a step is tried to be taken back where somebody else writes the same object at the same time."""
 
 
-async def take_back(one: StepState, reader: Reader, writer: Writer, because: str) -> StepResult:
+async def take_back(one: StepState, reader: Reader, writer: Sink, because: str) -> StepResult:
     """Undo one step of a plan that failed. Never raises for what a platform does: what stays is named in the result."""
     known = _known(one)
     for last in (False,) * (TRIES - 1) + (True,):
@@ -48,7 +48,7 @@ class _NotProved(PlatformError):
     """The old values are written, and nothing shows that they run."""
 
 
-async def _once(one: StepState, reader: Reader, writer: Writer, because: str) -> StepResult:
+async def _once(one: StepState, reader: Reader, writer: Sink, because: str) -> StepResult:
     step = one.step
     prepared, back, foreign = await _prepared(step, reader)
     if back:
@@ -75,7 +75,7 @@ async def _prepared(step: Step, reader: Reader) -> tuple[Sequence[Prepared], lis
 
 
 async def _write_back(
-    object: str, prepared: Sequence[Prepared], back: Sequence[Change], reader: Reader, writer: Writer
+    object: str, prepared: Sequence[Prepared], back: Sequence[Change], reader: Reader, writer: Sink
 ) -> None:
     """Write the old values, and believe only what reading back shows. Raises where they are not in force again."""
     error: ControlError | None = None

@@ -16,7 +16,7 @@ from control.model import Counted
 from control.model.ref import Ref
 from control.planning.fields import reverse
 from control.planning.plan import Proof, Reason, Step, StepOutcome, StepResult
-from control.ports import Fetched, Found, Prepared, ProofPart, ProofState, Reader, Writer, Written
+from control.ports import Fetched, Found, Prepared, ProofPart, ProofState, Reader, Sink, Written
 from control.structs import replace
 
 LOCK_SECONDS = 15.0
@@ -82,9 +82,7 @@ async def compare(reader: Reader, step: Step) -> Compared:
     return Compared(fetched, answers[0], at)
 
 
-async def guarded_write(
-    attempt: Attempt, reader: Reader, writer: Writer, written: Callable[[], Awaitable[None]]
-) -> None:
+async def guarded_write(attempt: Attempt, reader: Reader, writer: Sink, written: Callable[[], Awaitable[None]]) -> None:
     """Write once and read back, after an error too: then only the platform knows.
 
     Raises `Stale`, `Locked` and `ReadOnly`, which say that nothing was written.

@@ -43,7 +43,7 @@ from control.model.shares import shares_of
 from control.planning.edit import Change, Edit, split_field
 from control.planning.fields import classify, rows_of
 from control.planning.text_edits import edits_between
-from control.ports import Check, Fetched, Found, NativeText, Prepared, ProofPart, ProofState, Written
+from control.ports import Check, Fetched, Found, NativeText, Prepared, ProofPart, ProofState, SetField, Written
 
 Native = dict[str, Any]
 """{object: {"version": n, "routes": {ref: {target: {weight, state, health}}}, "limits": {ref: {...}}}}"""
@@ -261,6 +261,7 @@ class FakeReader:
             after.limits,
             deadline_seconds=self.deadline_seconds,
             recorded={key: native[object][key] for key in ("version", "uid") if key in native[object]},
+            writes=tuple(SetField(object, f"/{one.ref}/{one.field}", one.before, one.after) for one in changes),
             payload=new,
         )
 

@@ -12,7 +12,7 @@ from adapters.serverless.aws.records import Function, Place
 from control.errors import NotFound
 from control.model.ref import Ref
 from control.planning.edit import Change
-from control.ports import Fetched, Prepared
+from control.ports import ApiCall, Fetched, Prepared
 
 READ_BACK_SECONDS = 30.0
 PROVISIONED_SECONDS = 900.0
@@ -69,6 +69,7 @@ def _alias(place: Place, function: Function, ref: Ref, changes: Sequence[Change]
         routes_after=(alias_codec.to_route(place, function, write.after),),
         warnings=tuple(warnings),
         deadline_seconds=PROVISIONED_SECONDS if kept else READ_BACK_SECONDS,
+        writes=(ApiCall(str(ref), "lambda", "UpdateAlias", write.arguments()),),
         payload=write,
     )
 
@@ -91,5 +92,6 @@ def _concurrency(place: Place, function: Function, ref: Ref, changes: Sequence[C
         limits_after=(concurrency_codec.to_limit(place, replace(function, reserved=write.after)),),
         warnings=tuple(warnings),
         deadline_seconds=READ_BACK_SECONDS,
+        writes=(ApiCall(str(ref), "lambda", write.operation, write.arguments()),),
         payload=write,
     )

@@ -10,7 +10,7 @@ from adapters.serverless.aws.concurrency import ConcurrencyWrite, base_of
 from adapters.serverless.aws.failures import write_failure
 from adapters.serverless.aws.reader import LambdaReader
 from control.errors import ControlError, Forbidden, PlatformError, Stale
-from control.ports import Prepared, Written
+from control.ports import ApiCall, Prepared, Written
 
 
 class LambdaWriter:
@@ -37,19 +37,20 @@ class LambdaWriter:
         if not write.revision:
             held = await fetch.alias(self._reader.cloud, write.function, write.alias)
             _compare(step, alias_codec.base_of(held))
-        answer = await self._call(step, "UpdateAlias", write.arguments())
+        answer = await self._call(step)
         said = f"alias updated, revision {answer.get('RevisionId', 'unknown')}"
         return Written(said, self._reader.answered(step.object, answer))
 
     async def _concurrency(self, step: Prepared, write: ConcurrencyWrite) -> Written:
         _compare(step, base_of(await fetch.reserved(self._reader.cloud, write.function)))
-        answer = await self._call(step, write.operation, write.arguments())
+        answer = await self._call(step)
         said = "reservation deleted" if write.after is None else f"reserved concurrency {write.after}"
         return Written(said, self._reader.answered(step.object, answer))
 
-    async def _call(self, step: Prepared, operation: str, arguments: dict[str, object]) -> dict[str, object]:
+    async def _call(self, step: Prepared) -> dict[str, object]:
+        (call,) = (one for one in step.writes if isinstance(one, ApiCall))
         try:
-            return await self._cloud.call("lambda", operation, arguments)
+            return await self._cloud.call(call.service, call.operation, call.arguments)
         except ServiceError as error:
             failure: ControlError = write_failure(error, step.object)
             if isinstance(failure, Forbidden):

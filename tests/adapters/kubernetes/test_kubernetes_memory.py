@@ -22,7 +22,8 @@ from control.errors import Forbidden, Stale, Unreachable
 from control.model import AccessState
 from control.model.ref import Ref
 from control.planning.edit import Change
-from control.ports import ProofState
+from control.ports import ProofState, SetField
+from control.structs import replace
 
 REF = Ref("c", "HTTPRoute", "ml", "llama", "rule=chat")
 
@@ -206,3 +207,20 @@ async def test_a_watch_tells_of_what_comes_and_goes() -> None:
         await until({"two"})
     assert reader._watcher is not None and reader._watcher.alive, "told by the stream, not by a new list"
     await reader.close()
+
+
+async def test_the_writes_of_a_step_are_its_fields_and_what_is_carried_out() -> None:
+    api = MemoryApi([route()])
+    reader, writer = opened(api)
+    (step,) = await prepared(reader, [Change(REF, "targets/a/weight", 9, 3), Change(REF, "targets/b/weight", None, 7)])
+    at = "/spec/rules/0/backendRefs"
+    assert step.writes == (
+        SetField("c/HTTPRoute/ml/llama", f"{at}/0/weight", 9, 3),
+        SetField("c/HTTPRoute/ml/llama", f"{at}/1/weight", None, 7),
+    )
+    written = await writer.write(replace(step, writes=step.writes[:1]))
+    assert written.after is not None
+    assert [target.weight for target in written.after.routes[0].targets] == [3, 1]
+    (again,) = await reader.fetch([step.object])
+    assert again.base == written.after.base != step.base
+    assert [row.targets for row in again.routes] == [row.targets for row in written.after.routes]

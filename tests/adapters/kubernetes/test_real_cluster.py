@@ -14,6 +14,7 @@ from kube_servers import DECK, VIEWER, Servers, make_roles, wait_for
 from natives import GATEWAY_API, TRAEFIK_API, httproute, limited, service, traefik
 from preparing import prepared
 
+from adapters.engine.operations import patch_of
 from adapters.kubernetes.kinds import httproute as httproute_kind
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.writer import KubernetesWriter
@@ -22,6 +23,7 @@ from control.model import AccessState, Editable, Limit, ReachState, Route, Speci
 from control.model.ref import Ref
 from control.planning.edit import Change, target_field
 from control.ports import Prepared, ProofState, Written
+from control.structs import replace
 
 Make = Callable[..., KubernetesReader]
 
@@ -244,7 +246,7 @@ async def test_reading_writes_nothing_at_the_server(kube: Servers, reader_of: Ma
     await reader.access()
     await reader.check()
     with pytest.raises(ReadOnly):
-        await reader.api.patch(step.payload.codec.resource, "inference", name, step.payload.ops)
+        await reader.api.patch(step.payload.codec.resource, "inference", name, patch_of(step.writes))
     await asyncio.sleep(0.3)
     assert len(_writes(kube, "deck")) == earlier
 
@@ -363,7 +365,7 @@ async def test_a_value_that_the_schema_refuses_names_the_field(kube: Servers, re
     with pytest.raises(InvalidValue, match="1000001"):
         await prepared(reader, shift(route, v1=1_000_001))
     (step,) = await prepared(reader, shift(route, v1=5))
-    step.payload.ops[-1]["value"] = 1_000_001
+    step = replace(step, writes=(replace(step.writes[0], after=1_000_001),))
     writer = KubernetesWriter(reader)
     with pytest.raises(InvalidValue, match=r"weight"):
         await writer.write(step)

@@ -17,6 +17,7 @@ from control.errors import InvalidValue
 from control.model import Special, Strength
 from control.model.ref import Ref
 from control.planning.edit import Change, Share
+from control.ports import ApiCall
 
 PLACE = Place("fn", "eu-central-1", Account(1000, 700))
 REF = Ref("fn", "LambdaAlias", "eu-central-1", "chat:live")
@@ -183,6 +184,6 @@ def test_a_reservation_reads_back_as_intended(before: int | None, wanted: Fracti
     assert limit.amount == wanted
     assert limit.strength is Strength.HARD
     assert concurrency.amount_of(step.payload.after) == wanted
-    assert step.payload.operation == (
-        "DeleteFunctionConcurrency" if wanted is Special.UNLIMITED else "PutFunctionConcurrency"
-    )
+    (call,) = step.writes
+    assert isinstance(call, ApiCall) and (call.object, call.service) == (str(ref), "lambda")
+    assert call.operation == ("DeleteFunctionConcurrency" if wanted is Special.UNLIMITED else "PutFunctionConcurrency")

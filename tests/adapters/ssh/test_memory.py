@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -27,7 +28,8 @@ from control.plane import ControlPlane
 from control.planning.edit import Change, SharesEdit, StateEdit
 from control.planning.options import PlanOptions
 from control.planning.plan import ResultOutcome
-from control.ports import Prepared, ProofState
+from control.ports import Prepared, ProofState, ReplaceFile, RuntimeCommand
+from control.structs import replace
 
 NGINX = b"""events {}
 http {
@@ -276,3 +278,23 @@ async def test_an_edit_of_a_shared_include_warns_in_the_plan(tmp_path: Path) -> 
     plan = await plane.plan([SharesEdit(ref("NginxUpstream", "web-1", "llama"), (("10.0.0.1:80", 7),))])
     told = [guard.message for guard in plan.steps[0].guards if guard.name == "platform"]
     assert any("vm/NginxUpstream/web-1/batch" in message for message in told)
+
+
+async def test_the_writes_of_a_step_are_files_and_commands_and_what_is_carried_out() -> None:
+    host, other = web(), lb()
+    reader, writer = opened("nginx", host)
+    step = await only(reader, Change(ref("NginxUpstream", "web-1", "llama"), LLAMA, 9, 3))
+    [write] = step.writes
+    assert isinstance(write, ReplaceFile) and (write.object, write.path) == (step.object, MODELS_PATH)
+    assert write.before == hashlib.sha256(MODELS).hexdigest() and write.data == MODELS.replace(b"=9", b"=3")
+    written = await writer.write(replace(step, writes=(replace(write, data=write.data + b"# more\n"),)))
+    assert host.files[MODELS_PATH] == write.data + b"# more\n"
+    assert written.after is not None and written.after.base == (await reader.fetch([step.object]))[0].base
+    reader, writer = opened("haproxy", other)
+    step = await only(reader, Change(ref("HAProxyBackend", "lb-1", "chat"), "targets/a/weight", 90, 33))
+    assert [write for write in step.writes if isinstance(write, RuntimeCommand)] == [
+        RuntimeCommand(step.object, "/run/haproxy/admin.sock", "set server chat/a weight 33")
+    ]
+    assert any(isinstance(write, ReplaceFile) and write.path == HAPROXY_CONFIG for write in step.writes)
+    written = await writer.write(step)
+    assert written.after is not None and written.after.base == (await reader.fetch([step.object]))[0].base

@@ -43,11 +43,12 @@ _WORST_FIRST = (ProofState.NO, ProofState.PENDING, ProofState.UNKNOWN, ProofStat
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What `prepare` hands to `write` and `loaded`: the guarded patch, and the object as it will be."""
+    """What `prepare` hands to `write` and `loaded`: whom the patch is for, and the object as it will be."""
 
     codec: Codec
     ref: Ref
-    ops: tuple[Op, ...]
+    guards: tuple[Op, ...]
+    """The tests that every patch begins with."""
     after: Any
 
 
