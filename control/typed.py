@@ -1,4 +1,4 @@
-"""Numbers and lengths of time as people type them, in one grammar wherever they do.
+"""Numbers and lengths of time as people type and read them, in one grammar wherever they do.
 
 What platforms write has grammars of its own, which their adapters know.
 """
@@ -10,6 +10,7 @@ from fractions import Fraction
 
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _LENGTH = re.compile(r"([0-9.]+)\s*([A-Za-z]*)")
+_MOST_DIGITS = 24
 UNITS = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
@@ -36,3 +37,16 @@ def seconds(text: str, bare: str = "s") -> Fraction | None:
     count = number(match[1]) if match else None
     unit = UNITS.get(match[2].lower() or bare) if match else None
     return None if count is None or unit is None else count * unit
+
+
+def decimal(value: Fraction) -> str:
+    """A number without loss as a person reads it: `50`, `0.3333333333333333`; `1/3` where no decimals end."""
+    digits = 0
+    while digits < _MOST_DIGITS and (value * 10**digits).denominator != 1:
+        digits += 1
+    scaled = value * 10**digits
+    if scaled.denominator != 1:
+        return str(value)
+    whole, rest = divmod(abs(scaled.numerator), 10**digits)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{rest:0{digits}d}" if digits else f"{sign}{whole}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from control.planning.edit import Change, split_field
-from control.planning.fields import decimal
+from control.typed import decimal
 
 
 def field_words(field: str, brief: bool = False) -> str:

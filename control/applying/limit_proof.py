@@ -19,8 +19,8 @@ from fractions import Fraction
 from control.capacity.effective import ALL_CALLERS
 from control.fleet.measuring import Delta, countable
 from control.model import Counted, Effective, Measure
-from control.planning.expressions import format_number
 from control.ports import ProofPart, ProofState
+from control.typed import decimal
 
 SIGMAS = 4
 """Counts are compared with a tolerance of so many standard deviations of a Poisson count."""
@@ -148,4 +148,4 @@ def _told(counted: Delta) -> str:
 
 
 def _count(value: Fraction) -> str:
-    return format_number(Fraction(round(value)))
+    return decimal(Fraction(round(value)))

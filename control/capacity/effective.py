@@ -27,8 +27,9 @@ from control.model import (
     WindowKind,
 )
 from control.model.shares import percent
-from control.planning.expressions import format_number, format_window
+from control.planning.expressions import format_window
 from control.structs import replace
+from control.typed import decimal
 
 ALL_CALLERS = "all callers"
 UNKNOWN = Interval(None, None)
@@ -119,7 +120,7 @@ def _counted(limit: Limit, binding: Binding, one: Interval) -> str:
 
 
 def _plain(value: Fraction | None) -> str:
-    return "?" if value is None else format_number(value)
+    return "?" if value is None else decimal(value)
 
 
 def _rate(value: Fraction | None, limit: Limit) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from fractions import Fraction
 
 from control import typed
@@ -13,6 +12,7 @@ from control.model import Amount, Burst, Limit, Special, TargetState, Weight, Wi
 from control.model.ref import Ref
 from control.planning.edit import LimitEdit, Share, SharesEdit, StateEdit
 from control.text import clean
+from control.typed import decimal
 
 _RATE = re.compile(r"([^/]*)/\s*([0-9]{0,6})\s*([A-Za-z]+)")
 _UNIT_NAMES = {Fraction(1): "s", Fraction(60): "min", Fraction(3600): "h", Fraction(86400): "d"}
@@ -201,26 +201,18 @@ def limit_expression(limit: Limit, text: str) -> LimitEdit:
 # --- back to people ---------------------------------------------------------------------------------------------------
 
 
-def format_number(value: Fraction) -> str:
-    """Exact and short for people: `50`, `0.3`, `1/3`."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    reduced = value.denominator
-    for prime in (2, 5):
-        while reduced % prime == 0:
-            reduced //= prime
-    if reduced != 1 or value.denominator > 10**6:
-        return str(value)
-    return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
-
-
 def format_window(window: Window | None) -> str:
     """What comes after the amount: `/s`, `/min`, `/10s`, `/month`; empty for concurrency."""
     if window is None:
         return ""
     if window.seconds is None:
         return f"/{window.calendar}" if window.calendar else ""
-    return "/" + (_UNIT_NAMES.get(window.seconds) or f"{format_number(window.seconds)}s")
+    return per(window.seconds)
+
+
+def per(seconds: Fraction | None) -> str:
+    """What comes after a number of so many seconds: `/s`, `/min`, `/10s`; nothing for concurrency."""
+    return "" if seconds is None else "/" + (_UNIT_NAMES.get(seconds) or f"{decimal(seconds)}s")
 
 
 NOT_UNDERSTOOD = "not understood"
@@ -231,7 +223,7 @@ def format_amount(amount: Amount | None, window: Window | None) -> str:
     """An amount for people: `50/s`, `3000/min`, `10/h`, `64`, `unlimited`, `not understood`."""
     if amount is None:
         return NOT_UNDERSTOOD
-    return amount.value if isinstance(amount, Special) else format_number(amount) + format_window(window)
+    return amount.value if isinstance(amount, Special) else decimal(amount) + format_window(window)
 
 
 def format_burst(burst: Burst | None) -> str:
@@ -240,4 +232,4 @@ def format_burst(burst: Burst | None) -> str:
         return "--"
     if burst.at_once is None or burst.at_once == burst.native:
         return str(burst.native)
-    return f"{burst.native} ({format_number(burst.at_once)} at once)"
+    return f"{burst.native} ({decimal(burst.at_once)} at once)"

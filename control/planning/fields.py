@@ -12,6 +12,7 @@ from control.model.ref import Ref
 from control.planning.edit import Change, Value, split_field
 from control.ports import Fetched, Found
 from control.structs import replace
+from control.typed import decimal
 
 Row = Route | Limit
 AnyRow = TypeVar("AnyRow", Route, Limit)
@@ -84,7 +85,6 @@ def classify(changes: Sequence[Change], rows: Mapping[Ref, Row]) -> Found:
 
 
 FieldKey = tuple[Ref, str]
-_MOST_DIGITS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +133,3 @@ def show(value: Value) -> str:
     if isinstance(value, Fraction):
         return decimal(value)
     return "not there" if value is None else str(value)
-
-
-def decimal(value: Fraction) -> str:
-    """A number without loss as a person reads it: `50`, `0.3333333333333333`; `1/3` where no decimals end."""
-    digits = 0
-    while digits < _MOST_DIGITS and (value * 10**digits).denominator != 1:
-        digits += 1
-    scaled = value * 10**digits
-    if scaled.denominator != 1:
-        return str(value)
-    whole, rest = divmod(abs(scaled.numerator), 10**digits)
-    sign = "-" if value < 0 else ""
-    return f"{sign}{whole}.{rest:0{digits}d}" if digits else f"{sign}{whole}"

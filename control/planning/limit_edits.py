@@ -10,9 +10,10 @@ from math import ceil, floor
 from control.errors import InvalidValue
 from control.model import Amount, Grid, Limit, Special, Window, WindowKind
 from control.planning.edit import Change, LimitEdit
-from control.planning.expressions import format_amount, format_number
+from control.planning.expressions import format_amount
 from control.planning.fields import burst_of
 from control.text import clean
+from control.typed import decimal
 
 
 def resolve_limit(limit: Limit, edit: LimitEdit) -> tuple[Change, ...]:
@@ -81,7 +82,7 @@ def _wanted(limit: Limit, edit: LimitEdit) -> tuple[Amount | None, Fraction | No
     if isinstance(amount, Special):
         return _special(limit, amount), None
     if amount is not None and amount <= 0:
-        raise _invalid(limit, f"{format_number(amount)} is not an amount", _instead_of_zero(limit))
+        raise _invalid(limit, f"{decimal(amount)} is not an amount", _instead_of_zero(limit))
     if edit.window_seconds is None:
         own = limit.window.seconds if limit.window else None
         if amount is not None and edit.factor is not None and own is not None and _is_bucket(limit):
@@ -185,4 +186,4 @@ def _text(amount: Fraction, seconds: Fraction | None) -> str:
 
 
 def _seconds_text(seconds: Fraction) -> str:
-    return f"{format_number(seconds)} s"
+    return f"{decimal(seconds)} s"

@@ -13,12 +13,12 @@ from control.planning.edit import LimitEdit, Share, SharesEdit, StateEdit
 from control.planning.edit_file import parse_edits
 from control.planning.expressions import (
     format_amount,
-    format_number,
     parse_limit,
     parse_shares,
     parse_states,
     parse_weight,
 )
+from control.typed import decimal
 
 REF = Ref("east", "HTTPRoute", "inference", "llama", "rule=0")
 
@@ -105,7 +105,7 @@ def test_nothing_that_is_typed_crashes(text: str) -> None:
 
 @given(st.fractions(min_value=0, max_value=10**9, max_denominator=10**6))
 def test_numbers_written_for_people_are_exact_where_they_end(value: Fraction) -> None:
-    assert Fraction(format_number(value)) == value
+    assert Fraction(decimal(value)) == value
 
 
 @pytest.mark.parametrize(("amount", "seconds", "text"), [

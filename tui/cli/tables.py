@@ -9,10 +9,10 @@ from fractions import Fraction
 from control.fleet.views import EnvironmentView, Inventory, ServiceView
 from control.model import Limit, Route, TargetState
 from control.model.shares import percent
-from control.planning.expressions import format_amount, format_burst, format_number
-from control.planning.fields import decimal
+from control.planning.expressions import format_amount, format_burst, per
 from control.planning.plan import HistoryItem, Plan, Proof, Result, Verdict
 from control.ports import Check, ProofState
+from control.typed import decimal
 from tui import figures
 from tui.cells import clip, fit, safe, width
 from tui.cli.emit import colours
@@ -122,19 +122,12 @@ def _rate(low: Fraction | None, high: Fraction | None) -> str:
     return f"{figures.count(low)}-{figures.count(high)}"
 
 
-def _per(seconds: Fraction | None) -> str:
-    if seconds is None:
-        return ""
-    named = {1: "s", 60: "min", 3600: "h"}
-    return "/" + (named[int(seconds)] if seconds in named else f"{format_number(seconds)}s")
-
-
 def limits(found: Sequence[Limit]) -> str:
     now = time.time()
     rows = []
     for limit in found:
         one = next((binding.effective for binding in limit.bindings if binding.effective), None)
-        seconds = "" if one is None else _per(one.seconds)
+        seconds = "" if one is None else per(one.seconds)
         rows.append(
             (
                 str(limit.ref),
@@ -224,7 +217,7 @@ def limit(found: Limit) -> str:
         lines.append(f"  on      {safe(binding.on)}: {binding.over}, counted per {safe(binding.domain.kind)}")
         if binding.effective is not None:
             one = binding.effective
-            lines.append(f"          really {_rate(one.low, one.high)}{_per(one.seconds)} {one.unit}: {safe(one.why)}")
+            lines.append(f"          really {_rate(one.low, one.high)}{per(one.seconds)} {one.unit}: {safe(one.why)}")
     return "\n".join(lines)
 
 
@@ -242,7 +235,7 @@ def plan(shown: Plan) -> str:
         lines += [f"   {_diff(line)}" for line in step.diff.splitlines()]
         for one in step.effective:
             before, after = (
-                UNKNOWN if e is None else f"{_rate(e.low, e.high)}{_per(e.seconds)}" for e in (one.before, one.after)
+                UNKNOWN if e is None else f"{_rate(e.low, e.high)}{per(e.seconds)}" for e in (one.before, one.after)
             )
             lines.append(f"   really, on {safe(one.on)}: {before} -> {after}")
         lines += [f"   owner  {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in step.owners]
@@ -263,7 +256,7 @@ def computed_anew(saved: Plan, fresh: Plan) -> list[str]:
     for step in fresh.steps:
         for one in step.effective:
             before, after = (
-                UNKNOWN if e is None else f"{_rate(e.low, e.high)}{_per(e.seconds)}" for e in (one.before, one.after)
+                UNKNOWN if e is None else f"{_rate(e.low, e.high)}{per(e.seconds)}" for e in (one.before, one.after)
             )
             lines.append(f"{safe(step.object)}: really, on {safe(one.on)}: {before} -> {after}")
         for guard in step.guards:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from control.capacity.effective import ALL_CALLERS
 from control.model import Binding, Limit
 from control.plane import EnvironmentView, ServiceView
+from control.planning.expressions import per
 from control.planning.plan import HistoryItem
 from tui import figures
 from tui.cells import object_words
@@ -16,7 +17,7 @@ from tui.staging import Staging
 from tui.store import ChangeRow, LimitRow, Store
 from tui.views.changes import outcome_role
 from tui.views.detail import Page, banner_line, owners_block, problems_block
-from tui.views.limits import amount_text, interval_text, per, staged_text
+from tui.views.limits import amount_text, interval_text, staged_text
 from tui.widgets.bars import limit_bar
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from control.model import Effective, Interval, Limit, Measure, Special
 from control.model.ref import Ref
 from control.planning.edit import LimitEdit
-from control.planning.expressions import NOT_UNDERSTOOD
-from control.planning.fields import burst_of, decimal
+from control.planning.expressions import NOT_UNDERSTOOD, format_amount, per
+from control.planning.fields import burst_of
+from control.typed import decimal
 from tui import figures
 from tui.cells import width as cells_of
 from tui.look import Span
@@ -21,29 +22,11 @@ from tui.views.row_list import RowList
 from tui.widgets.bars import limit_bar
 from tui.widgets.line_table import Column
 
-_PER = {Fraction(1): "/s", Fraction(60): "/min", Fraction(3600): "/h", Fraction(86400): "/d"}
-
-
-def per(window: Fraction | None) -> str:
-    """`/s`, `/min`, `/10s`; nothing for concurrency."""
-    return "" if window is None else _PER.get(window, f"/{figures.count(window)}s")
-
 
 def amount_text(limit: Limit) -> str:
-    """The amount as it is set, exact: `100/s`, `64`, `unlimited`, `not understood`."""
-    if isinstance(limit.amount, Special):
-        return limit.amount.value
-    if limit.amount is None:
-        return NOT_UNDERSTOOD
-    window = limit.window
-    suffix = (
-        per(window.seconds)
-        if window and window.seconds
-        else f"/{window.calendar}"
-        if window and window.calendar
-        else ""
-    )
-    return f"{decimal(limit.amount)}{suffix}{level_word(limit)}"
+    """The amount as it is set, exact: `100/s`, `64 conc`, `unlimited`, `not understood`."""
+    counted = level_word(limit) if isinstance(limit.amount, Fraction) else ""
+    return format_amount(limit.amount, limit.window) + counted
 
 
 def level_word(limit: Limit) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
 
+from adapters.engine import durations
 from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.discovery import Discovery
 from adapters.kubernetes.client.objects import Metadata
@@ -22,8 +22,6 @@ ROLLOUTS = Resource("argoproj.io", ("v1alpha1",), "rollouts", "Rollout")
 KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", ("v1",), "kustomizations", "Kustomization")
 HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", ("v2",), "helmreleases", "HelmRelease")
 CANARIES = Resource("flagger.app", ("v1beta1",), "canaries", "Canary")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 T = TypeVar("T")
 
 
@@ -146,8 +144,8 @@ def _release(one: _Flux) -> Reconciler:
 
 
 def _seconds(interval: str) -> float | None:
-    found = _DURATION.findall(interval)
-    return sum(float(count) * _SECONDS[unit] for count, unit in found) if found else None
+    seconds = durations.go(interval)
+    return None if seconds is None else float(seconds)
 
 
 def _driven_by_canaries(canaries: list[_Canary]) -> Iterator[tuple[Route, Driver]]:
