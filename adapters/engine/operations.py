@@ -48,6 +48,11 @@ def add(path: str, value: Any) -> Op:
     return {"op": "add", "path": path, "value": value}
 
 
+def replace(path: str, value: Any) -> Op:
+    """Another value for a member or an element that is there."""
+    return {"op": "replace", "path": path, "value": value}
+
+
 def remove(path: str) -> Op:
     """Take a member away."""
     return {"op": "remove", "path": path}

@@ -15,6 +15,7 @@ from kube_servers import Servers, wait_for
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, limited, service, traefik
 from test_owners_bindings_counts import held_of
 
+from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.planes.traefik.names import CONTROLLER
 from adapters.kubernetes.planes.traefik.surroundings import Surroundings
 from adapters.kubernetes.reader import KubernetesReader
@@ -212,7 +213,7 @@ def test_what_a_traefik_says_that_it_supports_is_not_held_against_it() -> None:
     route["spec"]["rules"][0]["filters"] = [mirror]
     route["status"] = {"parents": [{"parentRef": {"name": "main"}, "controllerName": CONTROLLER}]}
     held = held_of(route)
-    (native,) = held.of("HTTPRoute")
+    (native,) = held.of(GroupKind("gateway.networking.k8s.io", "HTTPRoute"))
     assert "RequestMirror" in held.unloaded().http_rules(native)[0]
     held.surroundings = Surroundings(features=frozenset({"HTTPRouteRequestMirror"}))
     assert held.unloaded().http_rules(native) == [""]

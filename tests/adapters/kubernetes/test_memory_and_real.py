@@ -17,6 +17,7 @@ from preparing import prepared
 from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.memory.server import PLURALS, MemoryApi, MemoryTransport, key_of
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.section import KubernetesConfig
 from adapters.kubernetes.writer import KubernetesWriter
 from control.deck.config import EnvironmentConfig
 from control.model.ref import Ref
@@ -245,11 +246,13 @@ def _of_memory(held: dict[str, Any]) -> KubernetesReader:
     async def headers(renew: bool) -> list[tuple[str, str]]:
         return []
 
-    return KubernetesReader(EnvironmentConfig("m"), Connection("https://m.invalid", opened, headers, what="memory"))
+    return KubernetesReader(
+        EnvironmentConfig("m", settings=KubernetesConfig()),
+        Connection("https://m.invalid", opened, headers, what="memory"),
+    )
 
 
 def _of_server(kube: Servers) -> KubernetesReader:
-    from adapters.kubernetes.section import KubernetesConfig
 
     section = KubernetesConfig(context="bed", kubeconfig=str(kube.kubeconfig(DECK)))
     return KubernetesReader(EnvironmentConfig(name="bed", settings=section))

@@ -25,7 +25,7 @@ from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.counted_names import CountedNames
 from adapters.kubernetes.planes.traefik.names import child_service, gateway_prefix, ingress_router
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.section import ProxyConfig
+from adapters.kubernetes.section import KubernetesConfig, ProxyConfig
 from adapters.kubernetes.wire.gateway_api import Gateway, ParentRef
 from control.deck.config import EnvironmentConfig
 from control.errors import Unreachable
@@ -215,7 +215,7 @@ def reader_with() -> Callable[..., KubernetesReader]:
 
         connection = Connection("https://k.invalid", opened, headers, what="memory", pages=lambda: planes)
         proxies = tuple(ProxyConfig("traefik", api=f"http://{h}", metrics=f"http://{h}/metrics") for h in hosts)
-        return KubernetesReader(EnvironmentConfig("env", proxies=proxies), connection)
+        return KubernetesReader(EnvironmentConfig("env", settings=KubernetesConfig(), proxies=proxies), connection)
 
     return make
 
@@ -286,7 +286,7 @@ def child(index: int, name: str) -> str:
 
 def counters(planes: Planes, *hosts: str) -> Counters:
     proxies = tuple(ProxyConfig("traefik", metrics=f"http://{host}/metrics") for host in hosts)
-    return Counters(Pages(planes), EnvironmentConfig("env", proxies=proxies))
+    return Counters(Pages(planes), EnvironmentConfig("env", settings=KubernetesConfig(), proxies=proxies))
 
 
 async def requests(made: Counters, held: ObjectStore) -> dict[str, Fraction]:

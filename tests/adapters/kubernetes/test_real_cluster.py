@@ -142,7 +142,7 @@ async def test_inline_weights_of_an_ingressroute_move_real_traffic(kube: Servers
     after = await sent(kube, f"{name}.test", 100)
     assert 85 <= after["v1"] <= 95
     lone = Ref.parse(f"bed/IngressRoute/inference/{name}#rule=0")
-    with pytest.raises(InvalidValue, match="single service"):
+    with pytest.raises(InvalidValue, match="its one service gets everything"):
         await prepared(reader, [Change(lone, target_field("v3", "weight"), 1, 5)])
 
 

@@ -16,6 +16,7 @@ from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.owners.owners import Sources, owners_of
 from adapters.kubernetes.owners.rollouts import IN_PROGRESS, Rollout, driven_by
 from adapters.kubernetes.reader import KubernetesReader
+from adapters.kubernetes.section import KubernetesConfig
 from control.deck.config import EnvironmentConfig
 from control.model import OwnerRole
 
@@ -124,7 +125,10 @@ async def test_a_selected_route_is_read_with_its_owner() -> None:
     async def headers(renew: bool) -> list[tuple[str, str]]:
         return []
 
-    reader = KubernetesReader(EnvironmentConfig("m"), Connection("https://m.invalid", opened, headers, what="memory"))
+    reader = KubernetesReader(
+        EnvironmentConfig("m", settings=KubernetesConfig()),
+        Connection("https://m.invalid", opened, headers, what="memory"),
+    )
     (route,) = (await reader.read()).routes
     assert [owner.name for owner in route.owners] == ["Rollout inference/canary"]
     await reader.close()
