@@ -130,7 +130,7 @@ class LocalHost:
         self.kind, self.folder, self.config = kind, folder, folder / config
         self.pidfile, self.socket = folder / "pid", folder / "s.sock"
         self.process: subprocess.Popen[bytes] | None = None
-        self.proxy = ProxyConfig(kind, config=str(self.config), socket=str(self.socket) if kind == "haproxy" else None)
+        self.proxy = ProxyConfig(kind, config=str(self.config), socket=None if kind == "nginx" else str(self.socket))
         self.wrote: list[str] = []
         self.prefix: tuple[str, ...] = ()
         """Words before every command that is run on this host."""
