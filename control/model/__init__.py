@@ -30,7 +30,7 @@ from control.model.limits import (
     WindowKind,
 )
 from control.model.measured import Counted, TargetCount, Traffic
-from control.model.owners import Owner, OwnerRole
+from control.model.owners import Owner, OwnerRole, Source
 from control.model.routes import (
     Editable,
     Grid,
@@ -76,6 +76,7 @@ __all__ = [
     "Route",
     "Semantics",
     "Snapshot",
+    "Source",
     "Special",
     "Status",
     "StatusState",

@@ -14,6 +14,20 @@ class OwnerRole(StrEnum):
     """A source will restore it at its next sync: an edit is warned about."""
 
 
+class Source(Frozen, frozen=True):
+    """Where an owner says that the object comes from. It stands in an object that anybody may have written: it is
+    named, and believed in nothing."""
+
+    repository: str
+    """The URL of a Git repository, without a password or token."""
+    path: str
+    """The folder in it, without `./`; empty for its root."""
+    revision: str
+    """A branch, tag or commit; empty for the repository's default."""
+    application: str
+    """The object that deploys it: `NAMESPACE/NAME`."""
+
+
 class Owner(Frozen, frozen=True):
     kind: str
     """What it is, in one word of its adapter's: a controller, a tool of deployment, an operator."""
@@ -25,3 +39,5 @@ class Owner(Frozen, frozen=True):
     """Whether it will undo our edit; None where that could not be read."""
     within_seconds: int | float | None = None
     edit_instead: str = ""
+    source: Source | None = None
+    """What it deploys the object from, where it says so."""

@@ -38,6 +38,9 @@ PLURALS = {
     "EndpointSlice": "endpointslices",
     "Application": "applications",
     "Rollout": "rollouts",
+    "Kustomization": "kustomizations",
+    "HelmRelease": "helmreleases",
+    "GitRepository": "gitrepositories",
     "Service": "services",
     "Ingress": "ingresses",
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from adapters.kubernetes.client.objects import Metadata, OwnerReference
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.owners.rollouts import IN_PROGRESS, Driven, Driver
-from control.model import Owner, OwnerRole
+from control.model import Owner, OwnerRole, Source
 from control.text import clean
 
 ARGO_SELF_HEAL_SECONDS = 5.0
@@ -28,6 +28,7 @@ class Reconciler:
 
     reverts: bool
     within_seconds: float | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def _declared(kind: str, name: str, found_by: str, reconciler: Reconciler | None
         reverts=reconciler.reverts if reconciler else None,
         within_seconds=reconciler.within_seconds if reconciler else None,
         edit_instead=clean(edit_instead),
+        source=reconciler.source if reconciler else None,
     )
 
 
@@ -146,7 +148,9 @@ def _flux(metadata: Metadata, sources: Sources) -> Owner | None:
         labels.get(f"{_FLUX}/reconcile"),
         (metadata.annotations or {}).get(f"{_FLUX}/reconcile"),
     )
-    reconciler = Reconciler(False) if off else sources.kustomizations.get((namespace, name))
+    reconciler = sources.kustomizations.get((namespace, name))
+    if off:
+        reconciler = Reconciler(False, source=reconciler.source if reconciler else None)
     return _declared(
         "flux",
         f"Kustomization {namespace}/{name}",
