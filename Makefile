@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 
-# The tests that need no server but their own: they share the cores. The others follow, one after the other, since some
-# of them count requests against the clock.
-ALONE := tests/tui tests/control tests/adapters/ssh/codecs tests/adapters/demo tests/badinput tests/e2e/test_truth_demo.py
+# Side by side, as many workers as keep the cores busy while others wait for servers; tests that share servers share a
+# worker (tests/groups.py). What counts against the clock follows, one after the other, on a machine that is quiet then.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not clock"
+PLANES ?= all
 
-.PHONY: demo test check fuzz bed bed-down bench bench-rivals lock format clean
+.PHONY: demo test test-planes check fuzz bed bed-down bench bench-rivals lock format clean
 
 demo: $(VENV)/.product ## the deck on the in-memory demo fleet: no account, no server
 	@$(BIN)/trafficdeck demo
@@ -21,10 +23,14 @@ ifdef PYTEST_ARGS
 	@$(BIN)/pytest $(PYTEST_ARGS)
 else
 	@status=0; \
-	$(BIN)/pytest -n 2 $(ALONE) || status=$$?; \
-	$(BIN)/pytest $(ALONE:%=--ignore=%) || status=$$?; \
+	$(BIN)/pytest $(SIDE_BY_SIDE) || status=$$?; \
+	$(BIN)/pytest -m clock || status=$$?; \
 	exit $$status
 endif
+
+test-planes: $(VENV)/.test ## planes beyond the core, all or PLANES="caddy crds": builds what they need, runs the conformance suite
+	@$(BIN)/python -m tests.bed.setup
+	@$(BIN)/python -m tests.planes $(PLANES)
 
 check: $(VENV)/.check ## style, strict types and the import arrows
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from control import own_secrets as ownsecrets
+from tests import groups, load
 from tests.bed.fixtures import bed, quiet_bed
 
 __all__ = ["bed", "quiet_bed"]
@@ -22,3 +23,21 @@ def no_credentials_of_other_tests() -> Iterator[None]:
     """What one test keeps as a credential is a word in another."""
     yield
     ownsecrets.forget_all()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        groups.share_out(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Tests that count against the clock are done anew where the machine was busy with something else."""
+    if item.get_closest_marker("clock") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in load.run_against_the_clock(item, nextitem):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True

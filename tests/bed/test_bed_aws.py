@@ -82,6 +82,7 @@ def test_codedeploy_says_which_alias_it_moves(bed: Bed) -> None:
     assert (info["functionName"], info["functionAlias"]) == ("chat-batch", "live")
 
 
+@pytest.mark.clock
 def test_throttling_on_demand(bed: Bed, layout: Layout) -> None:
     from botocore.exceptions import ClientError
 

@@ -43,6 +43,7 @@ def test_every_route_answers_by_its_targets_and_is_under_no_limit(bed: Bed) -> N
         assert set(ask(route.url, route.host, 60, route.headers)) == set(route.targets), route.ref
 
 
+@pytest.mark.clock
 def test_every_limit_refuses_and_a_fresh_key_has_a_full_bucket(bed: Bed) -> None:
     for limit in bed.limits:
         assert limit.fresh_key_header is not None

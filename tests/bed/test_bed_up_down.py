@@ -53,6 +53,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "bed"
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.clock
 def test_foreground_up_in_time_and_down_by_a_signal(folder: Path) -> None:
     started = time.monotonic()
     up = subprocess.Popen(bed_command("up", "--dir", str(folder)), stdout=subprocess.PIPE, text=True)

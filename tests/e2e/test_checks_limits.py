@@ -13,7 +13,7 @@ from tests.bed.description import Bed, LimitEntry
 from tests.e2e.asking import passed
 from tests.e2e.cli import Deck, environment_of
 
-pytestmark = [pytest.mark.bed, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.bed, pytest.mark.clock, pytest.mark.timeout(900)]
 
 SECONDS = 10
 EITHER_WAY = Fraction(1, 20)

@@ -15,7 +15,7 @@ def screen_text(app: DeckApp) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
-async def until(pilot: Pilot[int], app: DeckApp, words: str, seconds: float = 5.0) -> str:
+async def until(pilot: Pilot[int], app: DeckApp, words: str, seconds: float = 20.0) -> str:
     """Wait until `words` are on the screen and return it."""
     for _ in range(int(seconds / 0.05)):
         text = screen_text(app)

@@ -146,6 +146,7 @@ async def test_inline_weights_of_an_ingressroute_move_real_traffic(kube: Servers
         await prepared(reader, [Change(lone, target_field("v3", "weight"), 1, 5)])
 
 
+@pytest.mark.clock
 async def test_a_rate_limit_edit_is_seen_in_429s_on_both_replicas(kube: Servers, reader_of: Make, name: str) -> None:
     kube.put(TRAEFIK_API, "middlewares", traefik("Middleware", name, {"rateLimit": {"average": 2, "burst": 5}}))
     kube.put(GATEWAY_API, "httproutes", limited(name, f"{name}.test", name))
@@ -255,6 +256,7 @@ def _writes(kube: Servers, user: str) -> list[dict[str, Any]]:
     return [event for event in kube.writes_by(user) if "selfsubject" not in event["requestURI"]]
 
 
+@pytest.mark.clock
 async def test_a_change_made_elsewhere_is_told_within_a_second(kube: Servers, reader_of: Make, name: str) -> None:
     kube.put(GATEWAY_API, "httproutes", httproute(name, f"{name}.test", {"v1": 90, "v2": 10}))
     reader = reader_of()

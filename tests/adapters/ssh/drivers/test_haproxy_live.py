@@ -286,6 +286,7 @@ async def _offered(port: int, path: str, seconds: float) -> tuple[int, float]:
     return passed, time.monotonic() - started
 
 
+@pytest.mark.clock
 async def test_refusing_before_counting_admits_what_is_said(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     _, limits = await read(driver, haproxy)
     limit = limits["edge/t_first"]
@@ -301,6 +302,7 @@ async def test_refusing_before_counting_admits_what_is_said(haproxy: HAProxy, dr
     assert 30 * seconds * 0.95 <= passed <= (30 * seconds + 30) * 1.05
 
 
+@pytest.mark.clock
 async def test_counting_before_refusing_starves_a_caller_that_keeps_trying(
     haproxy: HAProxy, driver: HAProxyProxy
 ) -> None:
@@ -314,6 +316,7 @@ async def test_counting_before_refusing_starves_a_caller_that_keeps_trying(
     assert passed == 0
 
 
+@pytest.mark.clock
 async def test_thresholds_in_a_map_change_without_a_reload(haproxy: HAProxy, driver: HAProxyProxy) -> None:
     _, limits = await read(driver, haproxy)
     gold, default = limits["edge/t_tenant/gold"], limits["edge/t_tenant"]

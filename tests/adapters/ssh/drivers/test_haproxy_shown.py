@@ -262,6 +262,7 @@ async def test_limits_of_proxies_and_of_the_process_are_listed_and_edited(start:
     assert any("runs with 7, the file says 20" in note for note in limits["frontend edge maxconn"].notes)
 
 
+@pytest.mark.clock
 async def test_a_frontend_takes_so_many_connections_as_is_shown(
     start: Start, driver: HAProxyProxy, backends: Backends
 ) -> None:

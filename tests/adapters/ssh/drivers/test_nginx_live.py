@@ -168,6 +168,7 @@ async def _passed(port: int, path: str, count: int, header: str = "") -> int:
     return sum(status == 200 for status, _ in answers)
 
 
+@pytest.mark.clock
 async def test_rate_and_burst_are_what_the_limit_says(nginx: Nginx, driver: NginxProxy) -> None:
     _, limits = await read(driver, nginx)
     limit = limits["burst5"]
@@ -191,6 +192,7 @@ async def test_rate_and_burst_are_what_the_limit_says(nginx: Nginx, driver: Ngin
     assert 20 * seconds * 0.95 <= passed <= (20 * seconds + 12) * 1.05
 
 
+@pytest.mark.clock
 async def test_a_burst_without_nodelay_waits(nginx: Nginx, driver: NginxProxy) -> None:
     _, limits = await read(driver, nginx)
     over = limits["delayed"].bindings[0].over
