@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the fleet and stay in the foreground")
     up.add_argument("--detach", action="store_true", help="return once it is ready")
+    up.add_argument("--with", dest="planes", default="", metavar="NAMES", help="planes beyond the core, with commas")
     down = commands.add_parser("down", help="end exactly what `up` started")
     switch = commands.add_parser("traffic", help="pause or resume the bed's own traffic")
     switch.add_argument("what", choices=["pause", "resume"])
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def up(folder: Path) -> int:
+def up(folder: Path, planes: tuple[str, ...]) -> int:
     """Start the fleet, say `ready`, stay until SIGINT or SIGTERM, take it down."""
     stopping: list[int] = []
 
@@ -46,7 +47,7 @@ def up(folder: Path) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     started = time.monotonic()
-    fleet = Fleet(folder)
+    fleet = Fleet(folder, planes)
     try:
         fleet.up()
         print(f"up in {time.monotonic() - started:.1f} s: {folder}/deck.yaml", file=sys.stderr, flush=True)
@@ -57,13 +58,13 @@ def up(folder: Path) -> int:
     return 0
 
 
-def up_detached(folder: Path) -> int:
+def up_detached(folder: Path, planes: tuple[str, ...]) -> int:
     """Start `up` in a session of its own and return once it is ready."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder.with_name(folder.name + ".up.log")
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "tests.bed", "up", "--dir", str(folder)],
+            [sys.executable, "-m", "tests.bed", "up", "--dir", str(folder), "--with", ",".join(planes)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -98,7 +99,8 @@ def main() -> int:
     folder = options.dir.resolve()
     try:
         if options.command == "up":
-            return up_detached(folder) if options.detach else up(folder)
+            planes = tuple(name for name in options.planes.split(",") if name)
+            return up_detached(folder, planes) if options.detach else up(folder, planes)
         if options.command == "down":
             finish_from_outside(Ledger(folder))
         elif not (folder / "bed.json").exists():

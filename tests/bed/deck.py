@@ -10,6 +10,7 @@ import yaml
 from tests.bed import aws, haproxy, kubernetes, nginx
 from tests.bed.layout import ADMIN_PORT, EDGE_HOST, LB_HOSTS, TRAEFIK_REPLICAS, WEB_HOSTS, Layout
 from tests.bed.objects import NAMESPACE
+from tests.bed.planes import PLANES
 
 PRODUCTION = "eu"
 CODES = {PRODUCTION: "eu"}
@@ -60,11 +61,17 @@ def content(layout: Layout) -> dict[str, Any]:
     }
 
 
-def write(layout: Layout) -> Path:
+def write(layout: Layout, planes: tuple[str, ...] = ()) -> Path:
+    """The deck file; with the kinds that the manual declares, where a plane has such objects."""
     layout.state.mkdir(parents=True, exist_ok=True)
     path = layout.dir / "deck.yaml"
     head = "# The deck on the test bed. Everything in it is on this machine's loopback.\n"
-    path.write_text(head + yaml.safe_dump(content(layout), sort_keys=False, width=110))
+    made = content(layout)
+    if any(PLANES[name].own_kinds for name in planes):
+        from tests import own_kinds  # it reads deck files, which is more than the bed else needs
+
+        made |= yaml.safe_load(own_kinds.DECLARED)
+    path.write_text(head + yaml.safe_dump(made, sort_keys=False, width=110))
     return path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed import build, description, system
+from tests.bed import build, description, planes, system
 from tests.bed.description import Bed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         skip_or_fail(reason)
     folder = tmp_path_factory.mktemp("fleet") / "bed"
     try:
-        _call("up", "--detach", "--dir", str(folder))
+        _call("up", "--detach", "--dir", str(folder), "--with", ",".join(planes.chosen()))
         yield description.read(folder)
     finally:
         _call("down", "--dir", str(folder))

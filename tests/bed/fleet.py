@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.bed import aws, deck, description, haproxy, hosts, kubernetes, nginx, sshkeys, system, traefik, traffic
+from tests.bed import planes as planes_of
 from tests.bed.errors import BedError
 from tests.bed.layout import BACKEND_PORT, CLUSTERS, HOSTS, Layout, hold_block
 from tests.bed.objects import backends as cluster_backends
@@ -50,9 +51,11 @@ def claim(folder: Path) -> Ledger:
 class Fleet:
     """One bed from claim to ready."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, planes: tuple[str, ...] = ()) -> None:
+        """`planes`: those beyond the core that are started too. Raises `BedError`."""
         if reason := system.why_not():
             raise BedError(reason)
+        self.planes = planes_of.known(planes)
         self.ledger = claim(folder)
         adopt_orphans()
         block, self._holder = hold_block()
@@ -72,7 +75,7 @@ class Fleet:
             hosts.start(layout, ledger, host)
         recorder = [sys.executable, "-m", "tests.bed.recorder", str(layout.dir), str(layout.block)]
         ledger.start("recorder", recorder)
-        crds = kubernetes.load_crds()
+        crds = [*kubernetes.load_crds(), *planes_of.definitions(self.planes)]
         with ThreadPoolExecutor(8) as pool:
             filled = [pool.submit(self._cluster, cluster, crds) for cluster in CLUSTERS]
             filled.append(pool.submit(aws.fill, layout, ledger))
@@ -85,11 +88,11 @@ class Fleet:
         ledger.start("traffic", [sys.executable, "-m", "tests.bed.traffic", str(traffic.write_config(layout))])
         until("the recorder", lambda: "ready" in (layout.logs / "recorder.log").read_text())
         until("the traffic", lambda: (layout.dir / "traffic.state").read_text() == "running")
-        deck.write(layout)
+        deck.write(layout, self.planes)
         description.write(layout, ledger, running)
 
     def _cluster(self, cluster: str, crds: list[dict[str, object]]) -> None:
-        kubernetes.fill_cluster(self.layout, cluster, crds)
+        kubernetes.fill_cluster(self.layout, cluster, crds, planes_of.objects(self.planes, cluster))
         traefik.start(self.layout, self.ledger, cluster)
 
     def _start_backends(self) -> None:

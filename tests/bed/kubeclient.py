@@ -46,7 +46,8 @@ class KubeClient:
 
     def create(self, obj: dict[str, Any]) -> None:
         """Create one object; one that is there already is fine. Raises `BedError` with the server's message."""
-        prefix, plural, namespaced = _RESOURCES[obj["kind"]]
+        usual = (f"/apis/{obj['apiVersion']}", f"{obj['kind'].lower()}s", True)
+        prefix, plural, namespaced = _RESOURCES.get(obj["kind"], usual)
         namespace = f"/namespaces/{obj['metadata']['namespace']}" if namespaced else ""
         answer = self._post(f"{prefix}{namespace}/{plural}", obj)
         if answer.status_code not in (200, 201, 409):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,8 @@ def authority(layout: Layout, cluster: str) -> Path:
     return layout.kube / cluster / "certificates" / "apiserver.crt"
 
 
-def fill_cluster(layout: Layout, cluster: str, crds: list[dict[str, Any]]) -> None:
-    """Wait for one apiserver, then create the CRDs, the rights and the objects of its cluster."""
+def fill_cluster(layout: Layout, cluster: str, crds: list[dict[str, Any]], more: Iterable[dict[str, Any]] = ()) -> None:
+    """Wait for one apiserver, then create the CRDs, the rights and the objects of its cluster, and `more`."""
     until(f"the certificate of {cluster}", lambda: authority(layout, cluster).exists())
     kube = client(layout, cluster)
     until(f"the apiserver of {cluster}", kube.ready, seconds=40)
@@ -123,7 +124,7 @@ def fill_cluster(layout: Layout, cluster: str, crds: list[dict[str, Any]]) -> No
         list(pool.map(kube.create, crds))
     names = [crd["metadata"]["name"] for crd in crds]
     until(f"the CRDs of {cluster}", lambda: kube.established(names))
-    for obj in cluster_objects(layout, cluster):
+    for obj in (*cluster_objects(layout, cluster), *more):
         kube.create(obj)
     kube.close()
 

@@ -14,7 +14,7 @@ from tests.bed import build, setup, system
 from tests.bed.auditlog import Follower
 from tests.bed.awsproxy import Request
 from tests.bed.errors import BedError
-from tests.bed.fleet import MARKER, claim
+from tests.bed.fleet import MARKER, Fleet, claim
 from tests.bed.inotify import Watch
 from tests.bed.processes import Ledger, start_ticks
 from tests.bed.socketlog import writes_in
@@ -191,3 +191,11 @@ def test_missing_packages_are_listed_where_they_cannot_be_installed(monkeypatch:
     monkeypatch.setattr(system, "is_root", lambda: False)
     with pytest.raises(BedError, match="apt-get install -y --no-install-recommends haproxy tmux"):
         setup.install(["haproxy", "tmux"])
+
+
+def test_a_plane_that_the_bed_cannot_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "why_not", lambda: "")
+    for name, why in (("flux", "no part for Flux yet"), ("fluxx", "there is no plane 'fluxx'; there are crds")):
+        with pytest.raises(BedError, match=why):
+            Fleet(tmp_path / "bed", ("crds", name))
+    assert not (tmp_path / "bed").exists()

@@ -10,6 +10,7 @@ from control.model import Limit, Route, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit, LimitEdit, Share, SharesEdit, target_field
 from control.planning.edits import resolve_limit, resolve_shares
+from tests.bed import planes
 
 Value = int | Fraction | Share
 
@@ -113,3 +114,17 @@ SUBJECTS = (
         unguarded="no precondition",
     ),
 )
+
+BEYOND = {
+    "crds": (
+        _subject("us/SplitRoute/inference/chat#rule=main", _weights((600, 400), (500, 500)), _weight_refused(1001)),
+        _subject("us/KeyQuota/inference/tenants#limit=team-a", _amounts(11, 12), _amount_refused(Fraction(1, 3))),
+    ),
+}
+"""Plane beyond the core -> its subjects."""
+
+
+def chosen() -> tuple[Subject, ...]:
+    """The subjects of this run: the core's, or those of the planes that were asked for."""
+    names = planes.chosen()
+    return tuple(subject for name in names for subject in BEYOND[name]) if names else SUBJECTS

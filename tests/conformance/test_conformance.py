@@ -28,7 +28,7 @@ from control.ports import Prepared, Reader, Secrets, Writer
 from tests.bed.description import Bed
 from tests.conformance.detour import detour
 from tests.conformance.hostile import is_clean, planted, texts
-from tests.conformance.subjects import SUBJECTS, Subject
+from tests.conformance.subjects import SUBJECTS, Subject, chosen
 
 SECRETS = Secrets(ask=lambda what, key: None)
 COUNTED = re.compile(r"\W*(generation|observedGeneration|resourceVersion|lastTransitionTime|RevisionId)\W")
@@ -94,7 +94,7 @@ def differences(now: Route | Limit, before: Route | Limit) -> list[Change]:
     return changes
 
 
-@pytest.fixture(params=SUBJECTS, ids=lambda subject: subject.kind)
+@pytest.fixture(params=chosen(), ids=lambda subject: subject.kind)
 async def case(request: pytest.FixtureRequest, bed: Bed) -> AsyncIterator[Case]:
     subject: Subject = request.param
     deck = read_deck(bed.deck, sections())
