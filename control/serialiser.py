@@ -34,6 +34,14 @@ def from_json(value: Any, kind: type[T]) -> T:
         raise ValueError(str(error)) from None
 
 
+def from_text(text: bytes, kind: type[T]) -> T:
+    """The document of a kind that JSON text holds. Raises `ValueError` for what is none."""
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=exact.decode)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+
+
 def alike(value: Any, kind: type[T]) -> T:
     """A value of another kind with the same names of fields: a document of a value of the model, or the other way."""
     return msgspec.convert(value, kind, from_attributes=True, dec_hook=exact.decode)

@@ -40,6 +40,7 @@ from tui.widgets.header import HeaderState
 
 if TYPE_CHECKING:
     from tui.leaving import Leaving
+    from tui.restoring import KeptSession
     from tui.screens.deck import DeckScreen
 
 RATE_HERE, RATE_SSH, RATE_BLURRED = 4.0, 2.0, 1.0
@@ -91,7 +92,7 @@ class DeckApp(App[int], inherit_bindings=False):
         self._theme_saved = 0.0
         self._crash: Path | None = None
         self._told_kept = ""
-        self._kept: dict[str, Any] | None = None
+        self._kept: KeptSession | None = None
         """What of the session was last written; None before anything was restored."""
 
     def _first_theme(self, theme: str | None) -> str:
@@ -164,10 +165,10 @@ class DeckApp(App[int], inherit_bindings=False):
 
     def _restore(self, session: Session) -> None:
         """Bring back view, filters and order of the last time, and keep what they become."""
-        from tui.restoring import load_session
+        from tui.restoring import NOTHING, load_session
 
         kept = load_session(session.state_folder)
-        if kept and (deck := self._deck_screen()) is not None:
+        if kept is not NOTHING and (deck := self._deck_screen()) is not None:
             deck.restore(kept)
         self._kept = kept
 

@@ -2,65 +2,82 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
+from control.serialiser import from_json, from_text, to_json, to_text
 from tui.views.base import ListView
 
 FILE = "session.json"
 VERSION = 1
 
 
-def session_of(views: Sequence[ListView], current: ListView) -> dict[str, Any]:
-    """What is kept, as JSON values."""
+class KeptView(Struct, frozen=True):
+    """What was chosen for one view."""
+
+    filter: str = ""
+    sort: str = ""
+    reverse: bool = False
+    problems: bool = False
+    columns: list[str] | None = None
+
+
+class KeptSession(Struct, frozen=True):
+    """The file. A view that this version does not understand costs nothing but itself."""
+
+    version: int
+    view: str
+    views: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+NOTHING = KeptSession(VERSION, "")
+
+
+def session_of(views: Sequence[ListView], current: ListView) -> KeptSession:
+    """What is kept."""
     kept = {
-        view.name: {
-            "filter": view.choice.words,
-            "sort": view.choice.sort,
-            "reverse": view.choice.reverse,
-            "problems": view.choice.problems,
-            "columns": view.choice.columns,
-        }
+        view.name: KeptView(
+            view.choice.words, view.choice.sort, view.choice.reverse, view.choice.problems, view.choice.columns
+        )
         for view in views
     }
-    return {"version": VERSION, "view": current.name, "views": kept}
+    return KeptSession(VERSION, current.name, to_json(kept))
 
 
-def save_session(folder: Path, session: dict[str, Any]) -> None:
+def save_session(folder: Path, session: KeptSession) -> None:
     """Write it whole or not at all; a folder that cannot be written costs the memory, not the deck."""
     beside = folder / f"{FILE}.{os.getpid()}"
     try:
-        beside.write_text(json.dumps(session, indent=1), "utf-8")
+        beside.write_bytes(to_text(session))
         beside.replace(folder / FILE)
-    except OSError:
+    except (OSError, ValueError):
         beside.unlink(missing_ok=True)
 
 
-def load_session(folder: Path) -> dict[str, Any]:
-    """What was kept; empty where there is nothing, or nothing that this version understands."""
+def load_session(folder: Path) -> KeptSession:
+    """What was kept; `NOTHING` where there is nothing, or nothing that this version understands."""
     try:
-        session = json.loads((folder / FILE).read_text("utf-8"))
+        session = from_text((folder / FILE).read_bytes(), KeptSession)
     except (OSError, ValueError):
-        return {}
-    fits = isinstance(session, dict) and session.get("version") == VERSION and isinstance(session.get("views"), dict)
-    return session if fits else {}
+        return NOTHING
+    return session if session.version == VERSION else NOTHING
 
 
-def restore_choice(view: ListView, session: dict[str, Any]) -> str:
+def restore_choice(view: ListView, session: KeptSession) -> str:
     """Give a view its order back and return its filter words; what does not fit this version is left out."""
-    kept = session["views"].get(view.name)
-    if not isinstance(kept, dict):
-        return ""
-    if kept.get("sort") in view.sorts:
-        view.choice.sort = kept["sort"]
-    view.choice.reverse = kept.get("reverse") is True
-    view.choice.problems = kept.get("problems") is True
-    columns = kept.get("columns")
+    kept = KeptView()
+    with contextlib.suppress(ValueError):
+        kept = from_json(session.views.get(view.name, {}), KeptView)
+    if kept.sort in view.sorts:
+        view.choice.sort = kept.sort
+    view.choice.reverse, view.choice.problems = kept.reverse, kept.problems
     known = {column.key for column in view.columns}
-    if isinstance(columns, list) and columns and all(isinstance(key, str) and key in known for key in columns):
-        view.choice.columns = list(dict.fromkeys(columns))
-    words = kept.get("filter")
-    return words if isinstance(words, str) else ""
+    if kept.columns and known.issuperset(kept.columns):
+        view.choice.columns = list(dict.fromkeys(kept.columns))
+    return kept.filter

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from control.errors import InvalidValue
-from control.model import Route, Special, TargetState, Weight
+from msgspec import Struct
+
+from control.errors import ControlError, InvalidValue
+from control.model import Amount, Route, TargetState, Weight, exact
 from control.model.ref import Ref
 from control.model.shares import shares_of
 from control.planning.edit import Edit, LimitEdit, Share, SharesEdit, StateEdit
 from control.planning.edits import resolve_shares
+from control.serialiser import from_text, to_text
 
 HUNDRED = Fraction(100)
 
@@ -241,6 +242,31 @@ class Staging:
             save_draft(self.draft_file, self)
 
 
+class KeptRoute(Struct, frozen=True):
+    """The staged edits of one route in a draft file; weights as they are typed: `80`, `70%`."""
+
+    after: dict[str, Fraction]
+    weights: dict[str, str]
+    states: dict[str, TargetState]
+
+
+class KeptLimit(Struct, frozen=True):
+    """The staged edits of one limit in a draft file."""
+
+    ref: str
+    amount: Amount | None
+    window_seconds: Fraction | None
+    burst: int | None
+    factor: Fraction | None
+
+
+class KeptDraft(Struct, frozen=True):
+    """A draft file."""
+
+    routes: dict[str, KeptRoute]
+    limits: list[KeptLimit]
+
+
 def save_draft(path: Path, staging: Staging) -> None:
     """Write the draft beside and rename, so that it is whole or not there. Failing to keep a draft stops nobody."""
     try:
@@ -248,67 +274,53 @@ def save_draft(path: Path, staging: Staging) -> None:
             path.unlink(missing_ok=True)
             return
         beside = path.with_suffix(".new")
-        beside.write_text(json.dumps(_to_json(staging), indent=1), "utf-8")
+        beside.write_bytes(to_text(_kept(staging)))
         beside.chmod(0o600)
         beside.replace(path)
-    except OSError:
+    except (OSError, ValueError):
         return
 
 
 def load_draft(path: Path, staging: Staging) -> int:
     """Stage what a draft file holds; returns how many. A file that cannot be read is left alone."""
     try:
-        data = json.loads(path.read_text("utf-8"))
-        for ref, item in data["routes"].items():
-            staging.routes[Ref.parse(ref)] = RouteDraft(
-                {name: Fraction(share) for name, share in item["after"].items()},
-                {name: _weight(text) for name, text in item["weights"].items()},
-                {name: TargetState(state) for name, state in item["states"].items()},
-            )
-        for item in data["limits"]:
-            staging.limits[Ref.parse(item["ref"])] = _limit(item)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = from_text(path.read_bytes(), KeptDraft)
+        routes = {Ref.parse(ref): _route_draft(item) for ref, item in kept.routes.items()}
+        limits = {Ref.parse(item.ref): _limit_edit(item) for item in kept.limits}
+    except (OSError, ValueError, ControlError):
         return 0
+    staging.routes.update(routes)
+    staging.limits.update(limits)
     staging.version += 1
     return len(staging)
 
 
-def _to_json(staging: Staging) -> dict[str, Any]:
+def _kept(staging: Staging) -> KeptDraft:
     routes = {
-        str(ref): {
-            "after": {name: str(share) for name, share in draft.after.items()},
-            "weights": {n: f"{w.value * 100}%" if isinstance(w, Share) else str(w) for n, w in draft.weights.items()},
-            "states": {name: state.value for name, state in draft.states.items()},
-        }
+        str(ref): KeptRoute(draft.after, {name: _typed(value) for name, value in draft.weights.items()}, draft.states)
         for ref, draft in staging.routes.items()
     }
-    return {"routes": routes, "limits": [_limit_json(edit) for edit in staging.limits.values()]}
+    limits = [
+        KeptLimit(str(edit.ref), edit.amount, edit.window_seconds, edit.burst, edit.factor)
+        for edit in staging.limits.values()
+    ]
+    return KeptDraft(routes, limits)
 
 
-def _limit_json(edit: LimitEdit) -> dict[str, Any]:
-    return {
-        "ref": str(edit.ref),
-        "amount": None if edit.amount is None else str(edit.amount),
-        "window_seconds": None if edit.window_seconds is None else str(edit.window_seconds),
-        "burst": edit.burst,
-        "factor": None if edit.factor is None else str(edit.factor),
-    }
+def _route_draft(kept: KeptRoute) -> RouteDraft:
+    return RouteDraft(kept.after, {name: _read(text) for name, text in kept.weights.items()}, kept.states)
 
 
-def _limit(item: dict[str, Any]) -> LimitEdit:
-    amount = item["amount"]
-    special = amount in {s.value for s in Special}
-    return LimitEdit(
-        Ref.parse(item["ref"]),
-        None if amount is None else Special(amount) if special else Fraction(amount),
-        None if item["window_seconds"] is None else Fraction(item["window_seconds"]),
-        item["burst"],
-        None if item["factor"] is None else Fraction(item["factor"]),
-    )
+def _limit_edit(kept: KeptLimit) -> LimitEdit:
+    return LimitEdit(Ref.parse(kept.ref), kept.amount, kept.window_seconds, kept.burst, kept.factor)
 
 
-def _weight(text: str) -> Weight | Share:
+def _typed(value: Weight | Share) -> str:
+    return f"{value.value * 100}%" if isinstance(value, Share) else str(value)
+
+
+def _read(text: str) -> Weight | Share:
     if text.endswith("%"):
-        return Share(Fraction(text[:-1]) / 100)
-    value = Fraction(text)
+        return Share(exact.fraction(text[:-1]) / 100)
+    value = exact.fraction(text)
     return value.numerator if value.denominator == 1 else value

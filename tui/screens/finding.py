@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from control.errors import UsageError
 from tui import figures
 from tui.cells import safe
-from tui.restoring import restore_choice, session_of
+from tui.restoring import KeptSession, restore_choice, session_of
 from tui.screens.parts import DeckParts
 from tui.widgets.line_input import LineInput
 from tui.widgets.line_table import LineTable
@@ -83,11 +82,11 @@ class Finding(DeckParts):
         self.render_head()
         self.render_side()
 
-    def kept_session(self) -> dict[str, Any]:
+    def kept_session(self) -> KeptSession:
         """What a later start brings back."""
         return session_of(self.views, self.view)
 
-    def restore(self, session: dict[str, Any]) -> None:
+    def restore(self, session: KeptSession) -> None:
         """Look as when the deck was last left."""
         for view in self.views:
             words = restore_choice(view, session)
@@ -97,8 +96,8 @@ class Finding(DeckParts):
                 continue
             view.choice.words = words
         names = [view.name for view in self.views]
-        if session["view"] in names:
-            self.show_view(names.index(session["view"]))
+        if session.view in names:
+            self.show_view(names.index(session.view))
         self.table.sorted_by = self._sorted_column()
         self.refresh_rows(force=True)
         self.render_head()
