@@ -32,7 +32,7 @@ class Shape:
         self._required: set[str] = set()
 
     def member(self, name: str) -> tuple[str, Shape]:
-        """(attribute, shape) of a member."""
+        """(attribute, shape) of a member; no attribute where it is a key of a plain map."""
         if name not in self._members:
             self._members[name] = self._given_member(name) if self._given is not None else (_attribute(name), Shape())
         return self._members[name]
@@ -42,6 +42,8 @@ class Shape:
             found = _fields(self._given).get(name)
             if found is not None:
                 return found[0], Shape(found[1])
+        if typing.get_origin(self._given) is dict:
+            return "", Shape(_element_type(self._given))
         raise InvalidValue(f"{getattr(self._given, '__name__', self._given)} has no member {name}")
 
     def element(self, container: str) -> Shape:
@@ -103,7 +105,7 @@ def getter(shape: Shape, members: Sequence[str]) -> tuple[Get, Shape]:
     gets = []
     for member in members:
         attribute, shape = shape.member(member)
-        gets.append(attrgetter(attribute))
+        gets.append(attrgetter(attribute) if attribute else _item(member))
     return _chained(gets), shape
 
 
@@ -129,6 +131,10 @@ def _chained(gets: Sequence[Get]) -> Get:
         return node
 
     return several
+
+
+def _item(key: str) -> Get:
+    return lambda node: node.get(key)
 
 
 def _itself(node: Any) -> Any:
