@@ -219,8 +219,8 @@ class StatusOf(Word, frozen=True, kw_only=True):
     """Where the platform says how an object fares."""
 
     at: Locator = "status"
-    shape: str = "conditions"
-    """`conditions`, or a shape that the platform's adapter knows (Kubernetes: `parents`, `ancestors`)."""
+    shape: Literal["conditions", "parents", "ancestors"] = "conditions"
+    """`parents`, `ancestors`: the conditions of each controller that looks at it, as the Gateway API has them."""
     conditions: tuple[str, ...] = ()
     """The types that must be `True`, the first one that is not is told. Without any the object has no status."""
     generation: Literal["condition", "object", "none"] = "condition"

@@ -16,10 +16,30 @@ from adapters.engine.routes import Common, RouteReader
 from adapters.engine.structs import Shape
 from control.errors import InvalidValue
 from control.model import Status
+from control.model.ref import Ref
 from control.text import clean
 
 Section = TypeVar("Section", RouteReader, LimitReader)
 _UNKNOWN = Status()
+_BARE = Frame(
+    platform="",
+    head={},
+    ref=lambda environment, kind, native: Ref(environment, kind, "-", "-"),
+    base=lambda native, unnamed: "",
+    guards=lambda native, guard: [],
+    statuses={},
+    told=str,
+)
+"""Of no platform."""
+
+
+def check(kind: Kind) -> None:
+    """Raises `InvalidValue` where the places of a kind cannot all be in one object."""
+    shape = Shape()
+    for route in kind.routes:
+        RouteReader(route, _BARE, shape)
+    for limit in kind.limits:
+        LimitReader(limit, _BARE, shape, crowded=False)
 
 
 class Machine:

@@ -34,6 +34,8 @@ class Shape:
     def member(self, name: str) -> tuple[str, Shape]:
         """(attribute, shape) of a member; no attribute where it is a key of a plain map."""
         if name not in self._members:
+            if self._element is not None:
+                raise InvalidValue(f"'{name}' is read of what is a list or a map elsewhere")
             self._members[name] = self._given_member(name) if self._given is not None else (_attribute(name), Shape())
         return self._members[name]
 
@@ -48,6 +50,10 @@ class Shape:
 
     def element(self, container: str) -> Shape:
         """The shape of the elements of a list (`[]`) or of the values of a map (`{}`)."""
+        if self._members or (
+            self._element is not None and self._container is not (list if container == EACH else dict)
+        ):
+            raise InvalidValue("one place is read as a list, a map or an object at once")
         if self._element is None:
             self._container = list if container == EACH else dict
             self._element = Shape(_element_type(self._given) if self._given is not None else None)

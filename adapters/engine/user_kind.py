@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.engine.kind import Api, Kind, LimitSection, RouteSection, StatusOf, Targets, Word
 from adapters.engine.locators import EACH, VALUES, Place, parse
+from adapters.engine.machine import check
 from control.errors import InvalidValue
 
 Path = tuple[str | int, ...]
@@ -91,9 +92,14 @@ def _normalised(given: UserKind) -> Kind:
     limits = (given.limits,) if isinstance(given.limits, LimitSection) else given.limits
     status = given.status or StatusOf(conditions=given.conditions)
     title = given.title or f"a kind of your own in {given.api.group}"
-    return Kind(
+    made = Kind(
         kind=given.kind, api=given.api, title=title, routes=routes, limits=limits, status=status, loses=given.loses
     )
+    try:
+        check(made)
+    except InvalidValue as error:
+        raise Fault((), error.message, error.hint) from None
+    return made
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

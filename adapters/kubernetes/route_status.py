@@ -15,7 +15,7 @@ from adapters.engine.coded import Reads
 from adapters.engine.kind import StatusOf
 from adapters.engine.numbers import from_text, whole
 from adapters.kubernetes.client.objects import Metadata
-from adapters.kubernetes.wire.gateway_api import Condition, HTTPRoute, ParentRef, ParentStatus
+from adapters.kubernetes.wire.gateway_api import AncestorStatus, Condition, HTTPRoute, ParentRef, ParentStatus
 from control.model import Status, StatusState
 from control.text import clean
 
@@ -76,7 +76,22 @@ def _by_conditions(word: StatusOf) -> Reads:
     return Reads(function, at, types) if word.generation == "object" else Reads(function, at[:2], types[:2])
 
 
-STATUSES = {"parents": _by_parents, "conditions": _by_conditions}
+def by_ancestors(word: StatusOf, metadata: Metadata, ancestors: Sequence[AncestorStatus] | None) -> Status:
+    """The worst of what is said of a policy for what it is attached to."""
+    kinds = word.conditions or _KINDS[:1]
+    found = [
+        _first_not_true(kinds, {condition.type: condition for condition in one.conditions or ()}, metadata)
+        for one in ancestors or ()
+    ]
+    nobody = Status(StatusState.UNKNOWN, word.silent or "no controller has taken it")
+    return min(found, key=lambda status: _WORST_FIRST.index(status.state), default=nobody)
+
+
+def _by_ancestors(word: StatusOf) -> Reads:
+    return Reads(partial(by_ancestors, word), ("metadata", f"{word.at}.ancestors"), (None, list[AncestorStatus]))
+
+
+STATUSES = {"parents": _by_parents, "ancestors": _by_ancestors, "conditions": _by_conditions}
 """Shape of a status in a kind's words -> what reads it."""
 
 

@@ -36,6 +36,11 @@ class ParentStatus(Wire):
     conditions: list[Condition] | None = None
 
 
+class AncestorStatus(Wire):
+    controller_name: str = ""
+    conditions: list[Condition] | None = None
+
+
 class PathMatch(Wire):
     type: str = "PathPrefix"
     value: str = "/"

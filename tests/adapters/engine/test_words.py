@@ -13,7 +13,7 @@ from adapters.engine.editing import edit, recorded
 from adapters.engine.frame import Read
 from adapters.engine.kind import Api, Burst, Kind, LimitSection, Period, RouteSection, Targets, Window
 from adapters.engine.locators import parse
-from adapters.engine.machine import Machine
+from adapters.engine.machine import Machine, check
 from adapters.engine.operations import apply
 from adapters.kubernetes.kinds.common import FRAME
 from control.errors import InvalidValue
@@ -274,6 +274,15 @@ def test_unnamed_limits_are_told_apart_in_the_base() -> None:
     turned = {**SPEC, "local": [{"requests": 5, "unit": "Minute", "clients": ["x"]}, SPEC["local"][1]]}
     assert len({limit.base for limit in by_part(thing(SPEC)).values()}) == 1
     assert by_part(thing(SPEC))["limit=local.0"].base != by_part(thing(turned))["limit=local.0"].base
+
+
+@pytest.mark.parametrize(
+    ("at", "amount"),
+    [("spec.limits", "/spec.limits.most"), ("spec.limits[]", "/spec.limits{}.most"), ("", "spec[].most")],
+)
+def test_one_place_is_not_two_things(at: str, amount: str) -> None:
+    with pytest.raises(InvalidValue):
+        check(Kind(kind="Thing", api=API, limits=(limits(at=at, name="name", amount=amount),)))
 
 
 @pytest.mark.parametrize(
