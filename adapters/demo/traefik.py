@@ -128,7 +128,7 @@ class TraefikFleet:
     def _gateway_line(self, model: Model, index: int, rule: str) -> Line:
         parent = ParentRef(name=GATEWAY, namespace=GATEWAY_NAMESPACE)
         digest = hashlib.sha256(f"{self._environment}/{model.name}/{index}".encode()).hexdigest()[:20]
-        stem = f"{gateway_prefix(NAMESPACE, model.name, parent)}web-{index}-{digest}"
+        stem = f"{gateway_prefix('HTTPRoute', NAMESPACE, model.name, parent)}web-{index}-{digest}"
         children = [
             f"{stem}-svc-{normalize(f'{NAMESPACE}-{name}')}-{position}{GATEWAY_PROVIDER}"
             for position, name in enumerate(model.backends)

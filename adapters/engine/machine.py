@@ -9,11 +9,12 @@ import msgspec
 
 from adapters.engine.coded import CodedKind, Reads
 from adapters.engine.frame import Frame, Read
-from adapters.engine.kind import Kind
+from adapters.engine.kind import Attaches, Kind
 from adapters.engine.limits import LimitReader
+from adapters.engine.locators import parse
 from adapters.engine.places import Rules
 from adapters.engine.routes import Common, RouteReader
-from adapters.engine.structs import Shape
+from adapters.engine.structs import Shape, getter
 from control.errors import InvalidValue
 from control.model import Status
 from control.model.ref import Ref
@@ -56,6 +57,8 @@ class Machine:
         self.routes = [RouteReader(word, frame, shape) for word in kind.routes]
         self.limits = [LimitReader(word, frame, shape, crowded) for word in kind.limits]
         self._status = self._compiled_status(shape)
+        self.target_refs = {at: getter(shape, parse(at).members)[0] for at in _target_refs(kind)}
+        """What gets the targets that a policy names, by where they stand."""
         self.wire: type[Any] = shape.made(kind.kind)
 
     def _compiled_status(self, shape: Shape) -> Any:
@@ -97,3 +100,10 @@ class Machine:
             return msgspec.convert(native, self.wire)
         except msgspec.ValidationError as error:
             raise InvalidValue(f"the object is not as its kind should be: {clean(str(error), 200)}") from None
+
+
+def _target_refs(kind: Kind) -> list[str]:
+    """The locators of the targets that a policy names."""
+    ways = [one.attaches for one in kind.limits]
+    each = [way for one in ways for way in ((one,) if isinstance(one, Attaches) else one)]
+    return [way.target_refs for way in each if way.target_refs]

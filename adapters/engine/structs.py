@@ -156,6 +156,16 @@ def _attribute(name: str) -> str:
     return "m_" + "".join(c if c.isalnum() and c.isascii() else f"_{ord(c):x}_" for c in name)
 
 
+def member(node: Any, *names: str) -> Any:
+    """What stands at a path of members of a decoded object, whoever made its struct; None where nothing does."""
+    for name in names:
+        if not isinstance(node, msgspec.Struct):
+            return None
+        field = _fields(type(node)).get(name)
+        node = getattr(node, field[0]) if field is not None else None
+    return node
+
+
 @lru_cache(maxsize=512)
 def _fields(struct: type[msgspec.Struct]) -> dict[str, tuple[str, Any]]:
     """Member -> (attribute, type) of a struct."""

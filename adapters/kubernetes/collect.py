@@ -20,13 +20,14 @@ from adapters.kubernetes.kinds.table import OURS, Kinds
 from adapters.kubernetes.owners.owners import Sources
 from adapters.kubernetes.owners.sources import read_sources
 from adapters.kubernetes.wire.core import EndpointSlice
-from adapters.kubernetes.wire.gateway_api import Gateway
+from adapters.kubernetes.wire.gateway_api import Gateway, GatewayClass
 from control.errors import ControlError, DeckError, Forbidden, NotFound
 from control.model import Missing
 from control.structs import replace
 from control.text import clean
 
-GATEWAYS = Resource("gateway.networking.k8s.io", ("v1",), "gateways", "Gateway")
+GATEWAYS = Resource("gateway.networking.k8s.io", ("v1", "v1beta1"), "gateways", "Gateway")
+CLASSES = Resource("gateway.networking.k8s.io", ("v1", "v1beta1"), "gatewayclasses", "GatewayClass", namespaced=False)
 NAMESPACES = "/api/v1/namespaces"
 SLICES = Resource("discovery.k8s.io", ("v1",), "endpointslices", "EndpointSlice")
 AROUND_FRESH_SECONDS = 60.0
@@ -85,11 +86,13 @@ def _why(error: ControlError, hint: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What tells more of the objects: who owns them, which endpoints are ready, what the Gateways listen on."""
+    """What tells more of the objects: who owns them, which endpoints are ready, what the Gateways listen on
+    and whose they are."""
 
     sources: Sources
     endpoints: Endpoints
     gateways: dict[tuple[str, str], Gateway]
+    classes: dict[str, GatewayClass]
 
 
 class Collector:
@@ -191,16 +194,18 @@ class Collector:
         now = time.monotonic()
         if self._around_at is not None and now < self._around_at + AROUND_FRESH_SECONDS:
             return None
-        sources, slices, gateways = await asyncio.gather(
+        sources, slices, gateways, classes = await asyncio.gather(
             read_sources(self._api, self.discovery, self.namespaces),
             self._quietly(SLICES, EndpointSlice),
             self._quietly(GATEWAYS, Gateway, everywhere=True),
+            self._quietly(CLASSES, GatewayClass),
         )
         self._around_at = now
         return Around(
             sources,
             endpoints_of(one for listed in slices for one in listed.items),
             {(one.metadata.namespace, one.metadata.name): one for listed in gateways for one in listed.items},
+            {one.metadata.name: one for listed in classes for one in listed.items},
         )
 
     async def _quietly(self, resource: Resource, wire: type[Any], everywhere: bool = False) -> list[Listed[Any]]:
@@ -210,7 +215,7 @@ class Collector:
             served = await self.discovery.served(resource)
             if served is None:
                 return []
-            spaces = ("",) if everywhere else self.namespaces
+            spaces = ("",) if everywhere else self.spaces(resource)
         except ControlError:
             return []
         for namespace in spaces:

@@ -6,16 +6,13 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from adapters.common.http import Pages
 from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.resource import Resource
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.client.transport import Connection
 from adapters.kubernetes.collect import Collector
-from adapters.kubernetes.kinds import middleware
 from adapters.kubernetes.owners.sources import read_sources
-from adapters.kubernetes.planes.traefik.api import TraefikApi
-from adapters.kubernetes.planes.traefik.surroundings import GRPC_ROUTES, INGRESSES, SERVICES
+from adapters.kubernetes.planes.cluster_planes import ClusterPlanes
 from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
 from control.model import Missing
@@ -29,12 +26,6 @@ _COSTS = {
     "patch": "these cannot be edited",
 }
 
-_AROUND = {
-    SERVICES: "a Service or port that is not there is not told on the routes that name it",
-    INGRESSES: "a Middleware that only Ingresses name looks unused",
-    GRPC_ROUTES: "a Middleware that only GRPCRoutes name looks unused",
-}
-
 
 class Cluster(Protocol):
     """What is asked of a cluster's reader."""
@@ -42,14 +33,13 @@ class Cluster(Protocol):
     config: EnvironmentConfig
 
     @property
-    def pages(self) -> Pages: ...
-
-    @property
     def api(self) -> Api: ...
     @property
     def rights(self) -> Rights: ...
     @property
     def collector(self) -> Collector: ...
+    @property
+    def planes(self) -> ClusterPlanes: ...
     def connection(self) -> Connection: ...
     async def namespace_hint(self) -> str: ...
 
@@ -75,7 +65,7 @@ async def checks(reader: Cluster) -> list[Check]:
         found += await _owners(reader)
     except ControlError as error:
         found.append(Check("kinds", "fail", error.message, error.hint or ""))
-    found += await _planes(reader)
+    found += await reader.planes.checks()
     return found
 
 
@@ -97,7 +87,7 @@ async def _kind(reader: Cluster, resource: Resource) -> list[Check]:
         if not await reader.collector.discovery.has(resource):
             return [Check(name, "ok", f"not installed ({resource.group}/{resource.version})")]
         missing, unknown = [], False
-        for namespace in reader.collector.namespaces:
+        for namespace in reader.collector.spaces(resource):
             for verb in _COSTS:
                 may = await reader.rights.may(verb, resource, namespace, fresh=True)
                 unknown = unknown or may is None
@@ -127,44 +117,17 @@ async def _owners(reader: Cluster) -> list[Check]:
 
 
 async def _around(reader: Cluster) -> list[Check]:
-    """What is looked at beside the rows, where Traefik's kinds are installed; a line only for what we may not list."""
-    discovery = reader.collector.discovery
-    if not await discovery.has(middleware.RESOURCE):
-        return []
-    found = []
-    for resource, costs in _AROUND.items():
-        if resource.group and not await discovery.has(resource):
+    """What the planes look at beside the rows; a line only for what we may not list."""
+    discovery, told = reader.collector.discovery, []
+    for one in await reader.planes.surroundings():
+        if not await discovery.has(one.resource):
             continue
-        rights = [await reader.rights.may("list", resource, space, fresh=True) for space in reader.collector.namespaces]
-        if False in rights:
-            found.append(
-                Check(resource.plural, "warn", f"may not list: {costs}", f"ask for list on {resource.qualified}")
-            )
-    return found
+        spaces = reader.collector.spaces(one.resource)
+        if False in [await reader.rights.may("list", one.resource, space, fresh=True) for space in spaces]:
+            hint = f"ask for list on {one.resource.qualified}"
+            told.append(Check(one.resource.plural, "warn", f"may not list: {one.costs}", hint))
+    return told
 
 
 def _unread(one: Missing) -> Check:
     return Check("versions", "warn", str(one), "upgrade the CRDs, or move the objects to the version that is read")
-
-
-async def _planes(reader: Cluster) -> list[Check]:
-    proxies = [proxy for proxy in reader.config.proxies if proxy.kind == "traefik"]
-    if not proxies:
-        hint = "name each Traefik replica under proxies: {kind: traefik, api: URL, metrics: URL}"
-        return [Check("data plane", "warn", "no proxy is named: loaded and observed stay unknown", hint)]
-    found = []
-    for index, proxy in enumerate(proxies):
-        name = f"traefik {index}"
-        try:
-            if proxy.api:
-                await TraefikApi(reader.pages, proxy.api).middleware("trafficdeck-doctor@internal")
-            if proxy.metrics:
-                await reader.pages.get(proxy.metrics)
-            lacks = [what for what, url in (("api", proxy.api), ("metrics", proxy.metrics)) if not url]
-            detail = f"answers; {' and '.join(lacks)} not named" if lacks else "API and metrics answer"
-            found.append(Check(name, "warn" if lacks else "ok", detail))
-        except ControlError as error:
-            found.append(
-                Check(name, "fail", error.message, error.hint or "is its API enabled, and reachable from here?")
-            )
-    return found

@@ -2,8 +2,8 @@
 
 Source: discovery.k8s.io/v1 EndpointConditions. `ready` is false for a Pod that terminates, whatever it still does;
 `serving` is what it would be without that. Where nobody says it, `ready` is meant, and where nobody says that, yes. An
-endpoint that terminates and serves still answers: kube-proxy uses it where no other is left, Traefik v3.7 (measured)
-for its sticky sessions alone. So it counts as up, and where it is all there is, that is said.
+endpoint that terminates and serves still answers: kube-proxy uses it where no other is left, and planes differ (Traefik
+v3.7, measured: for its sticky sessions alone). So it counts as up, and where it is all there is, that is said.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ class Counted:
         leaving = serving and conditions.terminating is True
         return Counted(self.ready + (serving and not leaving), self.leaving + leaving, self.total + 1)
 
-    def __str__(self) -> str:
+    def told(self, plane: str = "") -> str:
+        """For people. `plane`: what the plane does with endpoints that terminate, where they are all there is."""
         leaving = f", {self.leaving} terminating and still serving" if self.leaving else ""
-        if self.leaving and not self.ready:
-            leaving += " (Traefik sends them no new sessions)"
+        if self.leaving and not self.ready and plane:
+            leaving += f" ({plane})"
         return f"{self.ready} of {self.total} endpoints ready{leaving}"
 
 
@@ -60,14 +61,15 @@ def endpoints_of(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str], Count
     return found
 
 
-def with_health(targets: Sequence[Target], endpoints: Endpoints | None) -> tuple[Target, ...]:
-    """The targets with what EndpointSlices say of their Services; unknown where there are none."""
+def with_health(targets: Sequence[Target], endpoints: Endpoints | None, plane: str = "") -> tuple[Target, ...]:
+    """The targets with what EndpointSlices say of their Services; unknown where there are none. `plane`: see
+    `Counted.told`."""
     if not endpoints:
         return tuple(targets)
-    return tuple(_one(target, endpoints) for target in targets)
+    return tuple(_one(target, endpoints, plane) for target in targets)
 
 
-def _one(target: Target, endpoints: Endpoints) -> Target:
+def _one(target: Target, endpoints: Endpoints, plane: str) -> Target:
     if not target.endpoints or " " in target.endpoints[0] or target.to is not None:
         return target
     namespace, _, rest = target.endpoints[0].partition("/")
@@ -75,4 +77,4 @@ def _one(target: Target, endpoints: Endpoints) -> Target:
     if seen is None:
         return target
     up = seen.ready + seen.leaving > 0
-    return replace(target, health=Health.UP if up else Health.DOWN, health_detail=str(seen))
+    return replace(target, health=Health.UP if up else Health.DOWN, health_detail=seen.told(plane))

@@ -1,10 +1,10 @@
-"""What is held of one cluster: decoded objects of every kind, and the snapshot that they make."""
+"""What is held of one cluster: decoded objects of every kind, and the rows that they make."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,24 +14,12 @@ from adapters.kubernetes.client.objects import Metadata
 from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.collect import Around
 from adapters.kubernetes.health import Endpoints, with_health
-from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.kinds.table import OURS, Kinds
 from adapters.kubernetes.owners.owners import NO_SOURCES, Sources, owners_of
-from adapters.kubernetes.planes.traefik.attachments import (
-    Key,
-    Named,
-    Use,
-    by_http_route,
-    by_ingress_route,
-    by_parents,
-    by_traefik_service,
-)
-from adapters.kubernetes.planes.traefik.bindings import Instances, bound, uses
-from adapters.kubernetes.planes.traefik.surroundings import Surroundings
-from adapters.kubernetes.planes.traefik.unloaded import Unloaded
-from adapters.kubernetes.wire.gateway_api import Gateway, HTTPRoute
-from control.memo import Memo
+from adapters.kubernetes.planes.cluster_planes import Views
+from adapters.kubernetes.planes.plane import Key, Use, View
+from adapters.kubernetes.wire.gateway_api import Gateway, GatewayClass
 from control.model import Editable, Limit, Outside, Route, Status, StatusState
 from control.planning.fields import AnyRow
 from control.structs import replace
@@ -43,7 +31,7 @@ OUR_MANAGER = "trafficdeck"
 
 
 @dataclass(frozen=True, slots=True)
-class Dressed:
+class Decorated:
     """The rows of one object as they are shown, and everything that they were made of."""
 
     made_of: tuple[object, ...]
@@ -58,17 +46,16 @@ class ObjectStore:
     kinds: Kinds = OURS
     objects: dict[GroupKind, dict[Key, Any]] = field(default_factory=dict)
     gateways: dict[Key, Gateway] = field(default_factory=dict)
+    classes: dict[str, GatewayClass] = field(default_factory=dict)
     sources: Sources = NO_SOURCES
     endpoints: Endpoints | None = None
-    surroundings: Surroundings = field(default_factory=Surroundings)
     whole: frozenset[tuple[GroupKind, str]] = frozenset()
     """(kind, namespace) that was listed with nothing left out; an empty namespace stands for all."""
     refused: dict[tuple[GroupKind, str], str] = field(default_factory=dict)
     """(kind, namespace) -> why we may not patch there."""
     read_cache: dict[tuple[GroupKind, str], tuple[str, Read]] = field(default_factory=dict)
-    dressed: dict[tuple[GroupKind, Key], Dressed] = field(default_factory=dict)
+    decorated: dict[tuple[GroupKind, Key], Decorated] = field(default_factory=dict)
     """(kind, namespace and name) -> its rows when they were last asked for."""
-    _named: tuple[Mapping[Key, Gateway], Memo[HTTPRoute, Named]] | None = None
 
     def of(self, kind: GroupKind) -> Iterable[Any]:
         """The held objects of one kind."""
@@ -99,27 +86,14 @@ class ObjectStore:
         self.sources = _same_if_equal(self.sources, around.sources)
         self.endpoints = _same_if_equal(self.endpoints, around.endpoints)
         self.gateways = _same_if_equal(self.gateways, around.gateways)
+        self.classes = _same_if_equal(self.classes, around.classes)
 
-    def unloaded(self) -> Unloaded:
-        """What Traefik does not load of what is held now, whatever comes and goes later."""
-        objects = {kind: dict(natives) for kind, natives in self.objects.items()}
-        return Unloaded(objects, self.surroundings.services, self.whole, self.surroundings.features)
-
-    def uses(self, environment: str) -> dict[Key, list[Use]]:
-        """Where each Middleware applies."""
-        gateways = self.gateways
-        if self._named is None or self._named[0] is not gateways:
-            remembering = Memo[HTTPRoute, Named](lambda route: by_http_route(route, gateways, environment))
-            self._named = gateways, remembering
-        ingresses = self.objects.get(ingressroute.RESOURCE.group_kind, {})
-        named = [
-            *self._named[1](list(self.of(httproute.RESOURCE.group_kind))),
-            *(by_ingress_route(one, environment) for one in ingresses.values()),
-            by_parents(ingresses, environment),
-            *(by_traefik_service(one, environment) for one in self.of(traefikservice.RESOURCE.group_kind)),
-            *self.surroundings.named(gateways),
-        ]
-        return uses(named, self.of(middleware.RESOURCE.group_kind))
+    def take_over(self, before: ObjectStore) -> None:
+        """What surrounds the objects, and what was made of those that are the same, as an earlier store has it."""
+        self.sources, self.endpoints = before.sources, before.endpoints
+        self.gateways, self.classes = before.gateways, before.classes
+        self.read_cache, self.decorated = before.read_cache, before.decorated
+        self.forget_gone()
 
     def read(self, codec: Codec, native: Any, environment: str, at: float) -> Read:
         """What a codec makes of one object, from the cache where the object has not changed."""
@@ -136,8 +110,8 @@ class ObjectStore:
         """Drop cached reads of objects that are no more."""
         alive = {(kind, native.metadata.uid) for kind, natives in self.objects.items() for native in natives.values()}
         self.read_cache = {key: value for key, value in self.read_cache.items() if key in alive}
-        self.dressed = {
-            (kind, key): one for (kind, key), one in self.dressed.items() if key in self.objects.get(kind, {})
+        self.decorated = {
+            (kind, key): one for (kind, key), one in self.decorated.items() if key in self.objects.get(kind, {})
         }
 
 
@@ -150,75 +124,101 @@ def _same_if_equal(before: _Kept, now: _Kept) -> _Kept:
 
 @dataclass(frozen=True, slots=True)
 class RowDecorator:
-    """What is put on a codec's bare routes and limits: owners, rights, health, bindings, the time of the read."""
+    """What is put on a codec's bare routes and limits: owners, rights, health, bindings, what planes say of them, the
+    time of the read."""
 
-    held: ObjectStore
-    used: dict[Key, list[Use]]
-    instances: Instances
+    store: ObjectStore
+    views: Views
     at: float
-    unloaded: Unloaded
 
-    def routes(self, codec: Codec, native: Any, bare: Iterable[Route]) -> list[Route]:
+    def routes(self, codec: Codec, native: Any, bare: Sequence[Route]) -> list[Route]:
         """The routes of one object as they are shown."""
+        return self._routes(codec, native, bare, self.views.of(codec.resource.group, native)) if bare else []
+
+    def _routes(self, codec: Codec, native: Any, bare: Sequence[Route], views: Sequence[View]) -> list[Route]:
         metadata: Metadata = native.metadata
-        owners = owners_of(metadata, codec.resource, self.held.sources)
+        owners = owners_of(metadata, codec.resource, self.store.sources)
         why = self._refused(codec, metadata)
+        leaving = next((view.leaving for view in views if view.leaving), "")
         made = []
-        bare = list(bare)
-        for route, fault in zip(bare, self.unloaded.of(native) if bare else (), strict=True):
+        for route, fault in zip(bare, _faults(views, native, len(bare)), strict=True):
             editable = Editable(False, why) if why and route.editable.yes else route.editable
-            targets = with_health(route.targets, self.held.endpoints)
+            targets = with_health(route.targets, self.store.endpoints, leaving)
             status = _with_fault(route.status, fault)
             made.append(
                 replace(route, owners=owners, editable=editable, targets=targets, status=status, read_at=self.at)
             )
         return made
 
-    def limits(self, codec: Codec, native: Any, bare: Iterable[Limit]) -> list[Limit]:
+    def limits(self, codec: Codec, native: Any, bare: Sequence[Limit]) -> list[Limit]:
         """The limits of one object as they are shown."""
+        return self._limits(codec, native, bare, self.views.of(codec.resource.group, native)) if bare else []
+
+    def _limits(self, codec: Codec, native: Any, bare: Sequence[Limit], views: Sequence[View]) -> list[Limit]:
         metadata: Metadata = native.metadata
-        owners = owners_of(metadata, codec.resource, self.held.sources)
+        owners = owners_of(metadata, codec.resource, self.store.sources)
         why = self._refused(codec, metadata)
-        used = self.used.get((metadata.namespace, metadata.name), [])
+        used = self._used(codec, metadata)
         made = []
-        for limit in bare:
+        for limit, fault in zip(bare, _faults(views, native, len(bare)), strict=True):
             editable = Editable(False, why) if why and limit.editable.yes else limit.editable
-            shared = native.spec.rate_limit is not None and native.spec.rate_limit.redis is not None
-            dressed = bound(limit, used, self.instances, shared, ", ".join(self.held.surroundings.unseen))
-            status = _with_fault(limit.status, self.unloaded.limit(native))
-            made.append(replace(dressed, owners=owners, editable=editable, status=status, read_at=self.at))
+            bound = views[0].bound(limit, native, used, domain_of(codec, limit))
+            status = _with_fault(limit.status, fault)
+            made.append(replace(bound, owners=owners, editable=editable, status=status, read_at=self.at))
         return made
 
-    def kept(self, codec: Codec, native: Any, read: Read) -> Dressed:
+    def kept(self, codec: Codec, native: Any, read: Read) -> Decorated:
         """The rows of a held object: the very same ones as before where nothing that they are made of has changed, so
         that nobody above need look at them again. Their `read_at` stays too; the environment's own says how fresh they
         are."""
         metadata: Metadata = native.metadata
-        name = (metadata.namespace, metadata.name)
-        used = self.used.get(name) if read.limits else None
+        views = self.views.of(codec.resource.group, native)
+        used = self._used(codec, metadata) if read.limits else None
         why = self._refused(codec, metadata)
-        faults = self.unloaded.of(native)
-        around = (self.held.sources, self.held.endpoints, self.held.surroundings.unseen)
-        made_of = (read, used, why, faults, self.instances, around)
-        found = self.held.dressed.get((codec.resource.group_kind, name))
-        if found is None or found.made_of != made_of:
-            routes, limits = self.routes(codec, native, read.routes), self.limits(codec, native, read.limits)
-            if found is not None:
-                routes, limits = _unless_equal(found.routes, routes), _unless_equal(found.limits, limits)
-            found = self.held.dressed[(codec.resource.group_kind, name)] = Dressed(made_of, routes, limits)
-        return found
+        planes = [(view.name, view.made_of, view.faults(native)) for view in views]
+        made_of = (read, used, why, planes, self.store.sources, self.store.endpoints)
+        key = (codec.resource.group_kind, (metadata.namespace, metadata.name))
+        before = self.store.decorated.get(key)
+        if before is not None and before.made_of == made_of:
+            return before
+        routes = self._routes(codec, native, read.routes, views) if read.routes else []
+        limits = self._limits(codec, native, read.limits, views) if read.limits else []
+        if before is not None:
+            routes, limits = _unless_equal(before.routes, routes), _unless_equal(before.limits, limits)
+        made = self.store.decorated[key] = Decorated(made_of, routes, limits)
+        return made
+
+    def _used(self, codec: Codec, metadata: Metadata) -> Sequence[Use]:
+        return self.views.uses.get((codec.resource.group_kind, (metadata.namespace, metadata.name)), ())
 
     def _refused(self, codec: Codec, metadata: Metadata) -> str:
-        refused, kind = self.held.refused, codec.resource.group_kind
+        refused, kind = self.store.refused, codec.resource.group_kind
         return refused.get((kind, metadata.namespace)) or refused.get((kind, ""), "")
 
 
+def domain_of(codec: Codec, limit: Limit) -> str:
+    """Where the kind says that a limit is counted; empty where it does not say."""
+    sections = codec.data.limits
+    within = (one for one in sections if len(sections) == 1 or limit.location.startswith(one.at or one.amount))
+    return next((one.domain for one in within), "")
+
+
+def _faults(views: Sequence[View], native: Any, count: int) -> list[str]:
+    """For each row, which plane does not load it, and why; empty for none."""
+    told = [""] * count
+    for view in views:
+        for index, fault in enumerate(view.faults(native)):
+            if fault and not told[index]:
+                told[index] = f"{view.name} does not load it: {fault}"
+    return told
+
+
 def _with_fault(status: Status, fault: str) -> Status:
-    """What Traefik does not load is broken, whatever else is said of it."""
+    """What a plane does not load is broken, whatever else is said of it."""
     if not fault:
         return status
     more = f"; {status.detail}" if status.state is StatusState.ERROR else ""
-    return Status(StatusState.ERROR, f"Traefik does not load it: {fault}{more}")
+    return Status(StatusState.ERROR, f"{fault}{more}")
 
 
 def _unless_equal(before: list[AnyRow], now: list[AnyRow]) -> list[AnyRow]:
@@ -230,20 +230,20 @@ def _unless_equal(before: list[AnyRow], now: list[AnyRow]) -> list[AnyRow]:
 
 
 async def snapshot_parts(
-    held: ObjectStore, dress: RowDecorator, environment: str
+    store: ObjectStore, decorator: RowDecorator, environment: str
 ) -> tuple[list[Route], list[Limit], list[Outside]]:
     """All routes, limits and outside changes; gives way to the event loop as it goes."""
     routes: list[Route] = []
     limits: list[Limit] = []
     outside: list[Outside] = []
     count = 0
-    for codec in held.kinds.codecs.values():
-        for native in list(held.of(codec.resource.group_kind)):  # a watch may add and take away while we give way
-            read = held.read(codec, native, environment, dress.at)
+    for codec in store.kinds.codecs.values():
+        for native in list(store.of(codec.resource.group_kind)):  # a watch may add and take away while we give way
+            read = store.read(codec, native, environment, decorator.at)
             if read.routes or read.limits:
-                dressed = dress.kept(codec, native, read)
-                routes += dressed.routes
-                limits += dressed.limits
+                rows = decorator.kept(codec, native, read)
+                routes += rows.routes
+                limits += rows.limits
                 outside += outside_of(native.metadata, codec, environment)
             count += 1
             if count % BREATHE_EVERY == 0:
@@ -253,7 +253,7 @@ async def snapshot_parts(
 
 def outside_of(metadata: Metadata, codec: Codec, environment: str) -> list[Outside]:
     """Writes by others within a day, as the API server remembers them: one per manager, the last one."""
-    found = []
+    writes = []
     since = time.time() - OUTSIDE_SECONDS
     for entry in metadata.managed_fields or []:
         if entry.subresource or entry.manager == OUR_MANAGER or not entry.time:
@@ -262,8 +262,8 @@ def outside_of(metadata: Metadata, codec: Codec, environment: str) -> list[Outsi
         if at is not None and at >= since:
             name = f"{environment}/{codec.kind}/{metadata.namespace}/{metadata.name}"
             what = "applied" if entry.operation == "Apply" else "updated"
-            found.append(Outside(at, clean(entry.manager, 200), clean(name), what, "managedFields"))
-    return found
+            writes.append(Outside(at, clean(entry.manager, 200), clean(name), what, "managedFields"))
+    return writes
 
 
 def _unix(text: str) -> float | None:

@@ -12,7 +12,7 @@ from adapters.engine.frame import Read
 from adapters.engine.operations import Op, apply, fields_of
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.object_store import RowDecorator
-from adapters.kubernetes.planes.traefik.loaded import Payload
+from adapters.kubernetes.planes.plane import Payload
 from adapters.kubernetes.shown import difference
 from control.errors import Forbidden, NotFound, PlatformError
 from control.model import Limit, Route, StatusState
@@ -42,8 +42,8 @@ class Native:
     def rows(self, wire: Any) -> tuple[list[Route], list[Limit]]:
         """The rows of this object with another content."""
         read = self.read if wire is self.wire else self.codec.read(wire, self.ref.environment, self.decorator.at)
-        dress = self.decorator
-        return dress.routes(self.codec, wire, read.routes), dress.limits(self.codec, wire, read.limits)
+        decorator = self.decorator
+        return decorator.routes(self.codec, wire, read.routes), decorator.limits(self.codec, wire, read.limits)
 
 
 def steps(fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:

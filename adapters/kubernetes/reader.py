@@ -14,6 +14,7 @@ from adapters.common.http import Pages
 from adapters.kubernetes import doctor
 from adapters.kubernetes.access import asked, namespace_hint
 from adapters.kubernetes.client.api import Api
+from adapters.kubernetes.client.discovery import Discovery
 from adapters.kubernetes.client.kubeconfig import load, load_again
 from adapters.kubernetes.client.objects import decode
 from adapters.kubernetes.client.rights import Rights
@@ -24,10 +25,8 @@ from adapters.kubernetes.edited_text import edits_of
 from adapters.kubernetes.kinds.common import namespace_of
 from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.object_store import ObjectStore, RowDecorator, snapshot_parts
-from adapters.kubernetes.planes.traefik.bindings import Instances
-from adapters.kubernetes.planes.traefik.count import Counters
-from adapters.kubernetes.planes.traefik.loaded import Payload, loaded
-from adapters.kubernetes.planes.traefik.surroundings import Lookout
+from adapters.kubernetes.planes.cluster_planes import ClusterPlanes
+from adapters.kubernetes.planes.plane import Payload
 from adapters.kubernetes.preparing import Native, base_of, recorded_of, steps
 from adapters.kubernetes.section import PLATFORM, KubernetesConfig, settings_of
 from adapters.kubernetes.shown import as_yaml, tidy
@@ -57,14 +56,14 @@ class KubernetesReader:
         self._api: Api | None = None
         self._pages: Pages | None = None
         self._collector: Collector | None = None
-        self._lookout: Lookout | None = None
         self._rights: Rights | None = None
         self._watcher: Watcher | None = None
-        self._counters: Counters | None = None
-        self._held: ObjectStore | None = None
+        self._store: ObjectStore | None = None
         self.kinds = Kinds(config.kinds)
+        self.planes = ClusterPlanes(self)
+        """The data planes that use its objects."""
         self._collected = Collected(self.kinds)
-        """What the held objects were listed in; the objects themselves are in `_held`."""
+        """What the stored objects were listed in; the objects themselves are in `_store`."""
         self._hint = ""
         self._listed_at = self._failed_until = float("-inf")
         self._confirmed: float | None = None
@@ -114,19 +113,14 @@ class KubernetesReader:
         return self._collector
 
     @property
-    def lookout(self) -> Lookout:
-        """What reads around the objects."""
-        if self._lookout is None:
-            discovery, namespaces = self.collector.discovery, self.collector.namespaces
-            self._lookout = Lookout(self.api, discovery, namespaces, self.pages, self.config)
-        return self._lookout
+    def discovery(self) -> Discovery:
+        """What the API server has."""
+        return self.collector.discovery
 
     @property
-    def counters(self) -> Counters:
-        """What counts traffic."""
-        if self._counters is None:
-            self._counters = Counters(self.pages, self.config)
-        return self._counters
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces that are read; one empty name stands for all."""
+        return self.collector.namespaces
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -136,27 +130,25 @@ class KubernetesReader:
 
     async def read(self) -> Snapshot:
         """Everything; from the watched store while its watches are alive, else listed anew."""
-        held = await self._watched() or await self._listed()
+        store = await self._watched() or await self._listed()
         at = time.time()
-        around, surroundings, access, identity = await asyncio.gather(
+        around, access, identity, _ = await asyncio.gather(
             self.collector.around(),
-            self.lookout.look(),
-            asked(self.config, self.rights, self.collector.namespaces, held),
+            asked(self.config, self.rights, self.collector.namespaces, store),
             self.rights.identity(),
+            self.planes.look(),
         )
         if around is not None:
-            held.surround(around)
-        if surroundings is not None:
-            held.surroundings = surroundings
-        dress = RowDecorator(held, held.uses(self.name), self.instances(), at, held.unloaded())
-        routes, limits, outside = await snapshot_parts(held, dress, self.name)
+            store.surround(around)
+        decorator = RowDecorator(store, self.planes.views(store), at)
+        routes, limits, outside = await snapshot_parts(store, decorator, self.name)
         environment, missing = self._environment(identity, access), self._collected.missing(self._hint)
         return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside), missing)
 
     async def _watched(self) -> ObjectStore | None:
         """The store, where it is followed and the server still answers. What cannot be watched is listed."""
         watcher = self._watcher
-        if watcher is None or not watcher.usable or self._held is None:
+        if watcher is None or not watcher.usable or self._store is None:
             return None
         await self.api.ping()
         again = watcher.lost()
@@ -164,12 +156,12 @@ class KubernetesReader:
             self._failed_until = time.monotonic() + FAILED_SECONDS
             again += [key for key in self._collected.failed if key not in again]
         await asyncio.gather(*(self._list_again(key) for key in again))
-        return self._held
+        return self._store
 
     async def _list_again(self, key: Key) -> bool:
         """List one kind in one namespace into the store. True where that brought anything new."""
-        watcher, held = self._watcher, self._held
-        assert watcher is not None and held is not None
+        watcher, store = self._watcher, self._store
+        assert watcher is not None and store is not None
         try:
             part = await self.collector.part(key)
         except (Unreachable, AuthError):
@@ -177,18 +169,18 @@ class KubernetesReader:
         except ControlError as error:
             self._collected.parts.pop(key, None)
             self._collected.failed[key] = error
-            held.whole -= {key}
+            store.whole -= {key}
             part = Part([], "")
             if isinstance(error, NotFound):  # perhaps its definition was taken away
                 self.collector.discovery.forget()
                 watcher.relist_soon()
         else:
-            held.whole = (held.whole - {key}) | ({key} if not part.missing else frozenset())
+            store.whole = (store.whole - {key}) | ({key} if not part.missing else frozenset())
             self._collected.failed.pop(key, None)
             self._collected.parts[key] = part.without_objects()
-        if not watcher.listed(key, part.version, held):
+        if not watcher.listed(key, part.version, store):
             return False
-        return held.replace(key, part.objects)
+        return store.replace(key, part.objects)
 
     async def namespace_hint(self) -> str:
         """What to do in the deck file where not all namespaces may be read."""
@@ -202,30 +194,27 @@ class KubernetesReader:
             raise
         if any(isinstance(error, Forbidden) for error in collected.failed.values()):
             self._hint = await self.namespace_hint()
-        before = self._held
-        held = ObjectStore(self.kinds)
+        before = self._store
+        store = ObjectStore(self.kinds)
         for key, part in collected.parts.items():
-            held.replace(key, part.objects)
+            store.replace(key, part.objects)
             collected.parts[key] = part.without_objects()
         if before is not None:
-            held.sources, held.endpoints, held.gateways = before.sources, before.endpoints, before.gateways
-            held.surroundings = before.surroundings
-            held.read_cache, held.dressed = before.read_cache, before.dressed
-            held.forget_gone()
-        held.whole = frozenset(key for key, part in collected.parts.items() if not part.missing)
+            store.take_over(before)
+        store.whole = frozenset(key for key, part in collected.parts.items() if not part.missing)
         self._collected = collected
-        self._held = held
+        self._store = store
         self._listed_at = time.monotonic()
         if self._watcher is not None:
-            self._watcher.restart(collected.versions, held)
-        return held
+            self._watcher.restart(collected.versions, store)
+        return store
 
     async def _settled(self) -> ObjectStore:
-        """What is held, read first where nothing is."""
-        if self._held is None:
+        """What was read, read first where nothing was."""
+        if self._store is None:
             await self.read()
-        assert self._held is not None
-        return self._held
+        assert self._store is not None
+        return self._store
 
     def object_of(self, ref: Ref) -> str | None:
         """Rows are named after their objects."""
@@ -237,12 +226,12 @@ class KubernetesReader:
 
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         """These objects, anew, and whether we may patch them."""
-        held = await self._settled()
-        return list(await asyncio.gather(*(self._fetched(Ref.parse(name).whole, held) for name in objects)))
+        store = await self._settled()
+        return list(await asyncio.gather(*(self._fetched(Ref.parse(name).whole, store) for name in objects)))
 
-    async def _fetched(self, ref: Ref, held: ObjectStore) -> Fetched:
+    async def _fetched(self, ref: Ref, store: ObjectStore) -> Fetched:
         body, may_patch = await asyncio.gather(self._get(ref), self._may_patch(ref))
-        return self._as_fetched(ref, body, held, may_patch)
+        return self._as_fetched(ref, body, store, may_patch)
 
     async def _get(self, ref: Ref) -> bytes:
         if ref.environment != self.name:
@@ -252,29 +241,22 @@ class KubernetesReader:
         return await self.api.get(resource.path(namespace_of(ref), ref.name), what=what)
 
     async def _may_patch(self, ref: Ref) -> bool:
-        return await self.rights.may("patch", self.kinds.codec_of(ref).resource, ref.scope, ref.name) is not False
+        resource = self.kinds.codec_of(ref).resource
+        return await self.rights.may("patch", resource, namespace_of(ref), ref.name) is not False
 
-    def _as_fetched(self, ref: Ref, body: bytes, held: ObjectStore, may_patch: bool) -> Fetched:
+    def _as_fetched(self, ref: Ref, body: bytes, store: ObjectStore, may_patch: bool) -> Fetched:
         """An object as the server sent it, with what its rows are made of besides."""
         codec, at = self.kinds.codec_of(ref), time.time()
         wire = decode(body, codec.wire)
         read = codec.read(wire, self.name, at)
-        used = held.uses(self.name) if read.limits else {}
-        decorator = RowDecorator(held, used, self.instances(), at, held.unloaded())
+        decorator = RowDecorator(store, self.planes.views(store), at)
         native = Native(codec, ref, msgspec.json.decode(body), wire, read, decorator, may_patch)
         routes, limits = native.rows(wire)
         return Fetched(str(ref), self.name, base_of(read), tuple(routes), tuple(limits), at, native)
 
     def answered(self, ref: Ref, body: bytes) -> Fetched | None:
         """An object as the answer to a write has it. None where nothing is known of what is around it."""
-        return self._as_fetched(ref, body, self._held, True) if self._held is not None else None
-
-    def instances(self) -> Instances:
-        """How many Traefik replicas run: as many as the deck file names."""
-        count = sum(1 for proxy in self.config.proxies if proxy.kind == "traefik")
-        if count:
-            return Instances(count, f"deck file: {count} Traefik {'proxy' if count == 1 else 'proxies'}")
-        return Instances(None, "how many Traefik replicas run is not known: name each under proxies in the deck file")
+        return self._as_fetched(ref, body, self._store, True) if self._store is not None else None
 
     # --- rights -------------------------------------------------------------------------------------------------------
 
@@ -315,8 +297,8 @@ class KubernetesReader:
     # --- proof, traffic, change ---------------------------------------------------------------------------------------
 
     async def loaded(self, step: Prepared) -> ProofPart:
-        """What the data plane itself says; see `adapters.kubernetes.planes.traefik.loaded`."""
-        return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
+        """What the planes that serve the object say."""
+        return await self.planes.loaded(step, self.planes.views(await self._settled()))
 
     async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
         """Whether the data plane runs the object as it stands. One that has the generation and the uid that it had
@@ -328,12 +310,11 @@ class KubernetesReader:
         codec = self.kinds.codec_of(ref)
         payload = Payload(codec, ref, (), decode(body, codec.wire))
         step = Prepared(object, self.name, tuple(changes), "", "", payload=payload)
-        return await loaded(step, self.api, self.pages, self.config, (await self._settled()).unloaded().of)
+        return await self.loaded(step)
 
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
-        """Counters from Traefik's metrics or Prometheus; see `adapters.kubernetes.planes.traefik.count`."""
-        held = await self._settled()
-        return await self.counters.count(held, self.name, refs)
+        """The counters of all planes."""
+        return await self.planes.count(await self._settled(), refs)
 
     async def check(self) -> list[Check]:
         """What doctor says; see `adapters.kubernetes.doctor`."""
@@ -344,8 +325,8 @@ class KubernetesReader:
         if self._watcher is None:
             self._watcher = Watcher(self.api, self._list_again, self.collector.watched)
             try:
-                if self._held is not None and time.monotonic() < self._listed_at + YOUNG_SECONDS:
-                    self._watcher.restart(self._collected.versions, self._held)
+                if self._store is not None and time.monotonic() < self._listed_at + YOUNG_SECONDS:
+                    self._watcher.restart(self._collected.versions, self._store)
                 else:
                     await self._listed()
             except ControlError:
@@ -362,7 +343,7 @@ class KubernetesReader:
             yield
 
     def confirmed_at(self) -> float | None:
-        """Every stream is open and the server answers: what is held is what it has."""
+        """Every stream is open and the server answers: the store has what it has."""
         return self._confirmed
 
     async def _confirm_on(self) -> None:
@@ -385,7 +366,3 @@ class KubernetesReader:
             await self._api.close()
         if self._pages is not None:
             await self._pages.close()
-
-
-def _key(native: Any) -> tuple[str, str]:
-    return native.metadata.namespace, native.metadata.name

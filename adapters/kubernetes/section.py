@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 PLATFORM = "kubernetes"
 KINDS = {
     "HTTPRoute": "Gateway API route: weights of each rule's backends",
+    "GRPCRoute": "Gateway API route of gRPC calls: weights of each rule's backends",
     "TraefikService": "Traefik weighted service: weights of its members",
     "IngressRoute": "Traefik route: inline weights of each rule's services",
+    "VirtualService": "Istio routes: weights of each rule's destinations",
     "Middleware": "Traefik rateLimit or inFlightReq",
 }
 

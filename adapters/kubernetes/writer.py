@@ -13,7 +13,7 @@ from adapters.kubernetes.client.api import FIELD_MANAGER, Api
 from adapters.kubernetes.client.objects import Bare
 from adapters.kubernetes.kinds.common import namespace_of
 from adapters.kubernetes.kinds.table import Kinds
-from adapters.kubernetes.planes.traefik.loaded import Payload
+from adapters.kubernetes.planes.plane import Payload
 from adapters.kubernetes.reader import KubernetesReader
 from control.errors import ControlError, PlatformError, ReadOnly, UsageError
 from control.ports import Prepared, SetField, Written

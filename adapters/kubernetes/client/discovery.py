@@ -77,6 +77,20 @@ class Discovery:
                 return resource.at(version)
         return None
 
+    async def has_group(self, group: str) -> bool:
+        """Is anything of an API group served? True where nobody says."""
+        if time.monotonic() >= self._until:
+            await self._ask()
+        if self.blind:
+            return True
+        if self._served is not None:
+            return any(name == group for name, _, _ in self._served)
+        try:
+            await self._api.get(f"/apis/{group}", what=f"list the versions of {group}")
+        except NotFound:
+            return False
+        return True
+
     async def versions(self, group: str, plural: str) -> list[str]:
         """The versions in which a group serves a resource, as the server orders them; none where it does not."""
         if time.monotonic() >= self._until:

@@ -9,15 +9,21 @@ import msgspec
 
 from adapters.engine.kind import Kind
 from adapters.kubernetes.client.resource import GroupKind
-from adapters.kubernetes.kinds import httproute, ingressroute, middleware, traefikservice
+from adapters.kubernetes.kinds import grpcroute, httproute, ingressroute, middleware, traefikservice, virtualservice
 from adapters.kubernetes.kinds.common import Codec
 from control.errors import NotFound
 from control.model.ref import Ref
 from control.text import clean
 
-CODECS: dict[str, Codec] = {
-    codec.kind: codec for codec in (httproute.CODEC, traefikservice.CODEC, ingressroute.CODEC, middleware.CODEC)
-}
+_OURS = (
+    httproute.CODEC,
+    grpcroute.CODEC,
+    traefikservice.CODEC,
+    ingressroute.CODEC,
+    virtualservice.CODEC,
+    middleware.CODEC,
+)
+CODECS: dict[str, Codec] = {codec.kind: codec for codec in _OURS}
 """By the kind's name in refs."""
 
 

@@ -13,13 +13,14 @@ import msgspec
 import pytest
 from kube_servers import Servers, wait_for
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, limited, service, traefik
-from test_owners_bindings_counts import held_of
+from test_owners_bindings_counts import held_of, traefik_of, uses_of
 
-from adapters.kubernetes.client.resource import GroupKind
+from adapters.kubernetes.kinds import httproute
 from adapters.kubernetes.planes.traefik.names import CONTROLLER
+from adapters.kubernetes.planes.traefik.plane import features_of
 from adapters.kubernetes.planes.traefik.surroundings import Surroundings
 from adapters.kubernetes.reader import KubernetesReader
-from adapters.kubernetes.wire.gateway_api import GRPCRoute
+from adapters.kubernetes.wire.gateway_api import GatewayClass, GRPCRoute
 from control.model import Limit
 
 Make = Callable[..., KubernetesReader]
@@ -188,14 +189,13 @@ async def test_ingress_annotations_and_entry_points(kube: Servers, reader_of: Ma
     assert any("entry points" in note for note in unread.notes), "what was not looked at is said"
 
 
-def test_grpc_routes_and_services_bind_by_their_native_names() -> None:
+def test_grpc_routes_bind_as_rows() -> None:
     native = limited("g", "g.test", "slow")
     route = msgspec.convert(native, GRPCRoute)
     held = held_of(traefik("Middleware", "slow", {"rateLimit": {"average": 5}}))
-    held.surroundings = Surroundings(grpc_routes=(route,))
-    (use,) = held.uses("env")[(NAMESPACE, "slow")]
-    assert (use.on, use.location) == ("GRPCRoute inference/g", "spec.rules[0].filters[0]")
-    assert (use.routers, use.why) == (None, "the Gateway's listeners could not be read")
+    (use,) = uses_of(held, Surroundings(grpc_routes=(route,)))[(NAMESPACE, "slow")]
+    assert (use.on, use.location) == ("env/GRPCRoute/inference/g#rule=main", "spec.rules[0].filters[0]")
+    assert (use.apart, use.why) == (None, "the Gateway's listeners could not be read")
 
 
 def test_a_circle_of_chains_binds_each_of_its_links_once() -> None:
@@ -204,7 +204,7 @@ def test_a_circle_of_chains_binds_each_of_its_links_once() -> None:
     slow = traefik("Middleware", "slow", {"rateLimit": {"average": 5}})
     rule = _rule("x", service("v1"), middlewares=[{"name": "there"}])
     held = held_of(there, back, slow, _ingress("i", rule))
-    assert {key[1]: len(found) for key, found in held.uses("env").items()} == {"there": 1, "back": 1, "slow": 1}
+    assert {key[1]: len(found) for key, found in uses_of(held).items()} == {"there": 1, "back": 1, "slow": 1}
 
 
 def test_what_a_traefik_says_that_it_supports_is_not_held_against_it() -> None:
@@ -213,10 +213,12 @@ def test_what_a_traefik_says_that_it_supports_is_not_held_against_it() -> None:
     route["spec"]["rules"][0]["filters"] = [mirror]
     route["status"] = {"parents": [{"parentRef": {"name": "main"}, "controllerName": CONTROLLER}]}
     held = held_of(route)
-    (native,) = held.of(GroupKind("gateway.networking.k8s.io", "HTTPRoute"))
-    assert "RequestMirror" in held.unloaded().http_rules(native)[0]
-    held.surroundings = Surroundings(features=frozenset({"HTTPRouteRequestMirror"}))
-    assert held.unloaded().http_rules(native) == [""]
+    (native,) = held.of(httproute.RESOURCE.group_kind)
+    assert "RequestMirror" in traefik_of().view(held).faults(native)[0]
+    features: Spec = {"supportedFeatures": [{"name": "HTTPRouteRequestMirror"}]}
+    traefik_class = {"metadata": {"name": "t"}, "spec": {"controllerName": CONTROLLER}, "status": features}
+    held.classes["t"] = msgspec.convert(traefik_class, GatewayClass)
+    assert traefik_of().view(held).faults(native) == [""]
 
 
 async def test_the_features_of_the_real_class_are_read(kube: Servers, reader_of: Make) -> None:
@@ -224,7 +226,7 @@ async def test_the_features_of_the_real_class_are_read(kube: Servers, reader_of:
     wait_for(lambda: kube.call("GET", path).get("status", {}).get("supportedFeatures"), 10)
     reader = reader_of(replicas=0)
     await reader.read()
-    assert reader._held is not None
-    features = reader._held.surroundings.features
+    assert reader._store is not None
+    features = features_of(reader._store.classes.values())
     assert "HTTPRoutePathRewrite" in features
     assert "HTTPRouteRequestMirror" not in features

@@ -27,7 +27,9 @@ def health(*conditions: dict[str, Any] | None) -> tuple[Health, str]:
         for i, part in enumerate(parts)
     ]
     found = endpoints_of(msgspec.convert(one, EndpointSlice) for one in slices)
-    (target,) = with_health([Target("s", 1, Fraction(1), endpoints=("n/s:80",))], found)
+    (target,) = with_health(
+        [Target("s", 1, Fraction(1), endpoints=("n/s:80",))], found, "Traefik sends them no new sessions"
+    )
     return target.health, target.health_detail
 
 

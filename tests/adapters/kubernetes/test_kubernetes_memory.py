@@ -174,8 +174,8 @@ async def test_a_read_that_gives_way_to_a_watch_does_not_fail() -> None:
     reader, _ = opened(api)
     await reader.read()
     held = await reader._settled()
-    dress = RowDecorator(held, {}, reader.instances(), 0.0, held.unloaded())
-    reading = asyncio.ensure_future(snapshot_parts(held, dress, "c"))
+    decorator = RowDecorator(held, reader.planes.views(held), 0.0)
+    reading = asyncio.ensure_future(snapshot_parts(held, decorator, "c"))
     await asyncio.sleep(0)  # it has begun, and gives way after the first of them
     routes = held.objects[CODECS["HTTPRoute"].resource.group_kind]
     del routes["ml", "route-149"], routes["ml", "route-000"]

@@ -253,7 +253,6 @@ def _of_memory(held: dict[str, Any]) -> KubernetesReader:
 
 
 def _of_server(kube: Servers) -> KubernetesReader:
-
     section = KubernetesConfig(context="bed", kubeconfig=str(kube.kubeconfig(DECK)))
     return KubernetesReader(EnvironmentConfig(name="bed", settings=section))
 

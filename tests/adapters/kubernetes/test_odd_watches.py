@@ -149,8 +149,8 @@ async def test_what_changes_behind_a_refused_watch_is_seen_by_its_poll(odd: tupl
         await anext(watch)
         server.weight = 7
         while True:
-            assert reader._held is not None
-            (held,) = reader._held.of(httproute.RESOURCE.group_kind)
+            assert reader._store is not None
+            (held,) = reader._store.of(httproute.RESOURCE.group_kind)
             if held.spec.rules[0].backend_refs[0].weight == 7:
                 break
             await anext(watch)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -20,10 +21,13 @@ from adapters.kubernetes.memory.server import MemoryApi, MemoryTransport
 from adapters.kubernetes.object_store import ObjectStore
 from adapters.kubernetes.owners.owners import NO_SOURCES, Reconciler, Sources, owners_of
 from adapters.kubernetes.owners.rollouts import Driven, Driver
-from adapters.kubernetes.planes.traefik.bindings import Instances, bound
+from adapters.kubernetes.planes.plane import Instances
+from adapters.kubernetes.planes.traefik.bindings import bound
 from adapters.kubernetes.planes.traefik.count import Counters
 from adapters.kubernetes.planes.traefik.counted_names import CountedNames
 from adapters.kubernetes.planes.traefik.names import child_service, gateway_prefix, ingress_router
+from adapters.kubernetes.planes.traefik.plane import TraefikPlane
+from adapters.kubernetes.planes.traefik.surroundings import Surroundings
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.section import KubernetesConfig, ProxyConfig
 from adapters.kubernetes.wire.gateway_api import Gateway, ParentRef
@@ -124,6 +128,16 @@ def held_of(*natives: dict[str, Any], gateways: tuple[dict[str, Any], ...] = ())
     return held
 
 
+def traefik_of(surroundings: Surroundings | None = None) -> TraefikPlane:
+    plane = TraefikPlane(cast(Any, SimpleNamespace(config=EnvironmentConfig("env"))))
+    plane._surroundings = surroundings or Surroundings()
+    return plane
+
+
+def uses_of(held: ObjectStore, surroundings: Surroundings | None = None) -> dict[tuple[str, str], Any]:
+    return {key: used for (_, key), used in traefik_of(surroundings).uses(held).items()}
+
+
 def gateway(*protocols: str) -> dict[str, Any]:
     listeners = [{"name": f"l{i}", "protocol": p, "port": 80 + i} for i, p in enumerate(protocols)]
     return {"metadata": {"name": "main", "namespace": "inference"}, "spec": {"listeners": listeners}}
@@ -132,7 +146,7 @@ def gateway(*protocols: str) -> dict[str, Any]:
 def counts(held: ObjectStore, instances: int | None, name: str = "slow", shared: bool = False) -> list[Any]:
     middleware = held.objects[CODECS["Middleware"].resource.group_kind][("inference", name)]
     (limit,) = CODECS["Middleware"].read(middleware, "env", 1.0).limits
-    used = held.uses("env").get(("inference", name), [])
+    used = uses_of(held).get(("inference", name), [])
     made = bound(limit, used, Instances(instances, "deck file"), shared)
     return [(binding.on, binding.domain.count.low, binding.domain.count.high) for binding in made.bindings]
 
@@ -168,7 +182,7 @@ def test_ingress_routes_and_chains_bind_too_and_a_fan_out_is_told() -> None:
         .read(held.objects[CODECS["Middleware"].resource.group_kind][("inference", "slow")], "env", 1.0)
         .limits
     )
-    made = bound(limit, held.uses("env")[("inference", "slow")], Instances(2, "deck file"), False)
+    made = bound(limit, uses_of(held)[("inference", "slow")], Instances(2, "deck file"), False)
     assert any("used in 2 places" in note for note in made.notes)
 
 
@@ -191,7 +205,7 @@ class Planes(httpx.AsyncBaseTransport):
 
 
 def running(*weights: int, status: str = "enabled") -> list[dict[str, Any]]:
-    prefix = gateway_prefix("inference", "llama", ParentRef(name="main"))
+    prefix = gateway_prefix("HTTPRoute", "inference", "llama", ParentRef(name="main"))
     members = [{"name": f"m{i}", "weight": weight} for i, weight in enumerate(weights)]
     name = f"{prefix}web-0-{DIGEST}-wrr@kubernetesgateway"
     other = {"name": f"{prefix}web-1-{DIGEST}-wrr@kubernetesgateway", "weighted": {"services": []}}
@@ -280,7 +294,7 @@ def line(service_name: str, count: int, code: str = "200", metric: str = "servic
 
 
 def child(index: int, name: str) -> str:
-    prefix = gateway_prefix("inference", "llama", ParentRef(name="main"))
+    prefix = gateway_prefix("HTTPRoute", "inference", "llama", ParentRef(name="main"))
     return f"{prefix}web-0-{DIGEST}-svc-inference-{name}-{index}@kubernetesgateway"
 
 
@@ -316,7 +330,7 @@ async def test_replicas_are_added_up_through_restarts_and_absences() -> None:
 
 async def test_router_counters_tell_what_was_throttled() -> None:
     held = held_of(httproute("llama", "llama.test", {"v1": 1}))
-    prefix = gateway_prefix("inference", "llama", ParentRef(name="main"))
+    prefix = gateway_prefix("HTTPRoute", "inference", "llama", ParentRef(name="main"))
     router = f"{prefix}web-0-{DIGEST}@kubernetesgateway"
     text = line(child(0, "v1"), 7) + line(child(0, "v1"), 1, "429") + line(child(0, "v1"), 2, "503")
     text += line(router, 7, metric="router") + line(router, 6, "429", "router") + line(router, 2, "503", "router")

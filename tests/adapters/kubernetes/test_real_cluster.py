@@ -309,7 +309,7 @@ async def test_a_watch_that_is_too_old_lists_anew(kube: Servers, reader_of: Make
     await reader.read()
     watch = reader.watch()
     await asyncio.wait_for(anext(watch), 5)
-    watcher, held = reader._watcher, reader._held
+    watcher, held = reader._watcher, reader._store
     assert watcher is not None
     assert held is not None
     watcher.restart({(httproute_kind.RESOURCE.group_kind, ""): "1"}, held)

@@ -32,8 +32,10 @@ from control.planning.edit import Change
 
 GATEWAY, TRAEFIK = "gateway.networking.k8s.io/v1", "traefik.io/v1alpha1"
 RBAC = "rbac.authorization.k8s.io/v1"
-KINDS = {"httproutes": "gateway.networking.k8s.io"} | dict.fromkeys(
-    ("middlewares", "ingressroutes", "traefikservices"), "traefik.io"
+KINDS = (
+    dict.fromkeys(("httproutes", "grpcroutes"), "gateway.networking.k8s.io")
+    | dict.fromkeys(("middlewares", "ingressroutes", "traefikservices"), "traefik.io")
+    | {"virtualservices": "networking.istio.io"}
 )
 
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -136,9 +138,8 @@ async def test_each_forbidden_kind_is_missing_and_narrowing_asks_for_less(kube: 
     allow(kube, "routes-only", {"httproutes": "gateway.networking.k8s.io"})
     snapshot = await reader_of("routes-only").read()
     assert {route.ref.scope for route in snapshot.routes} == {"ml", "other"}
-    assert sorted(one.what for one in snapshot.missing) == [
-        f"{plural}.traefik.io" for plural in ("ingressroutes", "middlewares", "traefikservices")
-    ]
+    others = [f"{plural}.traefik.io" for plural in ("ingressroutes", "middlewares", "traefikservices")]
+    assert sorted(one.what for one in snapshot.missing) == ["grpcroutes.gateway.networking.k8s.io", *others]
     assert all("kubernetes.namespaces" in one.why for one in snapshot.missing)
     assert snapshot.environment.reach.state is ReachState.DEGRADED
     assert "middlewares.traefik.io" in snapshot.environment.reach.why
@@ -188,7 +189,7 @@ async def test_a_kind_that_is_allowed_later_comes_by_itself(
     monkeypatch.setattr(reader_module, "FAILED_SECONDS", 0.2)
     allow(kube, "later", {"httproutes": "gateway.networking.k8s.io"})
     reader = reader_of("later")
-    assert len((await reader.read()).missing) == 3
+    assert len((await reader.read()).missing) == 4
     watch = reader.watch()
     await asyncio.wait_for(anext(watch), 10)
     allow(kube, "later", KINDS)
@@ -395,11 +396,11 @@ async def test_a_kind_is_read_and_written_in_the_first_version_that_is_served(ku
         target = route.targets[0]
         assert target.weight is not None
         change = Change(route.ref, f"targets/{target.name}/weight", target.weight, target.weight + 1)
-        (step,) = await reader.prepare([change])
+        (step,) = await prepared(reader, [change])
         writer = KubernetesWriter(reader)
         await writer.write(step)
         await writer.close()
-        after = await reader.read_object(route.object)
+        (after,) = await reader.fetch([route.object])
         assert [one.target(target.name).weight for one in after.routes if one.ref == route.ref] == [target.weight + 1]  # type: ignore[union-attr]
     finally:
         kube.call("PATCH", f"{crds}/{name}", [*patch, {**hidden, "value": True}], "application/json-patch+json")

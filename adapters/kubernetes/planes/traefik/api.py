@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from adapters.common.http import Pages, place
+from adapters.kubernetes.section import ProxyConfig
+from control.deck.config import EnvironmentConfig
 from control.errors import NotFound, PlatformError
 
 PAGE = 500
@@ -128,3 +130,8 @@ class TraefikApi:
             return msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError:
             raise PlatformError(f"{self.place} does not answer as Traefik's API does") from None
+
+
+def proxies_of(config: EnvironmentConfig) -> list[ProxyConfig]:
+    """The replicas that the deck file names."""
+    return [proxy for proxy in config.proxies if proxy.kind == "traefik"]

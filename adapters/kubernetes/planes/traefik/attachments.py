@@ -9,11 +9,12 @@ is named beside one that is a member, Traefik passes over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from adapters.kubernetes.client.objects import Metadata
-from adapters.kubernetes.kinds import httproute, ingressroute, traefikservice
+from adapters.kubernetes.kinds import grpcroute, httproute, ingressroute, traefikservice
 from adapters.kubernetes.kinds.common import object_ref, rule_parts
+from adapters.kubernetes.planes.plane import Key, Use
 from adapters.kubernetes.planes.traefik.names import CRD, crd_names
 from adapters.kubernetes.wire.core import Ingress, Service
 from adapters.kubernetes.wire.gateway_api import Gateway, GRPCRoute, HTTPRoute, ParentRef, RouteFilter
@@ -21,28 +22,10 @@ from adapters.kubernetes.wire.traefik import IngressRoute, Middleware, Middlewar
 from control.model.ref import Ref
 from control.text import clean
 
-Key = tuple[str, str]
-"""(namespace, name)"""
 _WEB = ("HTTP", "HTTPS")
 ROUTER_ANNOTATION = "traefik.ingress.kubernetes.io/router.middlewares"
 SERVICE_ANNOTATION = "traefik.ingress.kubernetes.io/service.middlewares"
 LISTENERS = "the Gateway's listeners could not be read"
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One place that names a Middleware, and how many routers (or services) Traefik makes there, each of which counts
-    by itself (None: not known, and why)."""
-
-    on: str
-    """The ref of a route, or the native name of what is no route here."""
-    routers: int | None
-    location: str
-    why: str = ""
-    through: str = ""
-    """The parent whose count this shares; empty where it counts by itself."""
-    counted_at: str = ""
-    """Where that parent names it."""
 
 
 Named = list[tuple[Key, Use]]
@@ -99,18 +82,19 @@ def by_http_route(route: HTTPRoute, gateways: Mapping[Key, Gateway], environment
     return found
 
 
-def by_grpc_route(route: GRPCRoute, gateways: Mapping[Key, Gateway]) -> Named:
-    """The Middlewares that a GRPCRoute's rules and backends name. It is no row here, so it goes by its native name."""
+def by_grpc_route(route: GRPCRoute, gateways: Mapping[Key, Gateway], environment: str) -> Named:
+    """The Middlewares that a GRPCRoute's rules and backends name."""
     found: Named = []
-    namespace = route.metadata.namespace
-    on = clean(f"GRPCRoute {namespace}/{route.metadata.name}")
-    for index, rule in enumerate(route.spec.rules or []):
+    whole = object_ref(environment, grpcroute.CODEC.kind, route.metadata)
+    rules = route.spec.rules or []
+    for index, (rule, part) in enumerate(zip(rules, rule_parts([rule.name for rule in rules]), strict=True)):
+        on = str(Ref(whole.environment, whole.kind, whole.scope, whole.name, part))
         matches = max(1, len(rule.matches or []))
-        use = _of_gateway(on, f"spec.rules[{index}]", matches, route.spec.parent_refs, namespace, gateways)
-        found += _by_filters(rule.filters, use, namespace)
+        use = _of_gateway(on, f"spec.rules[{index}]", matches, route.spec.parent_refs, whole.scope, gateways)
+        found += _by_filters(rule.filters, use, whole.scope)
         for position, ref in enumerate(rule.backend_refs or []):
             at = replace(use, location=f"{use.location}.backendRefs[{position}]")
-            found += _by_filters(ref.filters, at, namespace)
+            found += _by_filters(ref.filters, at, whole.scope)
     return found
 
 

@@ -6,22 +6,14 @@ an HTTPRoute's rule makes a router for each match and listener (provider/kuberne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from adapters.kubernetes.planes.traefik.attachments import Key, Named, Names, Use
+from adapters.kubernetes.planes.plane import Instances, Key, Use
+from adapters.kubernetes.planes.traefik.attachments import Named, Names
 from adapters.kubernetes.wire.traefik import Middleware
 from control.model import Binding, Domain, Interval, Limit
 from control.structs import replace
-
-
-@dataclass(frozen=True, slots=True)
-class Instances:
-    """How many replicas of the proxy run, and where that is known from."""
-
-    count: int | None
-    source: str
 
 
 def uses(named: Iterable[Named], middlewares: Iterable[Middleware]) -> dict[Key, list[Use]]:
@@ -58,7 +50,7 @@ def _spread(
         _spread(link, use, chains, names, found, (*above, key))
 
 
-def bound(limit: Limit, used: list[Use], instances: Instances, shared: bool, unseen: str = "") -> Limit:
+def bound(limit: Limit, used: Sequence[Use], instances: Instances, shared: bool, unseen: str = "") -> Limit:
     """The limit with its bindings, and a word where it is wider or narrower than it looks. `unseen` names the places
     that could not be looked at."""
     bindings = tuple(
@@ -82,7 +74,7 @@ def bound(limit: Limit, used: list[Use], instances: Instances, shared: bool, uns
 def _domain(use: Use, instances: Instances, shared: bool) -> Domain:
     if shared:
         return Domain("shared store", Interval.exactly(1), "redis")
-    routers = use.routers
+    routers = use.apart
     low = Fraction((instances.count or 1) * (routers or 1))
     known = instances.count is not None and routers is not None
     words = [instances.source]

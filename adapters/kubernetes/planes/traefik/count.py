@@ -17,7 +17,8 @@ from fractions import Fraction
 from adapters.common.http import Pages
 from adapters.common.metrics_text import Sample, parse
 from adapters.common.prometheus import Prometheus
-from adapters.kubernetes.object_store import ObjectStore
+from adapters.kubernetes.planes.plane import Objects
+from adapters.kubernetes.planes.traefik.api import proxies_of
 from adapters.kubernetes.planes.traefik.counted_names import CountedNames, Names
 from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
@@ -46,17 +47,17 @@ class Counters:
 
     def __init__(self, pages: Pages, config: EnvironmentConfig) -> None:
         self._pages = pages
-        self._urls = [proxy.metrics for proxy in config.proxies if proxy.kind == "traefik" and proxy.metrics]
+        self._urls = [proxy.metrics for proxy in proxies_of(config) if proxy.metrics]
         self._prometheus = config.prometheus
         self._last: dict[str, dict[_Series, Fraction]] = {}
         self._sums: dict[_Series, Fraction] = defaultdict(Fraction)
 
-    async def count(self, held: ObjectStore, environment: str, refs: Sequence[Ref] | None) -> list[Counted]:
+    async def count(self, objects: Objects, environment: str, refs: Sequence[Ref] | None) -> list[Counted]:
         """The counters of the routes that can be counted. Raises `Unreachable` where no source answers."""
         totals = await self._totals()
         if totals is None:
             return []
-        names = CountedNames.of(held, environment)
+        names = CountedNames.of(objects, environment)
         wanted = set(refs) if refs is not None else None
         grouped = names.grouped(totals.services, totals.routers)
         return [_counted(ref, one, totals, names) for ref, one in grouped.items() if wanted is None or ref in wanted]

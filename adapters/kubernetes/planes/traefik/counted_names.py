@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from adapters.kubernetes.kinds import httproute, ingressroute, traefikservice
-from adapters.kubernetes.kinds.common import object_ref, rule_parts
+from adapters.engine.structs import member
+from adapters.kubernetes.kinds import grpcroute, httproute, ingressroute, traefikservice
+from adapters.kubernetes.kinds.common import Codec, object_ref, rule_parts
 from adapters.kubernetes.kinds.traefikservice import leads_to, member_names
-from adapters.kubernetes.object_store import ObjectStore
+from adapters.kubernetes.planes.plane import Objects
 from adapters.kubernetes.planes.traefik.names import (
     backend_index,
     child_service,
@@ -18,7 +20,6 @@ from adapters.kubernetes.planes.traefik.names import (
     ingress_router,
     ingress_service,
 )
-from adapters.kubernetes.wire.gateway_api import HTTPRoute
 from adapters.kubernetes.wire.traefik import IngressRoute, TraefikRef
 from control.model.ref import Ref
 
@@ -46,8 +47,8 @@ class CountedNames:
 
     static: dict[Ref, Names] = field(default_factory=dict)
     """Routes of the CRD provider, whose names follow from the objects alone."""
-    gateway: dict[str, HTTPRoute] = field(default_factory=dict)
-    """Prefix up to the entry point -> the HTTPRoute."""
+    gateway: dict[str, tuple[Codec, Any]] = field(default_factory=dict)
+    """Prefix up to the entry point -> the HTTPRoute or GRPCRoute."""
     environment: str = ""
     users: dict[str, set[Ref]] = field(default_factory=lambda: defaultdict(set))
     """Service -> the routes that have it as a member."""
@@ -55,19 +56,21 @@ class CountedNames:
     """TraefikService -> the routes that lead to it."""
 
     @classmethod
-    def of(cls, held: ObjectStore, environment: str) -> CountedNames:
-        """The tables for what is held."""
+    def of(cls, objects: Objects, environment: str) -> CountedNames:
+        """The tables for what was read."""
         made = cls(environment=environment)
-        for native in held.of(traefikservice.RESOURCE.group_kind):
+        for native in objects.of(traefikservice.RESOURCE.group_kind):
             weighted = native.spec.weighted
             if weighted is not None:
                 ref = object_ref(environment, traefikservice.RESOURCE.kind, native.metadata)
                 made.static[ref] = _members(weighted.services or [], environment, native.metadata.namespace)
-        for native in held.of(ingressroute.RESOURCE.group_kind):
+        for native in objects.of(ingressroute.RESOURCE.group_kind):
             made._ingress(native)
-        for native in held.of(httproute.RESOURCE.group_kind):
-            for parent in native.spec.parent_refs or []:
-                made.gateway[gateway_prefix(native.metadata.namespace, native.metadata.name, parent)] = native
+        for codec in (httproute.CODEC, grpcroute.CODEC):
+            for native in objects.of(codec.resource.group_kind):
+                at = (codec.kind, native.metadata.namespace, native.metadata.name)
+                for parent in member(native, "spec", "parentRefs") or ():
+                    made.gateway[gateway_prefix(*at, parent)] = codec, native
         for ref, names in made.static.items():
             for service in names.services():
                 made.users[service].add(ref)
@@ -118,18 +121,20 @@ class CountedNames:
 
     def _add_gateway(self, full: str, found: dict[Ref, Names], service: bool) -> None:
         parsed = gateway_rule(full)
-        native = self._route_of(full)
-        if parsed is None or native is None:
+        route = self._route_of(full)
+        if parsed is None or route is None:
             return
+        codec, native = route
         index, rest = parsed
-        rules = native.spec.rules or []
+        rules = member(native, "spec", "rules") or ()
         if index >= len(rules):
             return
-        if any(ref.kind == "TraefikService" for ref in rules[index].backend_refs or []):
+        backends = member(rules[index], "backendRefs") or ()
+        if any(one.kind == "TraefikService" for one in backends):
             return  # Traefik uses those services as they are: they have no counter for this route
-        part = rule_parts([rule.name for rule in rules])[index]
-        ref = Ref(self.environment, httproute.RESOURCE.kind, native.metadata.namespace, native.metadata.name, part)
-        names = httproute.target_names(rules[index].backend_refs or [])
+        part = rule_parts([member(rule, "name") or "" for rule in rules])[index]
+        ref = Ref(self.environment, codec.kind, native.metadata.namespace, native.metadata.name, part)
+        names = codec.target_names(backends)
         entry = found.setdefault(ref, Names({name: [] for name in names}))
         position = backend_index(rest)
         if service and position is not None and position < len(names):
@@ -138,12 +143,12 @@ class CountedNames:
         elif not service and rest == "":
             entry.routers.append(full)
 
-    def _route_of(self, full: str) -> HTTPRoute | None:
+    def _route_of(self, full: str) -> tuple[Codec, Any] | None:
         position = full.find("-ep-")
         while position >= 0:
-            native = self.gateway.get(full[: position + 4])
-            if native is not None:
-                return native
+            route = self.gateway.get(full[: position + 4])
+            if route is not None:
+                return route
             position = full.find("-ep-", position + 1)
         return None
 
@@ -170,11 +175,11 @@ class CountedNames:
 def _members(members: list[TraefikRef], environment: str, namespace: str) -> Names:
     """The members by target: Services with the name of their counter, TraefikServices by their ref."""
     made = Names()
-    for name, member in zip(member_names(members), members, strict=True):
-        leads = leads_to(member, environment, namespace)
+    for name, one in zip(member_names(members), members, strict=True):
+        leads = leads_to(one, environment, namespace)
         if leads is not None:
             made.targets[name] = []
             made.nested[name] = leads
         else:
-            made.targets[name] = [child_service(member.namespace or namespace, member.name, member.port)]
+            made.targets[name] = [child_service(one.namespace or namespace, one.name, one.port)]
     return made

@@ -1,132 +1,93 @@
 """Does the data plane use what was written? Traefik's own running values where the deck file names its API.
 
-Without it only an HTTPRoute's conditions can be asked, and Traefik sets those before it loads the configuration (up to
-`providersThrottleDuration`, two seconds): the detail says so.
+Without it only the conditions of the Gateway API's routes can be asked, and Traefik sets those before it loads the
+configuration (up to `providersThrottleDuration`, two seconds): the detail says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from adapters.common.http import Pages
+import msgspec
+
 from adapters.engine.numbers import weights, whole
-from adapters.engine.operations import Op
-from adapters.kubernetes.client.api import Api
-from adapters.kubernetes.client.objects import decode
+from adapters.engine.structs import member
 from adapters.kubernetes.kinds import period
-from adapters.kubernetes.kinds.common import Codec, rule_index
+from adapters.kubernetes.kinds.common import rule_index
+from adapters.kubernetes.planes.conditions.said import by_conditions
+from adapters.kubernetes.planes.plane import Cluster, Payload
 from adapters.kubernetes.planes.traefik import api as traefik
-from adapters.kubernetes.planes.traefik.api import TraefikApi
+from adapters.kubernetes.planes.traefik.api import TraefikApi, proxies_of
 from adapters.kubernetes.planes.traefik.names import (
-    CONTROLLER,
     crd_names,
     gateway_prefix,
     gateway_rule,
     ingress_service,
 )
-from adapters.kubernetes.route_status import current, status_of
-from adapters.kubernetes.wire.gateway_api import HTTPRoute
+from adapters.kubernetes.planes.traefik.surroundings import GRPC_ROUTES
+from adapters.kubernetes.wire.gateway_api import GRPCRoute, HTTPRoute
 from adapters.kubernetes.wire.traefik import IngressRoute, Middleware, TraefikService
-from control.deck.config import EnvironmentConfig
 from control.errors import ControlError
-from control.model import StatusState
 from control.model.ref import Ref
-from control.ports import Prepared, ProofPart, ProofState
+from control.planning.edit import Change
+from control.ports import ProofPart, ProofState
 from control.text import clean
 
 _WORST_FIRST = (ProofState.NO, ProofState.PENDING, ProofState.UNKNOWN, ProofState.YES)
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """What `prepare` hands to `write` and `loaded`: whom the patch is for, and the object as it will be."""
-
-    codec: Codec
-    ref: Ref
-    guards: tuple[Op, ...]
-    """The tests that every patch begins with."""
-    after: Any
-
-
 Say = tuple[ProofState, str]
+EARLY = "accepted by its controller; the data plane may follow up to two seconds later"
 
 
 async def loaded(
-    step: Prepared, api: Api, pages: Pages, config: EnvironmentConfig, fault: Callable[[Any], list[str]]
+    payload: Payload, changes: Sequence[Change], cluster: Cluster, faults: Callable[[Any], list[str]]
 ) -> ProofPart:
     """One look at every replica that the deck file names; they must all agree. What Traefik will not load by what the
-    object says (`fault`: why, for each of its rows) is a no without asking."""
-    payload = step.payload
-    if not isinstance(payload, Payload):
-        return ProofPart(ProofState.UNKNOWN, "nothing is known of this step")
-    replicas = [TraefikApi(pages, proxy.api) for proxy in config.proxies if proxy.kind == "traefik" and proxy.api]
-    refused = _refused(payload, step, fault(payload.after))
+    object says (`faults`: why, for each of its rows) is a no without asking."""
+    replicas = [TraefikApi(cluster.pages, proxy.api) for proxy in proxies_of(cluster.config) if proxy.api]
+    refused = _refused(payload, changes, faults(payload.after))
     if refused:
         return ProofPart(ProofState.NO, f"Traefik does not load it: {refused}")
-    if isinstance(payload.after, HTTPRoute) and (not replicas or not _is_traefiks(payload.after)):
-        return _by_conditions(await _current(payload, api), bool(replicas))
+    if not replicas and payload.codec.data.status.shape == "parents":
+        return await by_conditions(payload, changes, cluster, lambda status, native: EARLY)
     if not replicas:
         hint = "name Traefik's API under proxies in the deck file"
         return ProofPart(ProofState.UNKNOWN, f"Traefik writes no status for a {payload.codec.kind}: {hint}")
-    says = await asyncio.gather(*(_ask(replica, payload, step) for replica in replicas))
+    says = await asyncio.gather(*(_ask(replica, payload, changes) for replica in replicas))
     state, detail = min(says, key=lambda say: _WORST_FIRST.index(say[0]))
     if state is ProofState.YES and len(replicas) > 1:
         detail = f"all {len(replicas)} replicas: {detail}"
     return ProofPart(state, detail)
 
 
-async def _current(payload: Payload, api: Api) -> HTTPRoute:
-    """The HTTPRoute as it stands now, for its conditions."""
-    ref = payload.ref
-    body = await api.get(payload.codec.resource.path(ref.scope, ref.name), what="read the conditions")
-    route: HTTPRoute = decode(body, HTTPRoute)
-    return route
-
-
-def _refused(payload: Payload, step: Prepared, faults: list[str]) -> str:
+def _refused(payload: Payload, changes: Sequence[Change], faults: list[str]) -> str:
     """The first fault of the rows that are changed."""
-    rules = getattr(payload.after.spec, "rules", None) or getattr(payload.after.spec, "routes", None)
+    rules = member(payload.after, "spec", "rules") or member(payload.after, "spec", "routes")
     if rules is None:
         return next((fault for fault in faults if fault), "")
-    names = [getattr(rule, "name", "") for rule in rules]
-    changed = {rule_index(change.ref, names) for change in step.changes}
+    names = [member(rule, "name") or "" for rule in rules]
+    changed = {rule_index(change.ref, names) for change in changes} if any(faults) else set()
     return next((fault for index, fault in enumerate(faults) if fault and index in changed), "")
 
 
-def _is_traefiks(route: HTTPRoute) -> bool:
-    parents = current(route)
-    return not parents or any(parent.controller_name == CONTROLLER for parent in parents)
-
-
-def _by_conditions(route: HTTPRoute, has_replicas: bool) -> ProofPart:
-    status = status_of(route)
-    early = "accepted by its controller; the data plane may follow up to two seconds later"
-    if status.state is StatusState.OK:
-        return ProofPart(ProofState.YES, early, by_condition=True)
-    if status.state is StatusState.PENDING:
-        return ProofPart(ProofState.PENDING, status.detail)
-    if status.state in (StatusState.ERROR, StatusState.WARNING):
-        return ProofPart(ProofState.NO, status.detail)
-    why = "another controller serves it, and it says nothing" if has_replicas else status.detail
-    return ProofPart(ProofState.UNKNOWN, why)
-
-
-async def _ask(replica: TraefikApi, payload: Payload, step: Prepared) -> Say:
+async def _ask(replica: TraefikApi, payload: Payload, changes: Sequence[Change]) -> Say:
     after = payload.after
     try:
         if isinstance(after, Middleware):
             return await _middleware(replica, payload.ref, after)
         if isinstance(after, HTTPRoute):
-            return await _httproute(replica, payload.ref, after, step)
+            return await _gateway_route(replica, payload.ref, after, changes)
         if isinstance(after, TraefikService):
             members = (after.spec.weighted.services if after.spec.weighted else None) or []
             return await _weighted(replica, crd_names(payload.ref.scope, payload.ref.name), _weights(members))
-        assert isinstance(after, IngressRoute)
-        return await _ingress(replica, payload.ref, after, step)
+        if isinstance(after, IngressRoute):
+            return await _ingress(replica, payload.ref, after, changes)
+        if payload.codec.resource.group_kind == GRPC_ROUTES.group_kind:
+            route = msgspec.convert(msgspec.to_builtins(after), GRPCRoute)
+            return await _gateway_route(replica, payload.ref, route, changes)
+        return ProofState.UNKNOWN, f"what Traefik runs of a {payload.codec.kind} is not known here"
     except ControlError as error:
         return ProofState.UNKNOWN, error.message
 
@@ -135,24 +96,24 @@ def _weights(members: Sequence[Any]) -> list[int | None]:
     return weights(member.weight for member in members)
 
 
-async def _httproute(replica: TraefikApi, ref: Ref, after: HTTPRoute, step: Prepared) -> Say:
+async def _gateway_route(replica: TraefikApi, ref: Ref, after: HTTPRoute | GRPCRoute, changes: Sequence[Change]) -> Say:
     """Every router of a changed rule has a weighted service of its own; all of them must have the new weights."""
     rules = after.spec.rules or []
     names = [rule.name for rule in rules]
-    prefixes = {gateway_prefix(ref.scope, ref.name, parent) for parent in after.spec.parent_refs or []}
+    prefixes = {gateway_prefix(ref.kind, ref.scope, ref.name, parent) for parent in after.spec.parent_refs or []}
     services = [service for prefix in sorted(prefixes) for service in await replica.services(prefix)]
     says = []
-    for index in sorted({rule_index(change.ref, names) for change in step.changes}):
+    for index in sorted({rule_index(change.ref, names) for change in changes}):
         wanted = _weights(rules[index].backend_refs or [])
         of_rule = [one for one in services if gateway_rule(one.name) == (index, "-wrr")]
         says.append(_agree(replica, of_rule, wanted))
     return min(says, key=lambda say: _WORST_FIRST.index(say[0]))
 
 
-async def _ingress(replica: TraefikApi, ref: Ref, after: IngressRoute, step: Prepared) -> Say:
+async def _ingress(replica: TraefikApi, ref: Ref, after: IngressRoute, changes: Sequence[Change]) -> Say:
     rules = after.spec.routes or []
     says = []
-    for index in sorted({rule_index(change.ref, [""] * len(rules)) for change in step.changes}):
+    for index in sorted({rule_index(change.ref, [""] * len(rules)) for change in changes}):
         rule = rules[index]
         wanted = _weights(rule.services or [])
         says.append(await _weighted(replica, ingress_service(ref.scope, ref.name, rule.match, index), wanted))

@@ -42,14 +42,14 @@ def child_service(namespace: str, name: str, port: int | str | None) -> str:
     return normalize(f"{namespace}-{name}-{port}" if port else f"{namespace}-{name}") + CRD
 
 
-def gateway_prefix(namespace: str, name: str, parent: ParentRef) -> str:
-    """What the routers and services of an HTTPRoute on one Gateway begin with, up to the entry point."""
+def gateway_prefix(kind: str, namespace: str, name: str, parent: ParentRef) -> str:
+    """What the routers and services of an HTTPRoute or GRPCRoute on one Gateway begin with, up to the entry point."""
     gateway = f"{parent.namespace or namespace}-{parent.name}"
-    return normalize(f"httproute-{namespace}-{name}-gw-{gateway}-ep") + "-"
+    return normalize(f"{kind.lower()}-{namespace}-{name}-gw-{gateway}-ep") + "-"
 
 
 def gateway_rule(full: str) -> tuple[int, str] | None:
-    """(rule index, the rest: ``, `-wrr` or `-svc-…`) of the full name of an HTTPRoute's router or service.
+    """(rule index, the rest: ``, `-wrr` or `-svc-…`) of the full name of a router or service of such a route.
 
     The name is `…-ep-ENTRYPOINT-INDEX-HASH[-wrr|-svc-NAMESPACE-NAME-BACKEND]@kubernetesgateway`.
     """

@@ -16,10 +16,11 @@ from typing import Any
 from adapters.engine.numbers import text, whole
 from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.kinds import ingressroute, middleware, period, traefikservice
-from adapters.kubernetes.planes.traefik.attachments import Key, Names, extension, members_of, parents_of
+from adapters.kubernetes.planes.plane import Key
+from adapters.kubernetes.planes.traefik.attachments import Names, extension, members_of, parents_of
 from adapters.kubernetes.planes.traefik.names import CONTROLLER, child_service
+from adapters.kubernetes.planes.traefik.services import Services
 from adapters.kubernetes.route_status import current
-from adapters.kubernetes.services import Services
 from adapters.kubernetes.wire.gateway_api import HTTPRoute, HTTPRouteRule, RouteFilter
 from adapters.kubernetes.wire.traefik import (
     IngressRoute,
@@ -310,7 +311,9 @@ class Unloaded:
             return self.http_rules(native)
         if isinstance(native, IngressRoute):
             return self.ingress_rules(native)
-        return [self.split(native)] if isinstance(native, TraefikService) else [self.limit(native)]
+        if isinstance(native, TraefikService):
+            return [self.split(native)]
+        return [self.limit(native)] if isinstance(native, Middleware) else []
 
     def _http_rule(self, rule: HTTPRouteRule, namespace: str) -> str:
         if rule.matches == []:

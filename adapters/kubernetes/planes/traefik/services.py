@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from adapters.kubernetes.planes.traefik.attachments import Key
+from adapters.kubernetes.planes.plane import Key
 from adapters.kubernetes.wire.core import Service
 from control.text import clean
 

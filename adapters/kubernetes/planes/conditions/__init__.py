@@ -1,0 +1,1 @@
+"""Any implementation that sets status conditions, and of which nothing else is known."""
