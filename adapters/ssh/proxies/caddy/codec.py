@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adapters.common.headers import shows_its_value
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.also_fed import also_fed
-from adapters.ssh.proxies.caddy import reverse_proxy, running
+from adapters.ssh.proxies.caddy import json_config, reverse_proxy, running
 from adapters.ssh.proxies.caddy.lexer import CaddySyntaxError, Token, tokenize
 from adapters.ssh.proxies.caddy.processes import process_of, resumes
 from adapters.ssh.proxies.caddy.tree import include_globs, tree_of
@@ -68,13 +68,13 @@ class CaddyCodec:
         return told
 
     def _native(self, tree: ConfigTree, path: str, edits: list[FileEdit]) -> NativeEdit:
-        tokens = tokenize(tree.files[path], path)
+        tokens = reverse_proxy.words_of(tree.files[path], path)
         wanted: dict[int, TokenEdit] = {}
         for edit in edits:
             if wanted.setdefault(edit.edit.index, edit.edit) != edit.edit:
                 ref = str(edit.changes[0].ref)
                 raise InvalidValue("two of these edits want different values in one place", ref=ref)
-        new = apply_edits(tree.files[path], tokens, list(wanted.values()), tokenize)
+        new = apply_edits(tree.files[path], tokens, list(wanted.values()), reverse_proxy.words_of)
         changes = dict.fromkeys(change for edit in edits for change in edit.changes)
         return NativeEdit(path, tuple(changes), data=new, needs_reload=True)
 
@@ -100,6 +100,8 @@ class CaddyCodec:
         return replace(tree, files=files), None
 
     def mask(self, path: str, data: bytes, comments: bool = True) -> str:
+        if json_config.is_json(data):
+            return json_config.mask(data)
         try:
             tokens = tokenize(data, path)
         except CaddySyntaxError:

@@ -8,10 +8,12 @@ running process has: whoever may not read those may only reload the service.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from adapters.ssh.client.ports import Adoption, Authority, Candidate, Command, Process, Program
 from adapters.ssh.proxies.caddy.program import PROGRAM
 from adapters.ssh.proxies.lifecycle import no_right
+from adapters.ssh.proxies.processes import option
 from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden
 
@@ -66,4 +68,8 @@ class CaddyLifecycle:
         return (program, command)
 
     def _file(self, path: str) -> Command:
-        return ("--config", path, "--adapter", "caddyfile")
+        """As Caddy takes it: a Caddyfile by its name or by the adapter that the process was started with, else JSON."""
+        words = self.process.arguments if self.process else ()
+        by_name = "caddyfile" if PurePosixPath(path).name.startswith("Caddyfile") else None
+        adapter = option(words, "--adapter", "-a") or by_name
+        return ("--config", path, *(("--adapter", adapter) if adapter else ()))

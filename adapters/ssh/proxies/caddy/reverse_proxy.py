@@ -10,12 +10,13 @@ from fractions import Fraction
 from functools import lru_cache
 
 from adapters.ssh.proxies import standing
-from adapters.ssh.proxies.caddy.lexer import tokenize
+from adapters.ssh.proxies.caddy import json_config
+from adapters.ssh.proxies.caddy.lexer import Token, tokenize
 from adapters.ssh.proxies.caddy.running import POLICY, Running
 from adapters.ssh.proxies.caddy.tree import CaddyTree, Directive, Site
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
-from adapters.ssh.proxies.spans import FileEdit, TokenEdit
+from adapters.ssh.proxies.spans import FileEdit, TokenEdit, line_of
 from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
 from control.model import Editable, Grid, Health, Route, Semantics, Status, StatusState, Target
@@ -92,6 +93,8 @@ class ReverseProxy:
 @lru_cache(maxsize=64)
 def reverse_proxies(tree: CaddyTree) -> tuple[ReverseProxy, ...]:
     """All of them, in the order of the files. A site with several has them by number."""
+    if tree.json:
+        return tuple(_of_json(tree.json, tree.config.files[tree.json]))
     found: list[ReverseProxy] = []
     names: dict[str, int] = {}
     for site in tree.sites:
@@ -103,6 +106,31 @@ def reverse_proxies(tree: CaddyTree) -> tuple[ReverseProxy, ...]:
             part = f"rule={number}" if len(places) > 1 else None
             found.append(_reverse_proxy(tree, site, name, part, directive, outer))
     return tuple(found)
+
+
+def _of_json(path: str, data: bytes) -> Iterator[ReverseProxy]:
+    """The handlers of a JSON configuration. A server with several has them by number."""
+    found = json_config.handlers(data)
+    numbers: dict[str, int] = {}
+    for one in found:
+        numbers[one.server] = numbers.get(one.server, -1) + 1
+        part = f"rule={numbers[one.server]}" if [h.server for h in found].count(one.server) > 1 else None
+        dials = [str(u["dial"].value) for u in one.get("upstreams") or () if isinstance(u, dict) and "dial" in u]
+        policy = one.get("load_balancing", "selection_policy", "policy")
+        weights = one.get("load_balancing", "selection_policy", "weights") or []
+        scalars = [w if isinstance(w, json_config.Scalar) else json_config.Scalar("?", 0) for w in weights]
+        line = line_of(data, json_config.tokenize(data)[one.fields["handler"].position].start)
+        words = ("lb_policy", str(policy), *(str(scalar.value) for scalar in scalars))
+        positions = (0, 0, *(scalar.position for scalar in scalars))
+        yield ReverseProxy(
+            one.server,
+            part,
+            Directive(("reverse_proxy",), (0,), None, path, line),
+            tuple(map(clean, one.matches)),
+            _upstreams(dials),
+            Directive(words, positions, None, path, line) if policy else None,
+            one.get("dynamic_upstreams") is not None,
+        )
 
 
 _Matchers = tuple[tuple[Directive, tuple[Directive, ...]], ...]
@@ -290,13 +318,19 @@ def edits(tree: CaddyTree, changes: Sequence[Change]) -> list[FileEdit]:
         if not numbers:
             raise NotFound(f"it has no upstream '{clean(target)}'", ref=ref)
         position = proxy.policy.positions[2 + numbers[0]]
-        raw = tokenize(tree.config.files[proxy.path], proxy.path)[position].raw
+        data = tree.config.files[proxy.path]
+        raw = words_of(data, proxy.path)[position].raw
         number = weight_value(change)
         quote = raw[:1] if raw[:1] in (b'"', b"`") else b""
         new = standing.restored(change.again, _NUMBER, number) or quote + str(number).encode() + quote
         was = standing.raw_form(raw, str(proxy.weights[numbers[0]]).encode())
         found.append(FileEdit(proxy.path, TokenEdit(position, new), (replace(change, was=was),)))
     return found
+
+
+def words_of(data: bytes, path: str = "") -> Sequence[Token]:
+    """The words of a file, whichever of Caddy's two formats it is in."""
+    return json_config.tokenize(data, path) if json_config.is_json(data) else tokenize(data, path)
 
 
 def weight_value(change: Change) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from adapters.ssh.client.ports import ConfigTree
+from adapters.ssh.proxies.caddy.json_config import is_json
 from adapters.ssh.proxies.caddy.lexer import CaddySyntaxError, Token, tokenize
 from adapters.ssh.proxies.caddy.program import ADMIN
 from adapters.ssh.proxies.spans import line_of
@@ -86,6 +88,8 @@ def _row(tokens: Sequence[Token], first: int, inside: bool) -> tuple[int, ...]:
 
 def include_globs(path: str, data: bytes) -> list[str]:
     """Absolute globs of the files that a file imports; relative ones count from its own folder."""
+    if is_json(data):
+        return []
     rows = parse(path, data)
     snippets = {row.name[1:-1] for row in rows if _is_snippet(row)}
     named = [row.words[1] for row in _all(rows) if row.name == "import" and len(row.words) > 1]
@@ -124,7 +128,10 @@ class CaddyTree:
 
     def __init__(self, config: ConfigTree) -> None:
         self.config = config
-        rows = [row for path in config.main if path in config.files for row in self._followed(path, 0)]
+        self.json = next((path for path in config.main if is_json(config.files.get(path, b""))), None)
+        """The main file, where it is JSON and no Caddyfile; then there is nothing else here."""
+        mains = [path for path in config.main if path in config.files and self.json is None]
+        rows = [row for path in mains for row in self._followed(path, 0)]
         self.options = next((row for row in rows if not row.words and row.children is not None), None)
         self.sites = tuple(_sites([row for row in rows if row.words]))
         self.snippets = frozenset(site.addresses[0] for site in self.sites if site.addresses[0].startswith("("))
@@ -168,6 +175,9 @@ class CaddyTree:
     @property
     def admin(self) -> str | None:
         """Where the admin endpoint listens, as `HostReader.ask` takes it; None where it is off or not understood."""
+        if self.json:
+            listen = json.loads(self.config.files[self.json]).get("admin") or {}
+            return None if listen.get("disabled") else _socket(str(listen.get("listen") or ADMIN))
         rows = [row for row in (self.options.children or () if self.options else ()) if row.name == "admin"]
         return _socket(rows[-1].words[1]) if rows and len(rows[-1].words) > 1 else ADMIN
 

@@ -158,6 +158,18 @@ def test_secrets_are_masked_and_the_rest_is_shown() -> None:
     assert len(shown.split("\n")) == len(SECRET.split(b"\n"))
 
 
+def test_secrets_of_a_json_configuration_are_masked() -> None:
+    shown = CaddyCodec().mask(
+        "/etc/caddy/caddy.json",
+        b'{"apps": {"http": {"servers": {}}, "tls": {"api_token": "cf-value",'
+        b' "secrets": ["one-value", {"x": "two-value"}], "email": "ops@a.test"}},'
+        b' "accounts": [{"username": "bob", "password": "JDJhJDE0"}],\n "h": ["Bearer abc-value"]}',
+    )
+    for secret in ("cf-value", "one-value", "two-value", "JDJhJDE0", "abc-value"):
+        assert secret not in shown
+    assert "ops@a.test" in shown and shown.count("\n") == 1
+
+
 async def test_a_caddy_in_memory_is_edited_proved_and_undone(tmp_path) -> None:  # type: ignore[no-untyped-def]
     host = MemoryHost("h-1", {CONFIG: SECRET})
     config = EnvironmentConfig("vm", settings=SshConfig(("h-1",)), section=SECTION, proxies=(ProxyConfig("caddy"),))

@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,10 @@ handle /more/* {{
 class Caddy(LocalHost):
     port: int
     other: int
+    adapter: tuple[str, ...] = ("--adapter", "caddyfile")
 
     def command(self) -> list[str]:
-        return [binary(), "run", "--config", str(self.config), "--adapter", "caddyfile"]
+        return [binary(), "run", "--config", str(self.config), *self.adapter]
 
     def start(self) -> None:
         super().start()
@@ -218,6 +220,33 @@ async def test_counted_and_health_by_its_metrics(caddy: Caddy, proxy: CaddyProxy
     while (await read(proxy, caddy))[0][f":{caddy.port}"].targets[0].health is not Health.UP:
         assert time.monotonic() < end
         await asyncio.sleep(0.2)
+
+
+async def test_a_json_configuration_is_edited_in_its_place(
+    caddy: Caddy, proxy: CaddyProxy, backends: Backends, tmp_path: Path
+) -> None:
+    page = await caddy.config_page()
+    caddy.stop()
+    caddy.config = tmp_path / "caddy.json"
+    caddy.config.write_text(json.dumps(page, indent=2).replace('"apps"', ' "apps"'))
+    caddy.proxy = replace(caddy.proxy, config=str(caddy.config))
+    caddy.adapter = ()
+    caddy.socket.unlink(missing_ok=True)
+    caddy.start()
+    facts, tree = caddy.facts(), await caddy.tree()
+    routes, _ = proxy.codec.read(tree, await proxy.runtime(caddy, facts, tree), facts)
+    a, b = (f"127.0.0.1:{backends.port(name)}" for name in "ab")
+    [route] = [one for one in routes if [target.name for target in one.targets] == [a, b]]
+    assert route.status.state is StatusState.OK and [target.weight for target in route.targets] == [9, 1]
+    assert f":{caddy.port}" in route.matches[0]
+    before = caddy.config.read_text()
+    await write(proxy, caddy, [Change(route.ref, f"targets/{b}/weight", 1, 3)])
+    after = caddy.config.read_text()
+    lines = zip(before.split("\n"), after.split("\n"), strict=True)
+    assert [(was.strip(), now.strip()) for was, now in lines if was != now] == [("1", "3")], "one number, in its place"
+    assert await split(caddy.port, 120) == {"a": 90, "b": 30}
+    others = [one for one in routes if one.ref != route.ref]
+    assert {one.editable.yes for one in others} == {True, False}, "those with a policy of weights, and those without"
 
 
 SHAPES: dict[str, Callable[[int], str]] = {
