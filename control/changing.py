@@ -243,8 +243,8 @@ class Changing:
         """The named change, or all that may need it. Raises `NotFound`."""
         if change is not None:
             return [self._log.get(change)]
-        found = {one.change: one for one in self._history.unfinished()}
-        return [*found.values(), *(self._log.get(name) for name in sorted(taken - set(found)))]
+        unfinished = {one.change: one for one in self._history.unfinished()}
+        return [*unfinished.values(), *(self._log.get(name) for name in sorted(taken - set(unfinished)))]
 
     # --- what is read for it ------------------------------------------------------------------------------------------
 

@@ -202,8 +202,8 @@ def _with_places(text: str, escape: re.Pattern[str], times: int) -> tuple[str, _
 
 
 def _compact(view: str, places: _Places) -> tuple[str, _Places]:
-    kept = [(letter, place) for letter, place in zip(view, places, strict=True) if not _DROPPED.match(letter)]
-    return "".join(letter for letter, _ in kept), [place for _, place in kept]
+    kept = [(letter, position) for letter, position in zip(view, places, strict=True) if not _DROPPED.match(letter)]
+    return "".join(letter for letter, _ in kept), [position for _, position in kept]
 
 
 def _suspect(view: str) -> bool:

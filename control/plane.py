@@ -220,8 +220,8 @@ class ControlPlane:
     def interrupted_page(self) -> HistoryPage:
         """The interrupted changes, and what of the journal this version does not understand."""
         page = self._history.open_items()
-        found = [item for item in reversed(page.items) if item.outcome is ResultOutcome.INTERRUPTED]
-        return replace(page, items=tuple(found))
+        interrupted = [item for item in reversed(page.items) if item.outcome is ResultOutcome.INTERRUPTED]
+        return replace(page, items=tuple(interrupted))
 
     def kept(self) -> list[Kept]:
         """What came of changes that the journal could not take, as it lies beside it. Reads files."""

@@ -255,19 +255,19 @@ def _secrets() -> Secrets:
     from control.ports import Secrets
 
     def ask(what: str, key: str) -> str | None:
-        found = answer(what, key)
-        keep(found)
-        return found
+        secret = answer(what, key)
+        keep(secret)
+        return secret
 
     def answer(what: str, key: str) -> str | None:
         try:
             import keyring
 
-            found = keyring.get_password("trafficdeck", key)
+            secret = keyring.get_password("trafficdeck", key)
         except Exception:  # every backend has errors of its own; without a keyring the question is asked
-            found = None
-        if found is not None or not sys.stdin.isatty() or _screen_is_up():
-            return found
+            secret = None
+        if secret is not None or not sys.stdin.isatty() or _screen_is_up():
+            return secret
         import getpass
 
         return getpass.getpass(f"{what}: ") or None

@@ -360,10 +360,10 @@ class Keymap:
 
     def action(self, scope: str, key: str, character: str | None) -> Action | None:
         """The action of a key press, by its name or its character."""
-        found = self._by_key.get((scope, key))
-        if found is None and character is not None:
-            found = self._by_key.get((scope, character))
-        return found
+        action = self._by_key.get((scope, key))
+        if action is None and character is not None:
+            action = self._by_key.get((scope, character))
+        return action
 
     def written(self, action: Action) -> list[str]:
         """All keys of an action as people write them."""

@@ -167,10 +167,10 @@ def _lost_its_terminal(process: int | None) -> bool:
 
 
 def _attributes(fds: list[int]) -> list[list[Any] | None]:
-    found: list[list[Any] | None] = []
+    attributes: list[list[Any] | None] = []
     for fd in fds:
         try:
-            found.append(termios.tcgetattr(fd))
+            attributes.append(termios.tcgetattr(fd))
         except (OSError, termios.error):
-            found.append(None)
-    return found
+            attributes.append(None)
+    return attributes

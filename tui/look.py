@@ -91,12 +91,12 @@ class Look:
 
     def style(self, role: str, ground: str = "ground") -> Style:
         """The style of `role` on `ground`; a role with a ground of its own keeps it."""
-        found = self._styles.get((role, ground))
-        if found is None:
+        style = self._styles.get((role, ground))
+        if style is None:
             back = Style(bgcolor=self.theme.grounds.get(ground, self.theme.grounds["ground"]))
-            found = back + Style.parse(self._words(role))
-            self._styles[(role, ground)] = found
-        return found
+            style = back + Style.parse(self._words(role))
+            self._styles[(role, ground)] = style
+        return style
 
     def paints_blanks(self, role: str, ground: str) -> bool:
         """Whether blanks in this role would show as blocks of its own ground, and are to be drawn as plain ones."""

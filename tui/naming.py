@@ -87,20 +87,20 @@ def _numbered(names: Sequence[str], short: Mapping[str, str], cells: int, ellips
     return told
 
 
-def told_apart(rows: Mapping[Ref, str], place: bool = True) -> dict[Ref, str]:
+def told_apart(rows: Mapping[Ref, str], environment_shown: bool = True) -> dict[Ref, str]:
     """Each row's name, with its kind, scope or part where several rows of one place have the same name.
 
-    `place` says that the environment is shown beside the name, so that rows of two environments may share one.
+    `environment_shown` says that it is shown beside the name, so that rows of two environments may share one.
     """
     groups: dict[tuple[str, str], list[Ref]] = {}
     for ref, name in rows.items():
-        groups.setdefault((ref.environment if place else "", name), []).append(ref)
+        groups.setdefault((ref.environment if environment_shown else "", name), []).append(ref)
     told: dict[Ref, str] = {}
     for (_, name), refs in groups.items():
         if len(refs) == 1:
             told[refs[0]] = name
             continue
-        added = _added(refs, not place)
+        added = _added(refs, not environment_shown)
         told.update({ref: f"{name} {safe(more)}".rstrip() for ref, more in zip(refs, added, strict=True)})
     return told
 

@@ -33,14 +33,14 @@ class Observed:
     def open_steps(self, plan: Plan, result: Result) -> list[Step]:
         """The steps of an applied change whose traffic has not said yes."""
         results = {step.object: step for step in result.steps}
-        found = []
+        still_open = []
         for step in plan.steps:
             done = results.get(step.object)
             if done is None or done.proof is None or done.outcome is not StepOutcome.APPLIED:
                 continue
             if done.proof.observed.state in OPEN:
-                found.append(step)
-        return found[:MOST_STEPS]
+                still_open.append(step)
+        return still_open[:MOST_STEPS]
 
     async def go_on(self, plane: Counts, change: str, step: Step) -> None:
         """Count on for one step until it is known."""

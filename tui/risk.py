@@ -102,11 +102,11 @@ def reach_problem(view: EnvironmentView | None) -> Problem | None:
 
 def route_problems(route: Route, seen: Seen | None, view: EnvironmentView | None) -> tuple[Problem, ...]:
     """Everything wrong with a route, worst first."""
-    found = [reach_problem(view), _status(route), *_health(route)]
+    problems = [reach_problem(view), _status(route), *_health(route)]
     if seen is not None:
-        found += _traffic(seen)
-        found.append(_gap(route, seen))
-    return tuple(sorted((p for p in found if p is not None), key=lambda p: -p.score))
+        problems += _traffic(seen)
+        problems.append(_gap(route, seen))
+    return tuple(sorted((p for p in problems if p is not None), key=lambda p: -p.score))
 
 
 def _status(row: Route | Limit) -> Problem | None:
@@ -169,18 +169,18 @@ def _gap(route: Route, seen: Seen) -> Problem | None:
 
 def limit_problems(limit: Limit, view: EnvironmentView | None) -> tuple[Problem, ...]:
     """Everything wrong with a limit, worst first."""
-    found = [reach_problem(view), _status(limit)]
+    problems = [reach_problem(view), _status(limit)]
     rejected = limit.use.rejected_per_second
     if limit.amount is Special.BLOCKED:
-        found.append(Problem(390, "blocked: nothing passes", "blocked"))
+        problems.append(Problem(390, "blocked: nothing passes", "blocked"))
     if rejected:
-        found.append(
+        problems.append(
             Problem(450 + min(int(rejected).bit_length() * 20, 300), f"rejects {figures.count(rejected)}/s", "biting")
         )
     full = used_ratio(limit)
     if full is not None and full >= FULL:
-        found.append(Problem(350 + min(int(full * 40), 49), f"{figures.ratio(full)} in use", "full"))
-    return tuple(sorted((p for p in found if p is not None), key=lambda p: -p.score))
+        problems.append(Problem(350 + min(int(full * 40), 49), f"{figures.ratio(full)} in use", "full"))
+    return tuple(sorted((p for p in problems if p is not None), key=lambda p: -p.score))
 
 
 def used_ratio(limit: Limit) -> Fraction | None:

@@ -196,8 +196,8 @@ class Store:
         same = old is not None and old.route is route and old.seen is seen and old.service == service
         if old is not None and same and ref.environment not in moved:
             return old
-        found = route_problems(route, seen, inventory.environments.get(ref.environment))
-        problems = self._steady(ref, found, old)
+        current = route_problems(route, seen, inventory.environments.get(ref.environment))
+        problems = self._steady(ref, current, old)
         if old is not None and _weights(old.route) != _weights(route):
             changed = self.batch
             self.was[ref] = old.route
@@ -369,18 +369,18 @@ class Store:
     def environment(self, name: str) -> EnvironmentView | None:
         return self.inventory.environments.get(name) if self.inventory else None
 
-    def labels(self, place: bool = True) -> Mapping[Ref, str]:
+    def labels(self, environment_shown: bool = True) -> Mapping[Ref, str]:
         """The name of every row, with what tells it apart where others of its list have the same; `place` says that
         the environment is shown beside it."""
         if self._labels[0] != self.naming:
             self._labels = self.naming, {}
         made = self._labels[1]
-        if place not in made:
-            made[place] = {
-                **told_apart({ref: row.name for ref, row in self.routes.items()}, place),
-                **told_apart({ref: row.name for ref, row in self.limits.items()}, place),
+        if environment_shown not in made:
+            made[environment_shown] = {
+                **told_apart({ref: row.name for ref, row in self.routes.items()}, environment_shown),
+                **told_apart({ref: row.name for ref, row in self.limits.items()}, environment_shown),
             }
-        return made[place]
+        return made[environment_shown]
 
     def label(self, ref: Ref) -> str:
         """The name of one row as the lists have it."""

@@ -37,11 +37,11 @@ def weigh(route: Route, base: dict[str, Fraction], name: str, text: str, locked:
         check_known(route)
     if _SPLIT.fullmatch(text):
         return Weighed(_split(route, text))
-    found = _FORM.fullmatch(text)
+    match = _FORM.fullmatch(text)
     target = route.target(name)
-    if found is None or target is None:
+    if match is None or target is None:
         raise InvalidValue(f"'{text}' is no weight", hint="80, 80%, +10, -10%, /2, *1.5, 70/30")
-    sign, number, points = found.group(1), Fraction(found.group(2)), bool(found.group(3))
+    sign, number, points = match.group(1), Fraction(match.group(2)), bool(match.group(3))
     if not sign and not points and not counts_to_hundred(route):
         return _native(route, name, number)
     check_known(route)

@@ -46,16 +46,16 @@ async def questions_after(
     """What is asked about an object that was changed so, as it stands now. `limits` are the rows of the inventory,
     which know where each holds. Raises `ControlError` where the object cannot be read."""
     rows = rows_of(await fetch_one(reader, object))
-    found: list[Question] = []
+    asked: list[Question] = []
     for ref in dict.fromkeys(change.ref for change in changes):
         row, own = rows.get(ref), [change for change in changes if change.ref == ref]
         if isinstance(row, Route):
-            found.append(Split(ref, {target.name: target.share for target in row.targets}))
+            asked.append(Split(ref, {target.name: target.share for target in row.targets}))
         elif isinstance(row, Limit):
             known = limits.get(ref) or limits.get(ref.on("*")) or row
             now = replace(row, bindings=row.bindings or known.bindings)
-            found.append(Admitted(now, _as_before(now, own), section.limits_may_be_bypassed))
-    return found
+            asked.append(Admitted(now, _as_before(now, own), section.limits_may_be_bypassed))
+    return asked
 
 
 def _as_before(limit: Limit, changes: Sequence[Change]) -> Limit:

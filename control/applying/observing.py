@@ -101,13 +101,13 @@ class Admitted:
         return self._routes()
 
     def _routes(self) -> list[tuple[Binding, Ref]]:
-        found = []
+        routes = []
         for binding in self.limit.bindings:
             try:
-                found.append((binding, Ref.parse(binding.on)))
+                routes.append((binding, Ref.parse(binding.on)))
             except UsageError:
                 continue
-        return found
+        return routes
 
     def hopeless(self, samples: Samples) -> str:
         places = self._places(samples)
@@ -144,13 +144,13 @@ def questions(step: Prepared, limits_before: Mapping[Ref, Limit], section: DeckS
     once."""
     routes = {route.ref: route for route in step.routes_after}
     limits = {limit.ref: limit for limit in step.limits_after}
-    found: list[Question] = []
+    asked: list[Question] = []
     for ref in dict.fromkeys(change.ref for change in step.changes):
         if ref in routes:
-            found.append(Split(ref, {target.name: target.share for target in routes[ref].targets}))
+            asked.append(Split(ref, {target.name: target.share for target in routes[ref].targets}))
         elif ref in limits:
-            found.append(Admitted(limits[ref], limits_before.get(ref), section.limits_may_be_bypassed))
-    return found
+            asked.append(Admitted(limits[ref], limits_before.get(ref), section.limits_may_be_bypassed))
+    return asked
 
 
 def refs_of(asked: Sequence[Question]) -> tuple[Ref, ...]:

@@ -178,8 +178,8 @@ def _target_document(target: Target, seen: Seen | None) -> documents.Target:
 
 def _route_members(route: Route) -> list[documents.RouteMember]:
     """Each member with its native weights, and whether it agrees with what most of them hold."""
-    held = [tuple((t.name, t.weight, t.share, t.state) for t in member.targets) for member in route.members]
-    usual = max(held, key=held.count, default=())
+    values = [tuple((t.name, t.weight, t.share, t.state) for t in member.targets) for member in route.members]
+    usual = max(values, key=values.count, default=())
     return [
         documents.RouteMember(
             ref=str(member.ref),
@@ -187,7 +187,7 @@ def _route_members(route: Route) -> list[documents.RouteMember]:
             weights={target.name: target.weight for target in member.targets},
             base=member.base,
         )
-        for member, own in zip(route.members, held, strict=True)
+        for member, own in zip(route.members, values, strict=True)
     ]
 
 
@@ -241,11 +241,11 @@ def limit_document(limit: Limit, now: float) -> documents.Limit:
 
 
 def _limit_members(limit: Limit) -> list[documents.LimitMember]:
-    held = [(member.amount, member.window, _own_burst(member), member.mode) for member in limit.members]
-    usual = max(held, key=held.count, default=None)
+    values = [(member.amount, member.window, _own_burst(member), member.mode) for member in limit.members]
+    usual = max(values, key=values.count, default=None)
     return [
         documents.LimitMember(ref=str(member.ref), agrees=own == usual, amount=member.amount, base=member.base)
-        for member, own in zip(limit.members, held, strict=True)
+        for member, own in zip(limit.members, values, strict=True)
     ]
 
 

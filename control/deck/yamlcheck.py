@@ -112,16 +112,16 @@ def compose(text: str, place: Place) -> yaml.Node:
 
 def entries(node: yaml.Node, place: Place) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """The (key, value) nodes of a mapping, by key. Raises for a key that is there twice."""
-    found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+    pairs: dict[str, tuple[yaml.Node, yaml.Node]] = {}
     if not isinstance(node, yaml.MappingNode):
-        return found
+        return pairs
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise place.error(key, "a key must be a text")
-        if key.value in found:
-            raise place.error(key, f"'{key.value}' is there twice", f"first at line {line_of(found[key.value][0])}")
-        found[key.value] = (key, value)
-    return found
+        if key.value in pairs:
+            raise place.error(key, f"'{key.value}' is there twice", f"first at line {line_of(pairs[key.value][0])}")
+        pairs[key.value] = (key, value)
+    return pairs
 
 
 def check(node: yaml.Node, schema: Mapping[str, Any], what: str, place: Place) -> Any:

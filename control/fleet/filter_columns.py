@@ -59,9 +59,9 @@ class SearchMemory:
         return id(row) in self._kept
 
     def __call__(self, row: Row, inventory: Inventory) -> SearchedTexts:
-        found = self._kept.get(id(row))
-        if found is not None:
-            return found[1]
+        kept = self._kept.get(id(row))
+        if kept is not None:
+            return kept[1]
         if not isinstance(row, Route | Limit):
             return searched(row, inventory)
         if len(self._kept) > 2 * (len(inventory.routes) + len(inventory.limits)):

@@ -195,10 +195,10 @@ def _example(column: str) -> str:
 
 def _number(column: str, text: str) -> Fraction:
     plain = text.strip().removesuffix("%") if column in PERCENTS else text
-    found = typed.seconds(plain) if column in SECONDS else typed.number(plain)
-    if found is None:
+    value = typed.seconds(plain) if column in SECONDS else typed.number(plain)
+    if value is None:
         raise UsageError(f"'{clean(text, 60)}' is no number for '{column}'", hint=f"for example {_example(column)}")
-    return found
+    return value
 
 
 def _number_test(column: str, compare: Callable[[Fraction, Fraction], bool], wanted: Fraction) -> Test:

@@ -48,14 +48,14 @@ def _front_shares(service: ServiceConfig, front: Route | None) -> dict[str, Frac
     """Environment -> its share as the front has it set. A target whose share is unknown makes its environment's so."""
     if service.front is None or front is None:
         return {}
-    found: dict[str, Fraction | None] = {}
+    shares: dict[str, Fraction | None] = {}
     for target in front.targets:
         name = service.front.targets.get(target.name)
         if name is None:
             continue
-        sofar = found.get(name, Fraction(0))
-        found[name] = None if sofar is None or target.share is None else sofar + target.share
-    return found
+        sofar = shares.get(name, Fraction(0))
+        shares[name] = None if sofar is None or target.share is None else sofar + target.share
+    return shares
 
 
 def _rps(refs: Iterable[Ref], known: Known) -> Fraction | None:
@@ -63,8 +63,8 @@ def _rps(refs: Iterable[Ref], known: Known) -> Fraction | None:
 
 
 def _total(values: Sequence[Fraction | None]) -> Fraction | None:
-    found = [value for value in values if value is not None]
-    return sum(found, Fraction(0)) if found and len(found) == len(values) else None
+    known = [value for value in values if value is not None]
+    return sum(known, Fraction(0)) if known and len(known) == len(values) else None
 
 
 def _measured_shares(shape: ServiceShape, known: Known) -> dict[str, Fraction | None]:

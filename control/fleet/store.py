@@ -123,7 +123,7 @@ class FleetStore:
         return await asyncio.to_thread(self._load_cached)
 
     def _load_cached(self) -> bool:
-        found = False
+        any_cached = False
         for name in self.readers:
             path = self._cache_file(name)
             if path is None or self.state(name).snapshot is not None:
@@ -131,8 +131,8 @@ class FleetStore:
             snapshot = load(path)
             if snapshot is not None and self.state(name).snapshot is None:
                 self.state(name).take(snapshot, from_cache=True)
-                found = True
-        return found
+                any_cached = True
+        return any_cached
 
     async def save_cached(self, name: str) -> None:
         """Keep the rows of one environment for the next session."""
@@ -194,16 +194,16 @@ class FleetStore:
 def _merged(known: Iterable[AnyRow], fresh: Sequence[AnyRow], object: str) -> tuple[AnyRow, ...]:
     """Ungrouped rows, those of `object` as freshly read, in the old order."""
     news: dict[Ref, AnyRow] = {one.ref: one for row in fresh for one in _members(row)}
-    found: list[AnyRow] = []
+    rows: list[AnyRow] = []
     for row in known:
         for old in _members(row):
             new = news.pop(old.ref, None)
             if new is not None:
-                found.append(carried(new, old))
+                rows.append(carried(new, old))
             elif old.object != object:
-                found.append(old)
-    found.extend(news.values())
-    return tuple(found)
+                rows.append(old)
+    rows.extend(news.values())
+    return tuple(rows)
 
 
 def _members(row: AnyRow) -> tuple[AnyRow, ...]:

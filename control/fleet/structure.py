@@ -61,13 +61,13 @@ def _entrances(environment: str, refs: Iterable[Ref], graph: Graph) -> tuple[Ref
 
 
 def _service_of(services: Mapping[str, ServiceShape], routes: Mapping[Ref, Route]) -> dict[Ref, str]:
-    found: dict[Ref, str] = {}
+    service_of: dict[Ref, str] = {}
     for name, shape in services.items():
         for ref in shape.refs:
-            found.setdefault(ref, name)
+            service_of.setdefault(ref, name)
             for member in routes[ref].members:
-                found.setdefault(member.ref, name)
-    return found
+                service_of.setdefault(member.ref, name)
+    return service_of
 
 
 def _effectives(
@@ -77,10 +77,10 @@ def _effectives(
     limits_of: Mapping[Ref, tuple[Ref, ...]],
 ) -> dict[Ref, tuple[Effective, ...]]:
     ancestors = graph.ancestors()
-    found: dict[Ref, tuple[Effective, ...]] = {}
+    effectives: dict[Ref, tuple[Effective, ...]] = {}
     for ref, on_it in limits_of.items():
         path = (ref, *sorted(ancestors.get(ref, ())))
         inside = {str(one) for row in path for one in (row, *(member.ref for member in routes[row].members))}
         bound = (binding for limit in on_it for binding in limits[limit].bindings)
-        found[ref] = tuple(b.effective for b in bound if b.effective is not None and b.on in inside)
-    return found
+        effectives[ref] = tuple(b.effective for b in bound if b.effective is not None and b.on in inside)
+    return effectives

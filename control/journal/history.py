@@ -43,9 +43,9 @@ class History:
         nothing = (ResultOutcome.REFUSED, ResultOutcome.NO_CHANGE)
         with self._journal.index() as index:
             check_understood(self._journal.name, index)
-            found = index.by_actor(actor, nothing)
+            last = index.by_actor(actor, nothing)
         late = [one for one in self._log.late().values() if one.actor == actor and one.outcome not in nothing]
-        mine = [*([self._log.get(found.change)] if found is not None else []), *late]
+        mine = [*([self._log.get(last.change)] if last is not None else []), *late]
         if not mine:
             raise NotFound(f"{actor} has no change to undo", hint="name one: 'trafficdeck history' lists them")
         return max(mine, key=lambda one: one.at)
@@ -129,11 +129,11 @@ class History:
         with self._journal.index() as index:
             known = index.touched_since(since, IN_FORCE)
             count, first = index.unknown()
-        found = {Ref.parse(ref): at for ref, at in known.items()}
+        last_at = {Ref.parse(ref): at for ref, at in known.items()}
         for one in self._log.late().values():
             if one.at >= since:
-                found.update({change.ref: max(one.at, found.get(change.ref, 0.0)) for change in one.changes()})
-        return found, told(first) if count else ""
+                last_at.update({change.ref: max(one.at, last_at.get(change.ref, 0.0)) for change in one.changes()})
+        return last_at, told(first) if count else ""
 
     def remembered_weight(self, ref: Ref, target: str) -> Weight | None:
         """The weight that a target had before it was last set to 0, as far as the journal knows. Raises `JournalError`
@@ -142,9 +142,9 @@ class History:
         with self._journal.index() as index:
             check_understood(self._journal.name, index)
             rows = index.zeroing(str(ref), *fields)
-            found = next((row for row in rows if self._in_force(row)), None)
+            zeroed = next((row for row in rows if self._in_force(row)), None)
         mine = [one for one in self._log.late().values() if one.outcome in IN_FORCE]
-        mine += [self._log.get(found.change)] if found is not None else []
+        mine += [self._log.get(zeroed.change)] if zeroed is not None else []
         for one in sorted(mine, key=lambda one: -one.at):
             for change in one.changes():
                 if change.ref == ref and change.field in fields and change.after == 0:

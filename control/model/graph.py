@@ -61,7 +61,7 @@ class Graph:
         for ref, tos in self._leads.items():
             for to in tos:
                 parents.setdefault(to, set()).add(ref)
-        found: dict[Ref, set[Ref]] = {}
+        above: dict[Ref, set[Ref]] = {}
         for ref in parents:
             seen: set[Ref] = set()
             stack = list(parents[ref])
@@ -70,21 +70,21 @@ class Graph:
                 if one not in seen and one != ref:
                     seen.add(one)
                     stack.extend(parents.get(one, ()))
-            found[ref] = seen
-        return found
+            above[ref] = seen
+        return above
 
 
 def service_refs(service: ServiceConfig, routes: Mapping[Ref, Route]) -> tuple[Ref, ...]:
     """The rows that a service's globs name, in their order."""
-    found: dict[Ref, None] = {}
+    refs: dict[Ref, None] = {}
     printable = {str(ref): ref for ref in routes}
     for pattern in service.routes:
         if pattern in printable:
-            found[printable[pattern]] = None
+            refs[printable[pattern]] = None
             continue
         literal = _glob(pattern)
-        found.update((ref, None) for text, ref in printable.items() if fnmatchcase(text, literal))
-    return tuple(found)
+        refs.update((ref, None) for text, ref in printable.items() if fnmatchcase(text, literal))
+    return tuple(refs)
 
 
 def _glob(pattern: str) -> str:
@@ -103,9 +103,9 @@ def limits_by_route(graph: Graph, routes: Mapping[Ref, Route], limits: Iterable[
                 row = names.get(binding.on)
                 if row is not None:
                     direct.setdefault(row, {})[limit.ref] = None
-    found = {ref: tuple(own) for ref, own in direct.items()}
+    by_route = {ref: tuple(own) for ref, own in direct.items()}
     for ref, above in graph.ancestors().items():
         inherited = [limit for one in sorted(above) if one in direct for limit in direct[one]]
         if inherited:
-            found[ref] = tuple(dict.fromkeys((*direct.get(ref, ()), *inherited)))
-    return found
+            by_route[ref] = tuple(dict.fromkeys((*direct.get(ref, ()), *inherited)))
+    return by_route

@@ -53,14 +53,14 @@ def _written(node: yaml.Node | None, source: str, depth: int = 0) -> Any:
         return value
     if isinstance(node, yaml.SequenceNode):
         return [_written(item, source, depth + 1) for item in value]
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, below in value:
         name = str(key.value)
-        if name in found:
+        if name in values:
             line = key.start_mark.line + 1
             raise UsageError(f"{source}:{line}: '{clean(name)}' is there twice", hint="name each once")
-        found[name] = _written(below, source, depth + 1)
-    return found
+        values[name] = _written(below, source, depth + 1)
+    return values
 
 
 def _edit(item: Any, where: str) -> Edit:

@@ -77,10 +77,10 @@ def parse_states(ref: Ref, items: Sequence[str], persist: bool = False) -> State
 
 def parse_seconds(text: str) -> Fraction:
     """A length of time: `10s`, `1m`, `2h`, or a bare number of seconds. Raises `InvalidValue`."""
-    found = typed.seconds(text)
-    if not found:
+    seconds = typed.seconds(text)
+    if not seconds:
         raise InvalidValue(f"'{clean(text)}' is not a length of time", hint="write for example 10s, 1m or 1h")
-    return found
+    return seconds
 
 
 def _positive(text: str, what: str, hint: str) -> Fraction:

@@ -21,12 +21,12 @@ AnyRow = TypeVar("AnyRow", Route, Limit)
 
 def flattened(rows: Iterable[Row]) -> dict[Ref, Row]:
     """Every row and every member of a group row, by ref. Group rows themselves are in it too."""
-    found: dict[Ref, Row] = {}
+    by_ref: dict[Ref, Row] = {}
     for row in rows:
-        found[row.ref] = row
+        by_ref[row.ref] = row
         for member in row.members:
-            found[member.ref] = member
-    return found
+            by_ref[member.ref] = member
+    return by_ref
 
 
 def rows_of(read: Snapshot | Fetched) -> dict[Ref, Row]:
@@ -115,12 +115,12 @@ class UndoField:
 def three_ways(changes: Sequence[Change], read: Fetched) -> list[UndoField]:
     """The fields of changes three ways, in their order, as a fresh read of their object has them."""
     rows = rows_of(read)
-    found = []
+    fields = []
     for change in changes:
         row = rows.get(change.ref)
         now = value_of(row, change.field) if row is not None else None
-        found.append(UndoField(change.ref, change.field, change.before, change.after, now))
-    return found
+        fields.append(UndoField(change.ref, change.field, change.before, change.after, now))
+    return fields
 
 
 def reverse(change: Change, now: Value) -> Change:

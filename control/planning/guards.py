@@ -253,20 +253,20 @@ def verdict_of(guard: Guard, environment: EnvironmentConfig) -> Verdict | None:
 
 def judge(view: GuardView, overrides: Collection[str] = ()) -> tuple[GuardResult, ...]:
     """The objections to one step. An overridden refusal becomes a warning that says so."""
-    found: list[GuardResult] = []
+    results: list[GuardResult] = []
     for guard in GUARDS:
         verdict = verdict_of(guard, view.environment)
         if verdict is None:
             continue
         for message in guard.objects(view):
             if verdict is Verdict.REFUSE and guard.name in overrides:
-                found.append(GuardResult(guard.name, Verdict.WARN, f"overridden: {message}"))
+                results.append(GuardResult(guard.name, Verdict.WARN, f"overridden: {message}"))
             else:
-                found.append(GuardResult(guard.name, verdict, message))
-    told = {result.name for result in found}
+                results.append(GuardResult(guard.name, verdict, message))
+    told = {result.name for result in results}
     if "zero_or_unlimited" not in told:
-        found.extend(GuardResult("zero_or_unlimited", Verdict.WARN, message) for message in asked_special(view))
-    return tuple(found)
+        results.extend(GuardResult("zero_or_unlimited", Verdict.WARN, message) for message in asked_special(view))
+    return tuple(results)
 
 
 def worst(results: Iterable[GuardResult]) -> Verdict:

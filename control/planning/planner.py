@@ -47,10 +47,10 @@ class Situation:
     """Of an undo: native object -> which one it was when the change that is undone wrote it."""
 
     def environment(self, name: str) -> EnvironmentConfig:
-        found = self.deck.environment(name)
-        if found is None:
+        config = self.deck.environment(name)
+        if config is None:
             raise NotFound(f"there is no environment '{name}'", hint="the deck file names them")
-        return found
+        return config
 
 
 # --- edits to changes -------------------------------------------------------------------------------------------------
@@ -212,16 +212,16 @@ def _owners(step: Prepared, ahead: Outlook) -> tuple[Owner, ...]:
 
 
 def _effective(step: Prepared, ahead: Outlook) -> tuple[EffectiveChange, ...]:
-    found: list[EffectiveChange] = []
+    effective: list[EffectiveChange] = []
     for ref in dict.fromkeys(change.ref for change in step.changes):
         before, after = ahead.before.get(ref), ahead.after.get(ref)
         if not isinstance(before, Limit) or not isinstance(after, Limit):
             continue
         then = {binding.on: binding.effective for binding in after.bindings}
-        found.extend(
+        effective.extend(
             EffectiveChange(binding.on, binding.effective, then.get(binding.on)) for binding in before.bindings
         )
-    return tuple(found)
+    return tuple(effective)
 
 
 def _headroom(prepared: Sequence[Prepared], situation: Situation, ahead: Outlook) -> tuple[str, ...]:
@@ -244,10 +244,10 @@ def _headroom(prepared: Sequence[Prepared], situation: Situation, ahead: Outlook
 
 def mismatches(changes: Iterable[Change], rows: Mapping[Ref, Row]) -> list[str]:
     """Where what is there is not what the changes start from, in words."""
-    found = []
+    reasons = []
     for change in changes:
         row = rows.get(change.ref)
         now = value_of(row, change.field) if row is not None else None
         if not same(change.field, now, change.before):
-            found.append(f"{change.field} of {change.ref} is {show(now)}, the plan starts from {show(change.before)}")
-    return found
+            reasons.append(f"{change.field} of {change.ref} is {show(now)}, the plan starts from {show(change.before)}")
+    return reasons

@@ -9,7 +9,7 @@ from control.model import Route, Target, TargetState
 from control.model.ref import GROUP_SCOPE, Ref
 from control.planning.fields import Row
 
-Place = tuple[str, str | None]
+Destination = tuple[str, str | None]
 """(target name, region or None where it is not known)."""
 
 
@@ -20,15 +20,15 @@ def outside_after(
     rows_after: Mapping[Ref, Row],
     deck: DeckConfig,
     allowed: frozenset[str],
-) -> Iterator[Place]:
+) -> Iterator[Destination]:
     """The places outside `allowed` that requests reach afterwards and did not reach before. Unknown is outside."""
     already = set(_reached(before, rows_before, deck, frozenset()))
-    for place in dict.fromkeys(_reached(after, rows_after, deck, frozenset())):
-        if place not in already and place[1] not in allowed:
-            yield place
+    for destination in dict.fromkeys(_reached(after, rows_after, deck, frozenset())):
+        if destination not in already and destination[1] not in allowed:
+            yield destination
 
 
-def _reached(route: Route, rows: Mapping[Ref, Row], deck: DeckConfig, above: frozenset[Ref]) -> Iterator[Place]:
+def _reached(route: Route, rows: Mapping[Ref, Row], deck: DeckConfig, above: frozenset[Ref]) -> Iterator[Destination]:
     for target in route.targets:
         if target.state is not TargetState.ACTIVE or target.share == 0 or target.weight == 0:
             continue

@@ -35,17 +35,17 @@ class StalePlan(Stale):
 def wishes(saved: Plan) -> list[Change]:
     """The changes that a saved plan asks for. Raises `StalePlan` where it contradicts itself."""
     wrong: dict[str, list[str]] = {}
-    found: dict[tuple[Ref, str], Change] = {}
+    changes: dict[tuple[Ref, str], Change] = {}
     for step in saved.steps:
         reasons = wrong.setdefault(step.object, [])
         for change in step.changes:
             if change.ref.environment != step.environment:
                 reasons.append(f"{change.ref} is not of {step.environment}, where the file puts it")
-            if (change.ref, change.field) in found:
+            if (change.ref, change.field) in changes:
                 reasons.append(f"the file sets {change.field} of {change.ref} twice")
-            found[change.ref, change.field] = change
+            changes[change.ref, change.field] = change
     _raise(wrong)
-    return list(found.values())
+    return list(changes.values())
 
 
 def check_start(saved: Plan, rows: Mapping[Ref, Row]) -> None:
@@ -103,23 +103,23 @@ def _gone(step: Step, now: Iterable[str]) -> list[str]:
 
 
 def _differences(saved: Step, fresh: Step) -> list[str]:
-    found: list[str] = []
+    reasons: list[str] = []
     if saved.base != fresh.base:
-        found.append(
+        reasons.append(
             f"{saved.object} was changed since the plan was made (base {saved.base}, now {fresh.base}); "
             "nothing was written to it"
         )
     if set(saved.changes) != set(fresh.changes):
-        found.append(f"{saved.object}: the file's changes are not those that would be made")
-    if saved.diff != fresh.diff and not found:
-        found.append(f"{saved.object}: the file's diff is not what would be written{_first_line(saved, fresh)}")
+        reasons.append(f"{saved.object}: the file's changes are not those that would be made")
+    if saved.diff != fresh.diff and not reasons:
+        reasons.append(f"{saved.object}: the file's diff is not what would be written{_first_line(saved, fresh)}")
     known = {_owner(owner) for owner in saved.owners}
-    found += [
+    reasons += [
         f"{saved.object} has an owner that the file does not name: {owner.kind} {owner.name} ({owner.role.value})"
         for owner in fresh.owners
         if _owner(owner) not in known
     ]
-    return [*found, *_worse(saved, fresh)]
+    return [*reasons, *_worse(saved, fresh)]
 
 
 def _first_line(saved: Step, fresh: Step) -> str:
@@ -139,12 +139,12 @@ def _owner(owner: Owner) -> tuple[object, ...]:
 def _worse(saved: Step, fresh: Step) -> list[str]:
     """Effective limits that let less through than the plan was made on. Others are shown, no more."""
     now = {one.on: one.after for one in fresh.effective}
-    found = []
+    reasons = []
     for one in saved.effective:
         then = now.get(one.on)
         if one.after is not None and then is not None and _lower(then, one.after):
-            found.append(f"on {one.on} at least {_low(one.after)} would pass, the file says; now it is {_low(then)}")
-    return found
+            reasons.append(f"on {one.on} at least {_low(one.after)} would pass, the file says; now it is {_low(then)}")
+    return reasons
 
 
 def _lower(now: Effective, said: Effective) -> bool:

@@ -71,7 +71,7 @@ def _of_limit(before: Limit, after: Limit) -> list[Edit]:
 def changes_of(edits: Sequence[Edit], rows: Sequence[Row]) -> list[Change]:
     """The same as changes of these rows, unresolved: for an adapter that looks what text they would make."""
     by_ref: dict[Ref, Row] = {row.ref: row for row in rows}
-    found: list[Change] = []
+    changes: list[Change] = []
     for edit in edits:
         row = by_ref[edit.ref]
         pairs: list[tuple[str, object, bool]] = []
@@ -84,8 +84,8 @@ def changes_of(edits: Sequence[Edit], rows: Sequence[Row]) -> list[Change]:
         else:
             values = (("amount", edit.amount), ("window", edit.window_seconds), ("burst", edit.burst))
             pairs += [(field, value, False) for field, value in values if value is not None]
-        found += [Change(edit.ref, field, value_of(row, field), value, keep) for field, value, keep in pairs]  # type: ignore[arg-type]
-    return found
+        changes += [Change(edit.ref, field, value_of(row, field), value, keep) for field, value, keep in pairs]  # type: ignore[arg-type]
+    return changes
 
 
 def refuse_others(expected: str, text: str, what: str) -> None:

@@ -70,30 +70,30 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _seconds(text: str) -> float:
-    found = typed.seconds(text)
-    if found is None:
+    seconds = typed.seconds(text)
+    if seconds is None:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
-    if found >= 10**6:
+    if seconds >= 10**6:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds from 0")
-    return float(found)
+    return float(seconds)
 
 
 def _count(text: str) -> int:
     """How many; 0 for all."""
     if text == "all":
         return 0
-    found = typed.whole(text)
-    if not found:
+    number = typed.whole(text)
+    if not number:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1, nor 'all'")
-    return found
+    return number
 
 
 def _duration(text: str) -> float:
     """Seconds of `90s`, `30m`, `1h`, `7d`; a bare number is seconds."""
-    found = typed.seconds(text)
-    if found is None or not 0 < found < 10**10:
+    seconds = typed.seconds(text)
+    if seconds is None or not 0 < seconds < 10**10:
         raise argparse.ArgumentTypeError(f"'{text}' is not a duration: 90s, 30m, 1h, 7d")
-    return float(found)
+    return float(seconds)
 
 
 def _common() -> argparse.ArgumentParser:

@@ -308,9 +308,9 @@ def summary(done: Result) -> str:
     """What is in force of a change, what was taken back, what is not known, what never began, and what to do."""
     parts = []
     for words, outcomes in _SORTS:
-        found = [step.object for step in done.steps if step.outcome in outcomes]
-        if found:
-            parts.append(f"{words}: {', '.join(found)}")
+        objects = [step.object for step in done.steps if step.outcome in outcomes]
+        if objects:
+            parts.append(f"{words}: {', '.join(objects)}")
     named = f"change {done.change} is {done.outcome.value}" if done.change else "nothing was written"
     if done.change and (done.kept or done.outcome in (ResultOutcome.PARTLY_APPLIED, ResultOutcome.INTERRUPTED)):
         parts.append(f"run: trafficdeck resolve {done.change}")

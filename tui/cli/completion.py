@@ -33,24 +33,24 @@ def script(shell: str) -> str:
         f'      "{path.rpartition(" ")[0]} {path.rpartition(" ")[2]}") path="{path}" ;;' for path in paths if path
     )
     words = "\n".join(
-        f'    "{path}") COMPREPLY=($(compgen -W "{" ".join(found)}" -- "$word")) ;;' for path, found in paths.items()
+        f'    "{path}") COMPREPLY=($(compgen -W "{" ".join(known)}" -- "$word")) ;;' for path, known in paths.items()
     )
     return (_ZSH if shell == "zsh" else "") + _BASH.format(steps=steps, words=words)
 
 
 def _paths(parser: argparse.ArgumentParser, path: str = "") -> dict[str, list[str]]:
     """Command path (" set shares") -> the words that may follow it."""
-    found: list[str] = []
+    paths: list[str] = []
     below: dict[str, list[str]] = {}
     for action in parser._actions:
-        found += action.option_strings
+        paths += action.option_strings
         if isinstance(action, argparse._SubParsersAction):
             for name, sub in action.choices.items():
-                found.append(name)
+                paths.append(name)
                 below |= _paths(sub, f"{path} {name}")
         elif action.choices and not action.option_strings:
-            found += [str(choice) for choice in action.choices]
-    return {path: found} | below
+            paths += [str(choice) for choice in action.choices]
+    return {path: paths} | below
 
 
 def _fish() -> str:

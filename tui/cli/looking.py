@@ -40,11 +40,11 @@ async def get(plane: ControlPlane, options: Options) -> int:
     inventory = await _read(plane, None, _sample(options))
     if wanted is not None:
         wanted.check(inventory, options.what)
-    found: list[Any] = [
+    rows: list[Any] = [
         row for row in getattr(inventory, options.what).values() if wanted is None or wanted(row, inventory)
     ]
     asked = inventory if wanted is None else _asked_for(inventory, wanted)
-    emit(_list(found, asked, options.what), options.output, lambda: _table(found, inventory, options.what))
+    emit(_list(rows, asked, options.what), options.output, lambda: _table(rows, inventory, options.what))
     for one in asked.unreached:
         say(f"{one.environment} could not be read: {one.why}")
     for one in asked.missing:
@@ -85,31 +85,31 @@ def _sample(options: Options) -> float | None:
     return LOOK_SECONDS if options.sample is None and looked_at else options.sample
 
 
-def _list(found: list[Any], inventory: Inventory, what: str) -> List:
+def _list(rows: list[Any], inventory: Inventory, what: str) -> List:
     now = time.time()
     items: Sequence[Item]
     if what == "routes":
-        items = [route_document(row, inventory, now) for row in found]
+        items = [route_document(row, inventory, now) for row in rows]
     elif what == "limits":
-        items = [limit_document(row, now) for row in found]
+        items = [limit_document(row, now) for row in rows]
     elif what == "services":
-        items = [service_document(row, now) for row in found]
+        items = [service_document(row, now) for row in rows]
     else:
-        items = [environment_document(row, now) for row in found]
+        items = [environment_document(row, now) for row in rows]
     ages = [view.read_at for view in inventory.environments.values() if view.read_at is not None]
     return list_document(items, inventory.lacking, round(now - min(ages), 3) if ages else None)
 
 
-def _table(found: list[Any], inventory: Inventory, what: str) -> str:
+def _table(rows: list[Any], inventory: Inventory, what: str) -> str:
     from tui.cli import tables
 
-    if not found:
+    if not rows:
         return "nothing matches"
     if what == "routes":
-        return tables.routes(found, inventory)
+        return tables.routes(rows, inventory)
     if what == "limits":
-        return tables.limits(found)
-    return tables.services(found) if what == "services" else tables.environments(found)
+        return tables.limits(rows)
+    return tables.services(rows) if what == "services" else tables.environments(rows)
 
 
 async def _one(plane: ControlPlane, options: Options) -> int:

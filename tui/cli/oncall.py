@@ -56,12 +56,12 @@ def _document(store: Store, inventory: Inventory) -> OnCall:
 
 def _changes(store: Store, now: float) -> list[Happened] | None:
     """Those of the last hour; null, and never an empty list, where the journal does not say."""
-    found = [
+    recent = [
         Happened(change.at, change.who, change.what, change.outcome)
         for change in store.changes
         if now - change.at < HOUR
     ]
-    return None if store.changes_unknown and not found else found
+    return None if store.changes_unknown and not recent else recent
 
 
 def _problems(row: RouteRow | LimitRow) -> Broken:

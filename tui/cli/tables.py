@@ -85,10 +85,10 @@ def shares(route: Route) -> str:
     return " ".join(told)
 
 
-def routes(found: Sequence[Route], inventory: Inventory) -> str:
+def routes(shown: Sequence[Route], inventory: Inventory) -> str:
     now = time.time()
     rows = []
-    for route in found:
+    for route in shown:
         seen = inventory.seen.get(route.ref)
         traffic = seen.traffic if seen else None
         rows.append(
@@ -122,10 +122,10 @@ def _rate(low: Fraction | None, high: Fraction | None) -> str:
     return f"{figures.count(low)}-{figures.count(high)}"
 
 
-def limits(found: Sequence[Limit]) -> str:
+def limits(shown: Sequence[Limit]) -> str:
     now = time.time()
     rows = []
-    for limit in found:
+    for limit in shown:
         one = next((binding.effective for binding in limit.bindings if binding.effective), None)
         seconds = "" if one is None else per(one.seconds)
         rows.append(
@@ -141,10 +141,10 @@ def limits(found: Sequence[Limit]) -> str:
     return columns(("LIMIT", "SET", "BURST", "EFFECTIVE", "PER", "AGE"), rows, frozenset({1, 2, 3, 5}))
 
 
-def services(found: Sequence[ServiceView]) -> str:
+def services(shown: Sequence[ServiceView]) -> str:
     """One row a service, and below the rows why a headroom is not known or only bounded."""
     rows = []
-    for view in found:
+    for view in shown:
         known = [f"{name} {percent(share)}" for name, share, _ in view.shares if share is not None]
         unknown = len(view.shares) - len(known)
         rows.append(
@@ -157,7 +157,7 @@ def services(found: Sequence[ServiceView]) -> str:
             )
         )
     head = columns(("SERVICE", "ROUTES", "D* RPS", "FIRST FULL", "SHARES"), rows, frozenset({1, 2}))
-    return "\n".join([head, "", *(f"{safe(view.name)}: {safe(view.headroom.why)}" for view in found)])
+    return "\n".join([head, "", *(f"{safe(view.name)}: {safe(view.headroom.why)}" for view in shown)])
 
 
 def _demand(view: ServiceView) -> str:
@@ -172,16 +172,16 @@ def _demand(view: ServiceView) -> str:
     return _rate(demand.low, demand.high)
 
 
-def route(found: Route, inventory: Inventory) -> str:
+def route(shown: Route, inventory: Inventory) -> str:
     """One route, whole."""
-    seen = inventory.seen.get(found.ref)
-    lines = [paint(safe(str(found.ref)), "head"), f"  {found.kind} on {found.platform}, {found.semantics.value}"]
-    lines += [f"  match   {safe(match)}" for match in found.matches]
-    lines += [f"  owner   {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in found.owners]
-    lines += [f"  status  {found.status.state.value}  {safe(found.status.detail)}".rstrip()]
-    lines += [f"  mirror  {safe(mirror.name)} {percent(mirror.share)}" for mirror in found.mirrors]
-    lines += [] if found.editable.yes else [f"  cannot be edited: {safe(found.editable.reason)}"]
-    lines += [f"  note    {safe(note)}" for note in found.notes]
+    seen = inventory.seen.get(shown.ref)
+    lines = [paint(safe(str(shown.ref)), "head"), f"  {shown.kind} on {shown.platform}, {shown.semantics.value}"]
+    lines += [f"  match   {safe(match)}" for match in shown.matches]
+    lines += [f"  owner   {safe(o.kind)} {safe(o.name)} ({o.role.value})" for o in shown.owners]
+    lines += [f"  status  {shown.status.state.value}  {safe(shown.status.detail)}".rstrip()]
+    lines += [f"  mirror  {safe(mirror.name)} {percent(mirror.share)}" for mirror in shown.mirrors]
+    lines += [] if shown.editable.yes else [f"  cannot be edited: {safe(shown.editable.reason)}"]
+    lines += [f"  note    {safe(note)}" for note in shown.notes]
     rows = [
         (
             letter,
@@ -193,27 +193,27 @@ def route(found: Route, inventory: Inventory) -> str:
             target.health.value,
             str(target.to or "") or (f"not understood: {safe(target.native)}" if target.native else ""),
         )
-        for letter, target in zip(_LETTERS, found.targets, strict=False)
+        for letter, target in zip(_LETTERS, shown.targets, strict=False)
     ]
     head = ("", "TARGET", "WEIGHT", "SET", "SEEN", "STATE", "HEALTH", "LEADS TO")
     lines += ["", columns(head, rows, frozenset({2, 3, 4}))]
-    lines += [f"  limited by {safe(str(ref))}" for ref in inventory.limits_of.get(found.ref, ())]
+    lines += [f"  limited by {safe(str(ref))}" for ref in inventory.limits_of.get(shown.ref, ())]
     return "\n".join(lines)
 
 
-def limit(found: Limit) -> str:
+def limit(shown: Limit) -> str:
     """One limit, whole."""
     lines = [
-        paint(safe(str(found.ref)), "head"),
-        f"  {found.measure.value} {format_amount(found.amount, found.window)}, burst {format_burst(found.burst)}",
-        f"  per     {safe(', '.join(found.key) or 'all callers')}   {found.mode.value}, {found.life.value}",
+        paint(safe(str(shown.ref)), "head"),
+        f"  {shown.measure.value} {format_amount(shown.amount, shown.window)}, burst {format_burst(shown.burst)}",
+        f"  per     {safe(', '.join(shown.key) or 'all callers')}   {shown.mode.value}, {shown.life.value}",
     ]
-    lines += [f"  native  {safe(line)}" for line in found.native.splitlines()]
-    if found.status.detail:
-        lines.append(f"  status  {found.status.state.value}  {safe(found.status.detail)}")
-    lines += [] if found.editable.yes else [f"  cannot be edited: {safe(found.editable.reason)}"]
-    lines += [f"  note    {safe(note)}" for note in found.notes]
-    for binding in found.bindings:
+    lines += [f"  native  {safe(line)}" for line in shown.native.splitlines()]
+    if shown.status.detail:
+        lines.append(f"  status  {shown.status.state.value}  {safe(shown.status.detail)}")
+    lines += [] if shown.editable.yes else [f"  cannot be edited: {safe(shown.editable.reason)}"]
+    lines += [f"  note    {safe(note)}" for note in shown.notes]
+    for binding in shown.bindings:
         lines.append(f"  on      {safe(binding.on)}: {binding.over}, counted per {safe(binding.domain.kind)}")
         if binding.effective is not None:
             one = binding.effective

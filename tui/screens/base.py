@@ -105,18 +105,18 @@ class BaseScreen(Screen[None], inherit_bindings=False):
             event.prevent_default()
             return
         self._laid_out = event.size
-        held = contextlib.ExitStack()
-        held.enter_context(self.app.batch_update())
-        self.app.set_timer(LONGEST_RESIZE_SECONDS, held.close)  # where this screen goes before it is drawn
-        self.call_next(self._fill, held)
+        batch = contextlib.ExitStack()
+        batch.enter_context(self.app.batch_update())
+        self.app.set_timer(LONGEST_RESIZE_SECONDS, batch.close)  # where this screen goes before it is drawn
+        self.call_next(self._fill, batch)
 
-    async def _fill(self, held: contextlib.ExitStack) -> None:
+    async def _fill(self, batch: contextlib.ExitStack) -> None:
         try:
             self.redraw()
             for _ in range(WIDGETS_TURNS):
                 await asyncio.sleep(0)
         finally:
-            self.call_later(held.close)
+            self.call_later(batch.close)
 
     def on_canvas_resized(self) -> None:
         """A part of the screen came, went or has another size: draw once, however many did."""

@@ -152,11 +152,11 @@ class Commands(DeckParts):
     # --- arming
 
     def do_arm(self, argument: str = "") -> object:
-        found = argument.split(maxsplit=1)
-        seconds = typed.seconds(found[0], bare="m") if found else None
-        if not seconds or len(found) < 2:
+        words = argument.split(maxsplit=1)
+        seconds = typed.seconds(words[0], bare="m") if words else None
+        if not seconds or len(words) < 2:
             raise UsageError("arming takes minutes and a reason", hint=":arm 15m [ENVIRONMENT…] REASON")
-        wanted, reason = self._arm_which(found[1].split())
+        wanted, reason = self._arm_which(words[1].split())
         return self._arm(wanted, float(seconds / 60), reason)
 
     def _arm_which(self, words: list[str]) -> tuple[frozenset[str], str]:

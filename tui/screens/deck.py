@@ -181,9 +181,9 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
         choice = self.view.choice
         words = [f"/{choice.words}"] if choice.words else []
         state.words = " ".join([*words, *(["problems only"] if choice.problems else [])])
-        place, shown = self.table.position
+        row, shown = self.table.position
         total = self.view.total() if choice.words or choice.problems else shown
-        of = f"{place}/{shown}" if total == shown else f"{place}/{shown} of {total}"
+        of = f"{row}/{shown}" if total == shown else f"{row}/{shown} of {total}"
         marks = f"{len(self.table.marked)} marked  " if self.table.marked else ""
         state.position = f"{marks}{of} by {choice.sort}{' reversed' if choice.reverse else ''}"
         if self.too_small():
@@ -266,8 +266,8 @@ class DeckScreen(Finding, Editing, NativeEditing, Commands, Walking, BaseScreen)
     def _move(self, by: int) -> None:
         if not self.in_detail:
             self.table.move(by)
-            place, shown = self.table.position
-            if by > 0 and isinstance(self.view, ChangesView) and place > shown - NEAR_THE_END:
+            row, shown = self.table.position
+            if by > 0 and isinstance(self.view, ChangesView) and row > shown - NEAR_THE_END:
                 self.deck.read_older()
             self.on_line_table_selected()  # at once: row and detail then come in one frame
         elif self.page is not None and self.page.targets:

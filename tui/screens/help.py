@@ -96,8 +96,8 @@ class PaletteScreen(SheetScreen):
         super().on_mount()
 
     def heading(self) -> Line:
-        found, of = len(self.actions), len(self._known())
-        count = plural(of, "action") if found == of else f"{found} of {plural(of, 'action')}"
+        shown, of = len(self.actions), len(self._known())
+        count = plural(of, "action") if shown == of else f"{shown} of {plural(of, 'action')}"
         return ((" PALETTE ", "strong"), (f" {count}", "muted"))
 
     def _known(self) -> list[Action]:

@@ -49,14 +49,14 @@ class DeckParts(BaseScreen):
 
     def marked_rows(self) -> list[RouteRow | LimitRow]:
         """The marked rows, hidden ones too; the one under the cursor where none is marked."""
-        found: list[RouteRow | LimitRow] = []
+        marked: list[RouteRow | LimitRow] = []
         store = self.deck.store
         for key in self.table.marked:
             if isinstance(key, Ref):
                 row = store.routes.get(key) or store.limits.get(key)
                 if row is not None:
-                    found.append(row)
+                    marked.append(row)
         row_here = self.selected
-        if not found and isinstance(row_here, RouteRow | LimitRow):
+        if not marked and isinstance(row_here, RouteRow | LimitRow):
             return [row_here]
-        return sorted(found, key=lambda row: row.ref)
+        return sorted(marked, key=lambda row: row.ref)

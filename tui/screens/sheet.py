@@ -74,7 +74,7 @@ class SheetScreen(BaseScreen):
             more = f" {figures.plural(below, 'more line')} below: j" if below else " the end; k goes up"
             shown.append(((more, "faint"),))
         self.body.paint(
-            [("cursor" if at == place else "ground", line) for place, line in enumerate([*shown, *pinned], self.top)]
+            [("cursor" if at == number else "ground", line) for number, line in enumerate([*shown, *pinned], self.top)]
         )
         self.render_foot()
 

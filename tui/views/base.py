@@ -89,7 +89,7 @@ class ListView(ABC):
         if self.choice.columns is None:
             return [column for column in self.columns if not column.extra]
         chosen = [by_key[key] for key in self.choice.columns if key in by_key]
-        return [replace(column, keep=1000 - place) for place, column in enumerate(chosen)]
+        return [replace(column, keep=1000 - rank) for rank, column in enumerate(chosen)]
 
     @abstractmethod
     def rows(self) -> list[TableRow]:
@@ -144,10 +144,10 @@ class ListView(ABC):
     def _told(self, what: Hashable, names: Callable[[], Iterable[str]], cells: int) -> Mapping[str, str]:
         """Names as they are cut in a column of so many cells, all told apart; made anew where rows came or went."""
         version = (self.store.naming, cells)
-        found = self._short.get(what)
-        if found is None or found[0] != version:
-            found = self._short[what] = version, shortened(names(), cells, self.look.glyphs.ellipsis)
-        return found[1]
+        short = self._short.get(what)
+        if short is None or short[0] != version:
+            short = self._short[what] = version, shortened(names(), cells, self.look.glyphs.ellipsis)
+        return short[1]
 
     def needs(self) -> Mapping[str, int]:
         """Cells that the longest text of a column takes, for columns whose texts do not move with the traffic."""

@@ -199,14 +199,14 @@ def _health_role(target: Target) -> str:
 def _limits(page: Page, row: RouteRow, store: Store, staging: Staging) -> None:
     inventory = store.inventory
     refs = sorted(inventory.limits_of.get(row.ref, ())) if inventory else []
-    known = [found for ref in refs if (found := store.limits.get(ref)) is not None]
+    known = [known_limit for ref in refs if (known_limit := store.limits.get(ref)) is not None]
     spare = page.width - 26  # what the amount and something staged leave
     labels = [store.label(ref) for ref in refs if ref in store.limits]
     names = min(max(map(width, labels), default=0), max(spare, 9))
     short = shortened(labels, names, page.look.glyphs.ellipsis)
     bars = names + 34 <= page.width  # a name is worth more than a bar
-    for found in known:
-        ref, limit = found.ref, found.limit
+    for known_limit in known:
+        ref, limit = known_limit.ref, known_limit.limit
         edit = staging.limits.get(ref)
         amount = limit.amount if isinstance(limit.amount, Fraction) else None
         burst = limit.burst.at_once if limit.burst and not limit.measure.is_level else None

@@ -148,8 +148,8 @@ class LimitsView(RowList[LimitRow]):
             rejected = limit.use.rejected_per_second
             return figures.count(rejected), "faint" if not rejected else "bad"
         if key == "effective":
-            found = next((b.effective for b in limit.bindings if b.effective), None)
-            return interval_text(found, found.seconds if found else None), "text" if found else "faint"
+            effective = next((b.effective for b in limit.bindings if b.effective), None)
+            return interval_text(effective, effective.seconds if effective else None), "text" if effective else "faint"
         if key == "key":
             return ", ".join(limit.key) or "all callers", "muted"
         return _WORDS[key](limit), "muted"

@@ -134,13 +134,13 @@ def _trouble(view: EnvironmentView, store: Store) -> tuple[_Trouble, str] | None
 def _reach(store: Store, width: int) -> tuple[list[list[Line]], int]:
     """What cannot be trusted, and of how many environments; many with the same trouble are one answer: a network."""
     views = store.environments()
-    found: dict[_Trouble, list[tuple[str, str]]] = {}
+    troubles: dict[_Trouble, list[tuple[str, str]]] = {}
     for view in views:
         trouble = None if view.is_awaited else _trouble(view, store)
         if trouble is not None:
-            found.setdefault(trouble[0], []).append((view.environment.name, trouble[1]))
+            troubles.setdefault(trouble[0], []).append((view.environment.name, trouble[1]))
     told: list[list[Line]] = []
-    for kind, places in found.items():
+    for kind, places in troubles.items():
         names = [name for name, _ in places]
         if len(places) > FEW:
             text = f"{kind.many}: {', '.join(names[:FEW])} and {len(names) - FEW} more; {names[0]}: {places[0][1]}"
@@ -151,7 +151,7 @@ def _reach(store: Store, width: int) -> tuple[list[list[Line]], int]:
     if awaited:
         first = "still being read" if told else "being read"
         told.append(_told(" ", first, ", ".join(awaited), "info", width, _oldest(store, awaited)))
-    return told, sum(map(len, found.values()))
+    return told, sum(map(len, troubles.values()))
 
 
 def _oldest(store: Store, names: list[str]) -> Span:

@@ -45,9 +45,9 @@ def _staged(store: Store, staging: Staging, look: Look, width: int) -> list[Line
             for name, state in draft.states.items()
         ]
     for ref, edit in staging.limits.items():
-        found = store.limits.get(ref)
-        if found is not None:
-            words = f"{amount_text(found.limit)}{look.glyphs.arrow}{staged_text(found.limit, edit)}"
+        limit_row = store.limits.get(ref)
+        if limit_row is not None:
+            words = f"{amount_text(limit_row.limit)}{look.glyphs.arrow}{staged_text(limit_row.limit, edit)}"
             lines += [((fit(store.label(ref), width), "text"),), (("  ", "text"), (words, "staged"))]
     return lines
 

@@ -120,9 +120,9 @@ class RoutesView(RowList[RouteRow]):
         return {"set": 4 * most + 3 * staged, "seen": 3 * most + 2}
 
     def mark(self, row: TableRow) -> Span:
-        found = super().mark(row)
+        mark = super().mark(row)
         recent = not row.heading and self.store.batch - row.data.changed < 8
-        return ("*", "info") if recent and found == NO_MARK else found
+        return ("*", "info") if recent and mark == NO_MARK else mark
 
     def volatile(self, row: TableRow) -> Hashable:
         return (row.data[0], row.data[2]) if row.heading else super().volatile(row)

@@ -67,20 +67,20 @@ class Xray:
             return
         limits = self._limits.get(ref, [])
         last = len(row.route.targets) + len(row.route.members) + len(limits) - 1
-        for place, words in enumerate(limits):
-            self._add(ref, below + self._tee(place == last), [(words, "warn")], "", None, None)
-        for place, target in enumerate(row.route.targets, len(limits)):
-            self._target(row.route, target, place - len(limits), below, place == last, share, (*above, ref))
-        for place, member in enumerate(row.route.members, len(limits) + len(row.route.targets)):
+        for number, words in enumerate(limits):
+            self._add(ref, below + self._tee(number == last), [(words, "warn")], "", None, None)
+        for number, target in enumerate(row.route.targets, len(limits)):
+            self._target(row.route, target, number - len(limits), below, number == last, share, (*above, ref))
+        for number, member in enumerate(row.route.members, len(limits) + len(row.route.targets)):
             weights = " ".join(f"{letter(i)}{percent(t.share)}" for i, t in enumerate(member.targets))
             head: list[Span] = [("host ", "faint"), (safe(member.ref.scope), "text")]
-            self._add(ref, below + self._tee(place == last), head, weights, None, None)
+            self._add(ref, below + self._tee(number == last), head, weights, None, None)
 
     def _target(
         self,
         route: Route,
         target: Target,
-        place: int,
+        number: int,
         below: str,
         last: bool,
         share: Fraction | None,
@@ -88,7 +88,7 @@ class Xray:
     ) -> None:
         gets = None if share is None or target.share is None else share * target.share
         head: list[Span] = [
-            (letter(place), series(place)),
+            (letter(number), series(number)),
             (percent(target.share).rjust(4) + "% ", "text"),
             (safe(target.name), _HEALTH.get(target.health, "text")),
         ]
@@ -162,12 +162,12 @@ def _words(row: RouteRow) -> str:
 def _limits_of(store: Store) -> Mapping[Ref, list[str]]:
     from tui.views.limits import amount_text
 
-    found: dict[Ref, list[str]] = {}
+    limits: dict[Ref, list[str]] = {}
     for limit in store.limits.values():
         for routed in store.routes_of(limit.limit):
             rejects = limit.limit.use.rejected_per_second
             words = f"limit {limit.name} {amount_text(limit.limit)}"
-            found.setdefault(routed.ref, []).append(
+            limits.setdefault(routed.ref, []).append(
                 words + (f", rejects {figures.count(rejects)}/s" if rejects else "")
             )
-    return found
+    return limits

@@ -67,10 +67,10 @@ class Canvas(Widget):
         self.post_message(self.Resized())
 
     def render_line(self, y: int) -> Strip:
-        found = self._strips.get(y)
-        if found is None or found.cell_length != self.size.width:
-            found = self._strips[y] = self._strip(y)
-        return found
+        strip = self._strips.get(y)
+        if strip is None or strip.cell_length != self.size.width:
+            strip = self._strips[y] = self._strip(y)
+        return strip
 
     def _strip(self, y: int) -> Strip:
         ground, line = self._painted[y] if y < len(self._painted) else (self.ground, ())

@@ -336,9 +336,9 @@ class LineTable(Canvas):
 
     def _body(self, row: TableRow) -> Line:
         version = (row.version, self._volatile(row))
-        found = self._drawn.get(row.key)
-        if found is not None and found[0] == version:
-            return found[1]
+        drawn = self._drawn.get(row.key)
+        if drawn is not None and drawn[0] == version:
+            return drawn[1]
         parts: list[Span] = []
         for _, spans in self._draw(row, self._cells):
             parts += spans

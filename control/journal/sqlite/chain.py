@@ -145,7 +145,7 @@ class SqliteJournal:
 
     def numbered(self, numbers: Sequence[int]) -> dict[int, Entry | JournalError]:
         """Single entries by number; what is wrong with one stands in its place."""
-        found: dict[int, Entry | JournalError] = {}
+        entries: dict[int, Entry | JournalError] = {}
         with self._reading() as connection:
             for seq in numbers:
                 row = (
@@ -155,10 +155,10 @@ class SqliteJournal:
                     ).fetchone()
                 )
                 try:
-                    found[seq] = self._entry(*row) if row else self.file.corrupt(f"entry {seq} is gone")
+                    entries[seq] = self._entry(*row) if row else self.file.corrupt(f"entry {seq} is gone")
                 except JournalError as error:
-                    found[seq] = error
-        return found
+                    entries[seq] = error
+        return entries
 
     def head(self) -> str | None:
         """The hash of the last entry; None while there is none."""
