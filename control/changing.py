@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from control.applying.outcomes import refused
 from control.applying.resolving import resolve_change
 from control.applying.telling import ProgressCall
 from control.background import in_background
-from control.calls import PLAN_SECONDS, ask, finish, prepare
+from control.calls import PLAN_SECONDS, ask, finish, logged_in, prepare
 from control.deck.config import DeckConfig, ServiceConfig
 from control.errors import ControlError, NotFound, ReadOnly
 from control.fleet.inventory import find_row
@@ -76,12 +77,7 @@ class Changing:
             raise blocked(error, edits, {one.environment for one in self._store.inventory.unreached}) from error
 
     async def _plan(self, edits: Sequence[Edit], options: PlanOptions) -> Plan:
-        names = list(dict.fromkeys(edit.ref.environment for edit in edits))
-        await self._store.ensure_read(names, READ_DEADLINE)
-        await self._read_beside(names)
-        rows = [row_of(self._store.inventory, edit.ref) for edit in edits]
-        objects = [(one.environment, one.object) for row in rows for one in row.members or (row,)]
-        fetched = await self._fetch(objects)
+        fetched = await self._fetch_rows([edit.ref for edit in edits])
         situation = await self._situation(fetched)
         changes = await asyncio.to_thread(resolve, edits, situation.inventory, self._history.remembered_weight)
         prepared = await self._prepare(fetched, changes)
@@ -197,13 +193,22 @@ class Changing:
         if undone is not None:
             check_undoable(undone)
         situation = partial(self._situation, undone=undone)
+        unknown = [step.environment for step in plan.steps if not self._is_planned_on(step)]
         with contextlib.suppress(ControlError):
-            await self._store.ensure_read([*dict.fromkeys(step.environment for step in plan.steps)], READ_DEADLINE)
+            await self._store.ensure_read([*dict.fromkeys(unknown)], READ_DEADLINE)
         async with contextlib.AsyncExitStack() as stack:
             writers = self._open_writers(plan, self._writers, stack)
             log, actor = self._log, self._actor
             applying = Applying(plan, options, self._readers, writers, log, actor, situation, progress, stop)
             return await finish(work(applying), applying.stop)
+
+    def _is_planned_on(self, step: Step) -> bool:
+        """Whether what was read to plan a step is here: all of its environment, or rows that stand alone in it."""
+        reader = self._readers.get(step.environment)
+        if reader is None or not self._store.state(step.environment).in_part:
+            return False
+        refs = [change.ref for change in step.changes]
+        return all(reader.stands_alone(ref) and find_row(self._store.inventory, ref) is not None for ref in refs)
 
     def observe_on(self, step: Step) -> AsyncIterator[ProofPart]:
         """Count on for a step that was applied, until the traffic says yes or no; see `control.applying.aftermath`."""
@@ -248,6 +253,38 @@ class Changing:
 
     # --- what is read for it ------------------------------------------------------------------------------------------
 
+    async def _fetch_rows(self, refs: Sequence[Ref]) -> list[Fetched]:
+        """The objects of these rows, read anew. Their environments are read whole first, where they were not yet and
+        where more of them tells than those objects."""
+        names = list(dict.fromkeys(ref.environment for ref in refs))
+        found: list[Fetched] = []
+        alone = set[str]()
+        for name in names:
+            named = self._standing_alone(name, [ref for ref in refs if ref.environment == name])
+            with contextlib.suppress(NotFound):  # which the whole environment tells better
+                if named:
+                    await from_environment(name, logged_in(self._readers[name]))
+                found += await self._fetch((name, object_) for object_ in named)
+                alone |= {name} if named else set()
+        await self._store.ensure_read([name for name in names if name not in alone], READ_DEADLINE)
+        await self._read_beside(names, alone)
+        rows = [row_of(self._store.inventory, ref) for ref in refs if ref.environment not in alone]
+        return found + await self._fetch((one.environment, one.object) for row in rows for one in row.members or (row,))
+
+    def _standing_alone(self, name: str, refs: Sequence[Ref]) -> list[str]:
+        """The objects of an environment that was not read which tell all that a plan on these rows needs of it: their
+        own, and those that their services name. None where that is not known."""
+        reader = self._readers[self._store.known(name)]
+        if self._store.state(name).was_read:
+            return []
+        wanted: list[Ref | None] = [*refs]
+        for service in self._deck.services:
+            globs = [*service.routes, *([service.front.route] if service.front is not None else ())]
+            if any(fnmatchcase(str(ref), glob) for ref in refs for glob in globs):
+                wanted += [_named_by(glob, refs[0]) for glob in globs if glob.partition("/")[0] == name]
+        objects = [reader.object_of(ref) if ref is not None and reader.stands_alone(ref) else None for ref in wanted]
+        return list(dict.fromkeys(one for one in objects if one is not None)) if None not in objects else []
+
     async def _fetch(self, objects: Iterable[tuple[str, str]]) -> list[Fetched]:
         """(environment, object)s read anew, each once. Raises for the first that cannot be read."""
         by_environment: dict[str, dict[str, None]] = {}
@@ -275,10 +312,11 @@ class Changing:
         which = identities(undone) if undone is not None else {}
         return Situation(self._deck, inventory, last, time.time(), unknown, which)
 
-    async def _read_beside(self, names: Sequence[str]) -> None:
-        """Read, as far as they answer, the other environments of the services that these belong to."""
+    async def _read_beside(self, names: Sequence[str], told: Collection[str] = ()) -> None:
+        """Read, as far as they answer, the other environments of the services that these belong to, but for those of
+        which all was `told`."""
         involved = [_environments_of(service) for service in self._deck.services]
-        beside = {name for one in involved if one & set(names) for name in one}
+        beside = {name for one in involved if one & set(names) for name in one} - set(told)
         missing = [name for name in beside if name in self._readers and not self._store.state(name).was_read]
         if missing:
             await asyncio.gather(*(self._store.read(name, BESIDE_DEADLINE, patient=False) for name in missing))
@@ -291,6 +329,16 @@ def _environments_of(service: ServiceConfig) -> set[str]:
     if service.front is not None:
         named |= {*service.front.targets.values(), service.front.route.split("/", 1)[0]}
     return named
+
+
+def _named_by(glob: str, ref: Ref) -> Ref | None:
+    """The row that a glob names, where nothing but its scope may be any: then it is that of `ref`."""
+    environment, _, rest = glob.partition("/")
+    kind, _, rest = rest.partition("/")
+    scope, _, name = rest.partition("/")
+    if any(mark in part for part in (environment, kind, name) for mark in "*?[") or scope not in ("*", ref.scope):
+        return None
+    return Ref.parse(f"{environment}/{kind}/{ref.scope}/{name}")
 
 
 async def _closed(writer: Sink) -> None:

@@ -7,11 +7,13 @@ writer, so nothing above it can write.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from control.calls import READ_SECONDS, ask, logged_in
+from control.background import in_background
+from control.calls import READ_SECONDS, ask, fetch_one, logged_in
 from control.deck.config import DeckConfig
 from control.errors import ControlError
 from control.fleet.following import watch
@@ -105,6 +107,18 @@ class ControlPlane:
         names = list(self._readers) if environments is None else [self._store.known(name) for name in environments]
         await asyncio.gather(*(self._store.read(name, deadline_seconds) for name in names))
         return await self._store.rebuild()
+
+    async def look_at(self, ref: Ref) -> Inventory:
+        """Read what is needed to show one row: its object, where that tells all, else its whole environment."""
+        name = self._store.known(ref.environment)
+        reader = self._readers[name]
+        object_ = reader.object_of(ref) if reader.stands_alone(ref) else None
+        if object_ is not None and not self._store.state(name).was_read:
+            with contextlib.suppress(ControlError):  # which reading it whole tells as it tells it of all others
+                fetched = await fetch_one(await logged_in(reader), object_)
+                await in_background(self._store.merge, [fetched])
+                return await self._store.rebuild()
+        return await self.refresh([name])
 
     async def measure(self) -> Inventory:
         """Take one sample of the counters of every environment that was reached and refresh `inventory.seen`."""

@@ -184,6 +184,11 @@ class Reader(Protocol):
         need not be there."""
         ...
 
+    def stands_alone(self, ref: Ref) -> bool:
+        """Whether `fetch` of the object of a row tells all of its environment that a plan on the row is judged by, so
+        that nothing else of it need be read."""
+        ...
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         """Read native objects anew (never from a cache), each once, in the order in which they are given.
 

@@ -47,6 +47,9 @@ class LazyReader:
     def object_of(self, ref: Ref) -> str | None:
         return self._part[0].object_of(ref) if self._part is not None else None
 
+    def stands_alone(self, ref: Ref) -> bool:
+        return self._part is not None and self._part[0].stands_alone(ref)
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         return await (await self.inner()).fetch(objects)
 

@@ -32,6 +32,9 @@ class StaleReader:
     def object_of(self, ref: Ref) -> str | None:
         return self.inner.object_of(ref)
 
+    def stands_alone(self, ref: Ref) -> bool:
+        return False
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         raise self._silent()
 

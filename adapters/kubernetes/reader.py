@@ -224,6 +224,10 @@ class KubernetesReader:
             else None
         )
 
+    def stands_alone(self, ref: Ref) -> bool:
+        """Where limits are bound and what a data plane loads is told by the other objects."""
+        return False
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         """These objects, anew, and whether we may patch them."""
         store = await self._settled()

@@ -153,6 +153,10 @@ class SshReader:
         states = [site.state for site in self._instances.get(ref.scope, ()) if site.state is not None]
         return next((row.object for state in states for row in _rows(state) if row.ref == ref), None)
 
+    def stands_alone(self, ref: Ref) -> bool:
+        """A file tells only together with those that include it."""
+        return False
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         """Files, anew: those of one proxy are read together."""
         by_place: dict[tuple[str, str], list[str]] = {}

@@ -213,6 +213,9 @@ class FakeReader:
     def object_of(self, ref: Ref) -> str | None:
         return None
 
+    def stands_alone(self, ref: Ref) -> bool:
+        return False
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         await self._answer(self.faults.reads.pop(0) if self.faults.reads else "ok")
         self.objects_read += objects

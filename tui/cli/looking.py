@@ -118,7 +118,8 @@ async def _one(plane: ControlPlane, options: Options) -> int:
     ref = Ref.parse(options.items[0])
     if plane.deck.environment(ref.environment) is None:
         raise NotFound(f"there is no environment '{ref.environment}'", ref=str(ref), hint="the deck file names them")
-    inventory = await _read(plane, [ref.environment], options.sample)
+    counted = options.sample is not None
+    inventory = await (_read(plane, [ref.environment], options.sample) if counted else plane.look_at(ref))
     rows = flattened([*inventory.routes.values(), *inventory.limits.values()])
     row = rows.get(ref)
     if row is None or isinstance(row, Route) != (options.what == "route"):

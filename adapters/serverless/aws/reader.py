@@ -63,6 +63,10 @@ class LambdaReader:
         ours = ref.environment == self.name and ref.scope == self._aws.region
         return str(ref.whole) if ours and ref.kind in (alias_codec.KIND, concurrency_codec.KIND) else None
 
+    def stands_alone(self, ref: Ref) -> bool:
+        """An alias has its function's reservation and versions with it, and nothing else concerns it."""
+        return ref.kind == alias_codec.KIND
+
     async def fetch(self, objects: Sequence[str]) -> list[Fetched]:
         """As the port says; each is an alias or a reservation. Who drives the aliases is asked once for all."""
         refs = [Ref.parse(name) for name in objects]
@@ -76,8 +80,8 @@ class LambdaReader:
         place, name = self._place, str(ref)
         routes = tuple(route for one in function.aliases if (route := to_route(place, function, one)).object == name)
         limit = concurrency_codec.to_limit(place, function, self._metrics.uses.get(function.name))
-        limits = (limit,) if limit.object == name else ()
-        if not routes and not limits:
+        limits = (limit,) if routes or limit.object == name else ()
+        if not limits:
             raise NotFound(f"{name} is gone", ref=name)
         base = next(row.base for rows in (routes, limits) for row in rows)
         return Fetched(name, self.name, base, routes, limits, function.read_at, FunctionRead(place, function))
