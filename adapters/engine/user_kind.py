@@ -82,6 +82,10 @@ def converted(values: Any) -> Kind:
         _check_routes(section, path, at)
     for path, limit in _limit_sections(given):
         _check_limits(limit, path)
+    try:
+        check(kind)
+    except InvalidValue as error:
+        raise Fault((), error.message, error.hint) from None
     return kind
 
 
@@ -92,14 +96,9 @@ def _normalised(given: UserKind) -> Kind:
     limits = (given.limits,) if isinstance(given.limits, LimitSection) else given.limits
     status = given.status or StatusOf(conditions=given.conditions)
     title = given.title or f"a kind of your own in {given.api.group}"
-    made = Kind(
+    return Kind(
         kind=given.kind, api=given.api, title=title, routes=routes, limits=limits, status=status, loses=given.loses
     )
-    try:
-        check(made)
-    except InvalidValue as error:
-        raise Fault((), error.message, error.hint) from None
-    return made
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
