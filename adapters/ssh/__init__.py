@@ -1,1 +1,1 @@
-"""Hosts over SSH with nginx and HAProxy: codecs, drivers and the transport."""
+"""Hosts over SSH: their proxies, one folder each, above a client that knows files, processes and sockets."""

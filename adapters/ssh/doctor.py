@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from adapters.ssh.instance import ProxyInstance, held
+from adapters.ssh.instance import ProxyInstance, files_with_rows
 from adapters.ssh.proxies.table import titles
 from adapters.ssh.sources import Hosts
 from control.errors import ControlError
@@ -28,7 +28,7 @@ async def _check_host(hosts: Hosts, instances: Instances, name: str) -> list[Che
     shown = clean(name)
     try:
         probe = await (await hosts.reader(name)).probe()
-        sites = await instances(name)
+        instances_on = await instances(name)
     except ControlError as error:
         return [Check(f"reach {shown}", "fail", error.message, error.hint or "")]
     checks = [Check(f"reach {shown}", "ok", f"{probe.user} on {probe.hostname}")]
@@ -37,19 +37,21 @@ async def _check_host(hosts: Hosts, instances: Instances, name: str) -> list[Che
         checks.append(Check(f"clock {shown}", "warn", f"{offset:+.0f} s against ours", "set its clock: ages are wrong"))
     if probe.sudo_trouble is not None:
         checks.append(Check(f"sudo {shown}", "warn", *probe.sudo_trouble))
-    if not sites:
+    if not instances_on:
         hint = "name its `proxies` in the deck file"
         checks.append(Check(f"proxies {shown}", "warn", f"neither {titles()} runs there", hint))
-    for site in sites:
-        checks += await _check_site(site)
+    for instance in instances_on:
+        checks += await _check_instance(instance)
     return checks
 
 
-async def _check_site(site: ProxyInstance) -> list[Check]:
-    what = f"{site.kind} on {clean(site.host.host)}"
+async def _check_instance(instance: ProxyInstance) -> list[Check]:
+    what = f"{instance.kind} on {clean(instance.host.host)}"
     try:
-        state = await site.read()
-        missing = await site.host.may_write(site.lifecycle(state), held(state), site.proxy.reloads_always)
+        state = await instance.read()
+        missing = await instance.host.may_write(
+            instance.lifecycle(state), files_with_rows(state), instance.proxy.reloads_always
+        )
     except ControlError as error:
         return [Check(f"read {what}", "fail", error.message, error.hint or "")]
     amount = f"{len(state.routes)} routes and {len(state.limits)} limits in {len(state.tree.files)} files"

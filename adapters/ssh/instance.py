@@ -29,7 +29,7 @@ _Row = TypeVar("_Row", Route, Limit)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What was read of a site."""
+    """What was read of a proxy."""
 
     facts: HostFacts
     tree: ConfigTree
@@ -42,11 +42,11 @@ class State:
 class ProxyRead:
     """`Fetched.native` of this platform: what was read of the proxy, whichever of its files was asked for."""
 
-    site: ProxyInstance
+    instance: ProxyInstance
     state: State
 
 
-def held(state: State) -> list[str]:
+def files_with_rows(state: State) -> list[str]:
     """The files that hold a route or a limit, which are those we may have to replace; the main file where none does."""
     rows: tuple[Route | Limit, ...] = (*state.routes, *state.limits)
     objects = dict.fromkeys(row.object for row in rows)

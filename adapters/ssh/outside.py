@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from adapters.ssh.instance import State, held
+from adapters.ssh.instance import State, files_with_rows
 from adapters.ssh.proxies.protocol import object_name
 from control.model import Outside
 from control.text import clean
@@ -22,7 +22,7 @@ def changed_files(state: State, written: Mapping[str, str]) -> list[Outside]:
     """
     facts = dict(state.tree.facts)
     found = []
-    for path in held(state):
+    for path in files_with_rows(state):
         file = facts.get(path)
         if file is None or written.get(path) == file.sha256:
             continue

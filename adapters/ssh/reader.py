@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from adapters.ssh.counting import fold
 from adapters.ssh.doctor import check_hosts
-from adapters.ssh.instance import ProxyInstance, ProxyRead, State, held
+from adapters.ssh.instance import ProxyInstance, ProxyRead, State, files_with_rows
 from adapters.ssh.outside import changed_files
 from adapters.ssh.proxies.kinds import KINDS
 from adapters.ssh.proxies.protocol import Step, object_name
@@ -95,19 +95,19 @@ class SshReader:
         outside: list[Outside] = []
         errors: dict[str, ControlError] = {}
         known = None
-        for site in await self.sites(name):
-            site.known = site.known or known
+        for instance in await self.instances_on(name):
+            instance.known = instance.known or known
             try:
-                states.append(await site.read())
-                outside += changed_files(states[-1], site.written)
+                states.append(await instance.read())
+                outside += changed_files(states[-1], instance.written)
             except (Unreachable, AuthError):
                 raise
             except ControlError as error:
-                errors[f"{name} {site.kind}"] = error
-            known = site.known
+                errors[f"{name} {instance.kind}"] = error
+            known = instance.known
         return states, outside, errors
 
-    async def sites(self, name: str) -> list[ProxyInstance]:
+    async def instances_on(self, name: str) -> list[ProxyInstance]:
         """The proxies of a host: those of the deck file, else those that run there."""
         if name not in self._instances:
             reader = await self.hosts.reader(name)
@@ -150,7 +150,7 @@ class SshReader:
 
     def object_of(self, ref: Ref) -> str | None:
         """The file that held the row when its host was last read."""
-        states = [site.state for site in self._instances.get(ref.scope, ()) if site.state is not None]
+        states = [instance.state for instance in self._instances.get(ref.scope, ()) if instance.state is not None]
         return next((row.object for state in states for row in _rows(state) if row.ref == ref), None)
 
     def stands_alone(self, ref: Ref) -> bool:
@@ -170,20 +170,20 @@ class SshReader:
     async def _fetched(self, host: str, kind: str, objects: Sequence[str]) -> list[Fetched]:
         """The objects of one kind of proxy on one host. Raises `NotFound` for the first that is not there."""
         wanted, found = set(objects), list[Fetched]()
-        for site in await self._known_sites(host):
-            if wanted and site.proxy.object_kind == kind:
-                state = await _bounded(site.read(rights=True))
+        for instance in await self._known_instances(host):
+            if wanted and instance.proxy.object_kind == kind:
+                state = await _bounded(instance.read(rights=True))
                 here = [name for name in wanted if _path_in(state, name) is not None]
-                found += [site.fetched(state, name, Ref.parse(name).name) for name in here]
+                found += [instance.fetched(state, name, Ref.parse(name).name) for name in here]
                 wanted -= {*here}
         for missing in wanted:
             raise NotFound(f"there is no {missing}", ref=missing)
         return found
 
-    async def _known_sites(self, host: str) -> list[ProxyInstance]:
+    async def _known_instances(self, host: str) -> list[ProxyInstance]:
         if host not in self.hosts.names:
             raise NotFound(f"environment {clean(self.name)} has no host '{clean(host)}'")
-        return await self.sites(host)
+        return await self.instances_on(host)
 
     # --- planning and proof
 
@@ -192,28 +192,30 @@ class SshReader:
         by_read: dict[int, list[Change]] = {}
         for change in changes:
             by_read.setdefault(self._read_with(change.ref, reads), []).append(change)
-        steps = [reads[number].site.prepare(reads[number].state, own) for number, own in by_read.items()]
+        steps = [reads[number].instance.prepare(reads[number].state, own) for number, own in by_read.items()]
         return [step for made in steps for step in made]
 
     def _read_with(self, ref: Ref, reads: Sequence[ProxyRead]) -> int:
         """Which of these reads is of the proxy that holds a row. Raises `NotFound`."""
         if ref.is_group and len(self.hosts.names) == 1:
             ref = ref.on(self.hosts.names[0])
-        numbers = [n for n, one in enumerate(reads) if one.site.host.host == ref.scope and one.site.holds(ref.kind)]
+        numbers = [
+            n for n, one in enumerate(reads) if one.instance.host.host == ref.scope and one.instance.holds(ref.kind)
+        ]
         with_it = [n for n in numbers if any(row.ref == ref for row in _rows(reads[n].state))]
         if not numbers:
             raise NotFound(f"there is no {ref}", ref=str(ref))
         return (with_it or numbers)[0]
 
-    async def _site_of(self, ref: Ref) -> ProxyInstance:
+    async def _instance_of(self, ref: Ref) -> ProxyInstance:
         if ref.is_group and len(self.hosts.names) == 1:
             ref = ref.on(self.hosts.names[0])
-        candidates = [site for site in await self._known_sites(ref.scope) if site.holds(ref.kind)]
+        candidates = [instance for instance in await self._known_instances(ref.scope) if instance.holds(ref.kind)]
         if len(candidates) > 1:
-            for site in candidates:
-                state = site.state if site.state is not None else await _bounded(site.read())
+            for instance in candidates:
+                state = instance.state if instance.state is not None else await _bounded(instance.read())
                 if any(row.ref == ref for row in _rows(state)):
-                    return site
+                    return instance
         if not candidates:
             raise NotFound(f"there is no {ref}", ref=str(ref))
         return candidates[0]
@@ -222,47 +224,47 @@ class SshReader:
         payload = step.payload
         if not isinstance(payload, Step):
             return ProofPart(ProofState.UNKNOWN, "the step was not prepared here")
-        site = await self.site_of_step(payload)
-        return await _bounded(site.proxy.loaded(site.host, payload))
+        instance = await self.instance_of_step(payload)
+        return await _bounded(instance.proxy.loaded(instance.host, payload))
 
     async def running(self, object: str, changes: Sequence[Change], recorded: Mapping[str, Any]) -> ProofPart:
         (fetched,) = await self.fetch([object])
-        site, state = fetched.native.site, fetched.native.state
+        instance, state = fetched.native.instance, fetched.native.state
         if classify(changes, flattened(_rows(state))) is not Found.AFTER:
             return ProofPart(ProofState.NO, f"{object} holds other values")
         path = Ref.parse(object).name
-        return await _bounded(site.proxy.running(site.host, state.tree, state.runtime, path, changes, recorded))
+        return await _bounded(instance.proxy.running(instance.host, state.tree, state.runtime, path, changes, recorded))
 
-    async def site_of_step(self, step: Step) -> ProxyInstance:
-        """The site that a step is for."""
-        for site in await self._known_sites(step.facts.host):
-            if site.kind == step.facts.proxy.kind and site.config.config in (None, step.facts.proxy.config):
-                return site
+    async def instance_of_step(self, step: Step) -> ProxyInstance:
+        """The proxy that a step is for."""
+        for instance in await self._known_instances(step.facts.host):
+            if instance.kind == step.facts.proxy.kind and instance.config.config in (None, step.facts.proxy.config):
+                return instance
         raise NotFound(f"host {clean(step.facts.host)} has no such proxy")
 
     async def native(self, ref: Ref) -> NativeText:
-        site, state, name = await self._file_of(ref)
-        return site.native(state, name, Ref.parse(name).name)
+        instance, state, name = await self._file_of(ref)
+        return instance.native(state, name, Ref.parse(name).name)
 
     async def edits_of(self, ref: Ref, original: str, text: str) -> list[Edit]:
-        site, state, name = await self._file_of(ref)
-        return site.edits_of(state, Ref.parse(name).name, original, text)
+        instance, state, name = await self._file_of(ref)
+        return instance.edits_of(state, Ref.parse(name).name, original, text)
 
     async def _file_of(self, ref: Ref) -> tuple[ProxyInstance, State, str]:
-        """The site of a row, read anew, and the object that the row stands in."""
+        """The proxy of a row, read anew, and the object that the row stands in."""
         if ref.is_group:
             ref = await self._first_member(ref)
-        site = await self._site_of(ref)
-        state = await _bounded(site.read())
+        instance = await self._instance_of(ref)
+        state = await _bounded(instance.read())
         row = next((row for row in _rows(state) if row.ref == ref), None)
         if row is None:
             raise NotFound(f"there is no {ref}", ref=str(ref))
-        return site, state, row.object
+        return instance, state, row.object
 
     async def _first_member(self, ref: Ref) -> Ref:
         for name in self.hosts.names:
-            for site in self._instances.get(name, ()):
-                if site.state is not None and any(row.ref == ref.on(name) for row in _rows(site.state)):
+            for instance in self._instances.get(name, ()):
+                if instance.state is not None and any(row.ref == ref.on(name) for row in _rows(instance.state)):
                     return ref.on(name)
         return ref.on(self.hosts.names[0])
 
@@ -271,26 +273,28 @@ class SshReader:
     async def count(self, refs: Sequence[Ref] | None = None) -> list[Counted]:
         wanted = None if refs is None else set(refs)
         calls = [
-            self._count(site, site.state, wanted or set()) for site in self._read_instances() if site.state is not None
+            self._count(instance, instance.state, wanted or set())
+            for instance in self._read_instances()
+            if instance.state is not None
         ]
         counted = [one for outcome in await _settle(calls) if isinstance(outcome, list) for one in outcome]
         counted = fold(counted) if len(self.hosts.names) > 1 else counted
         return [one for one in counted if wanted is None or one.ref in wanted]
 
-    async def _count(self, site: ProxyInstance, state: State, wanted: set[Ref]) -> list[Counted]:
+    async def _count(self, instance: ProxyInstance, state: State, wanted: set[Ref]) -> list[Counted]:
         limits = [limit for limit in state.limits if limit.ref in wanted]
-        return await site.proxy.count(site.host, state.facts, state.tree, state.routes, limits)
+        return await instance.proxy.count(instance.host, state.facts, state.tree, state.routes, limits)
 
     def _read_instances(self) -> list[ProxyInstance]:
-        return [site for name in self.hosts.names for site in self._instances.get(name, ())]
+        return [instance for name in self.hosts.names for instance in self._instances.get(name, ())]
 
     async def access(self) -> Access:
-        if not any(site.state for site in self._read_instances()):
+        if not any(instance.state for instance in self._read_instances()):
             await self.read()
         calls = [
-            site.host.may_write(site.lifecycle(s), held(s), site.proxy.reloads_always)
-            for site in self._read_instances()
-            if (s := site.state)
+            instance.host.may_write(instance.lifecycle(s), files_with_rows(s), instance.proxy.reloads_always)
+            for instance in self._read_instances()
+            if (s := instance.state)
         ]
         outcomes = await _settle(calls)
         missing = [outcome.message if isinstance(outcome, ControlError) else outcome for outcome in outcomes if outcome]
@@ -299,7 +303,7 @@ class SshReader:
         return Access(AccessState.WRITABLE if calls else AccessState.UNKNOWN)
 
     async def check(self) -> list[Check]:
-        return await check_hosts(self.hosts, self.sites)
+        return await check_hosts(self.hosts, self.instances_on)
 
     def watch(self) -> AsyncIterator[None]:
         return watch(self._read_instances, len(self.hosts.names), self._confirm)
@@ -332,7 +336,7 @@ def _access(states: Sequence[State]) -> Access:
     closed = [
         f"{clean(state.facts.host)}: {clean(path)}"
         for state in states
-        for path in held(state)
+        for path in files_with_rows(state)
         if path in state.tree.facts and not state.tree.facts[path].writable
     ]
     if not states:

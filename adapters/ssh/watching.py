@@ -20,7 +20,7 @@ UNREACHABLE = b"unreachable"
 
 
 async def watch(
-    sites: Callable[[], Sequence[ProxyInstance]], hosts: int, unchanged: Callable[[], None] = lambda: None
+    instances: Callable[[], Sequence[ProxyInstance]], hosts: int, unchanged: Callable[[], None] = lambda: None
 ) -> AsyncIterator[None]:
     """Yield each time a host that was read has changed, was lost or came back. The first look is what it starts from:
     it is taken at once, so that little can happen between a read and it. `unchanged` is called after each look that
@@ -30,7 +30,7 @@ async def watch(
     _WATCHED[token] = hosts
     try:
         while True:
-            known = [site for site in sites() if site.state is not None]
+            known = [instance for instance in instances() if instance.state is not None]
             parts = [known[at : at + AT_ONCE] for at in range(0, len(known), AT_ONCE)] or [[]]
             pause = max(INTERVAL, sum(_WATCHED.values()) / HOSTS_A_SECOND) / len(parts)
             first, quiet = not seen, True
@@ -48,15 +48,15 @@ async def watch(
         del _WATCHED[token]
 
 
-async def _look(site: ProxyInstance) -> bytes:
-    """What the site looks like; the same for every way of not being reachable."""
-    state = site.state
+async def _look(instance: ProxyInstance) -> bytes:
+    """What the proxy looks like; the same for every way of not being reachable."""
+    state = instance.state
     assert state is not None
     files = [path for path in state.tree.files if path.startswith("/")]
     folders = {str(PurePosixPath(path).parent) for path in (*files, *state.tree.expanded)}
     masters = [state.runtime.workers.master] if state.runtime.workers.master else []
     try:
-        look = await site.host.fingerprint([*files, *sorted(f for f in folders if "*" not in f)], masters)
-        return look + await site.proxy.fingerprint(site.host, state.facts)
+        look = await instance.host.fingerprint([*files, *sorted(f for f in folders if "*" not in f)], masters)
+        return look + await instance.proxy.fingerprint(instance.host, state.facts)
     except ControlError:
         return UNREACHABLE

@@ -27,7 +27,7 @@ class SshWriter:
         payload = step.payload
         if not isinstance(payload, Step):
             raise PlatformError("the step was not prepared by this reader")
-        instance = await self._reader.site_of_step(payload)
+        instance = await self._reader.instance_of_step(payload)
         edit = carried_out(payload.edit, step.writes)
         payload = replace(payload, edit=edit)
         if instance.proxy.codec.base(payload.tree, edit.path, payload.runtime) != step.base:

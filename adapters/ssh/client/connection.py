@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from adapters.ssh.client import known_command, known_hosts, ways
 from adapters.ssh.client.hosts import HostConfig
 from adapters.ssh.client.keys import MAXIMUM_KEYS, KeyRing
-from adapters.ssh.client.paths import tcp_place
+from adapters.ssh.client.paths import tcp_address
 from adapters.ssh.client.revoked import refuse_revoked
 from adapters.ssh.client.shell import Done, Shell, ShellClosed, run_once
 from adapters.ssh.client.ways import CONNECT_TIMEOUT
@@ -150,15 +150,15 @@ class Connection:
     def exchange(self, path: str, request: bytes, timeout: float) -> bytes:
         """Send a request to a socket of the host (a path, or `HOST:PORT` as seen from there) and read until it closes.
         `Forbidden` where not let through."""
-        from adapters.ssh.client.streamlocal import open_place, open_socket
+        from adapters.ssh.client.streamlocal import open_socket, open_tcp
 
         with self._told():
             with self._lock:
                 transport = self._connected()
-            place = tcp_place(path)
+            address = tcp_address(path)
             channel = (
-                open_place(transport, place, CHANNEL_TIMEOUT)
-                if place
+                open_tcp(transport, address, CHANNEL_TIMEOUT)
+                if address
                 else open_socket(transport, path, CHANNEL_TIMEOUT)
             )
             try:

@@ -28,7 +28,7 @@ def checked(path: str) -> str:
 _TCP = re.compile(r"\A(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):(\d{1,5})\Z")
 
 
-def tcp_place(socket: str) -> tuple[str, int] | None:
+def tcp_address(socket: str) -> tuple[str, int] | None:
     """Host and port of a socket that is named `HOST:PORT`; None for a path."""
     match = _TCP.match(socket)
     return (match[1] or match[2], int(match[3])) if match else None
@@ -36,7 +36,7 @@ def tcp_place(socket: str) -> tuple[str, int] | None:
 
 def checked_socket(socket: str) -> str:
     """An absolute path on one line, or `HOST:PORT`. Raises `InvalidValue`."""
-    return socket if tcp_place(socket) else checked(socket)
+    return socket if tcp_address(socket) else checked(socket)
 
 
 def roots(program: Program, mains: Sequence[str], named: Sequence[str]) -> list[str]:

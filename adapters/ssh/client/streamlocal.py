@@ -54,12 +54,12 @@ def open_socket(transport: Transport, path: str, timeout: float) -> Channel:
     return channel
 
 
-def open_place(transport: Transport, place: tuple[str, int], timeout: float) -> Channel:
+def open_tcp(transport: Transport, address: tuple[str, int], timeout: float) -> Channel:
     """Open a TCP connection from the host to `place`. Raises `Forbidden` where the server does not let us or nothing
     listens there."""
     import paramiko
 
     try:
-        return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout)
+        return transport.open_channel("direct-tcpip", address, ("127.0.0.1", 0), timeout=timeout)
     except paramiko.ChannelException as error:
-        raise Forbidden(f"the server does not connect us to {clean(place[0])}:{place[1]}") from error
+        raise Forbidden(f"the server does not connect us to {clean(address[0])}:{address[1]}") from error

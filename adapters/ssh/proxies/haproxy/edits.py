@@ -119,11 +119,11 @@ def proxy_numbers(
         if reason or limit.what == "fullconn":
             raise InvalidValue(reason or "fullconn limits nothing by itself", ref=ref)
         number = _whole(change, ref)
-        if taken.get(limit.place, number) != number:
+        if taken.get(limit.number_at, number) != number:
             raise InvalidValue("this number also feeds another limit that is to become something else", ref=ref)
-        first = limit.place not in taken
-        taken[limit.place] = number
-        sharing = [one for one in found if one.place == limit.place]
+        first = limit.number_at not in taken
+        taken[limit.number_at] = number
+        sharing = [one for one in found if one.number_at == limit.number_at]
         commands = [one.command(number, running) for one in sharing]
         live = tuple(command for command in commands if command is not None)
         reload = len(live) < len(commands)

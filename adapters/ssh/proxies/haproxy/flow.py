@@ -105,14 +105,14 @@ def _steps(section: Section) -> list[Step]:
     found: list[Step] = []
     for owner in reversed(section.chain()):
         for line in owner.lines:
-            place = _place(section, line.values)
-            if place is not None and len(line.values) > place[1]:
-                phase, start = place
+            phase_and_start = _phase_and_start(section, line.values)
+            if phase_and_start is not None and len(line.values) > phase_and_start[1]:
+                phase, start = phase_and_start
                 found.append(Step(section, owner, line, (phase, len(found)), start))
     return sorted(found, key=lambda step: step.at)
 
 
-def _place(section: Section, values: Sequence[str]) -> tuple[int, int] | None:
+def _phase_and_start(section: Section, values: Sequence[str]) -> tuple[int, int] | None:
     """When a rule runs, and the word that holds its verb; None for other lines."""
     backend = section.keyword == "backend"
     if values[0] == "http-request":

@@ -94,7 +94,7 @@ class ProxyLimit:
         return self.what.startswith("filter ")
 
     @property
-    def place(self) -> tuple[str, int, int]:
+    def number_at(self) -> tuple[str, int, int]:
         return self.setting.line.path, self.setting.line.number, self.setting.index
 
     def running(self, running: Running) -> int | None:
@@ -124,8 +124,8 @@ def find(found: Sequence[Section]) -> list[ProxyLimit]:
             twin = limit.name in limits and section.keyword != "global"
             one = replace(limit, twin=twin)
             limits[one.name] = one
-    places = Counter(limit.place for limit in limits.values())
-    return [replace(one, shared=places[one.place] > 1) for one in limits.values()]
+    numbers_at = Counter(limit.number_at for limit in limits.values())
+    return [replace(one, shared=numbers_at[one.number_at] > 1) for one in limits.values()]
 
 
 def _of(section: Section) -> list[ProxyLimit]:

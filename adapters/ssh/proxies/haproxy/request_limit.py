@@ -101,7 +101,7 @@ class Definition:
         return ""
 
     @property
-    def place(self) -> tuple[str, int, int, str | None]:
+    def number_at(self) -> tuple[str, int, int, str | None]:
         """The word or the entry of a map where the number stands: two rules may share it."""
         threshold = self.rule.threshold
         if threshold is None or self.map_key is not None:
@@ -168,8 +168,8 @@ def read(
     map_data: Callable[[str], bytes | None],
 ) -> list[Limit]:
     """One limit for each number; numbers of a map are what runs, where that is known."""
-    shared = Counter(definition.place for definition in defined)
-    return [_limit(one, facts, bases, answers, map_data, shared[one.place] > 1) for one in defined]
+    shared = Counter(definition.number_at for definition in defined)
+    return [_limit(one, facts, bases, answers, map_data, shared[one.number_at] > 1) for one in defined]
 
 
 def _limit(

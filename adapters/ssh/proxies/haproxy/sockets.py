@@ -11,7 +11,7 @@ from adapters.ssh.proxies.spans import text
 from control.errors import PlatformError
 
 _LEVELS = {"admin": 0, "operator": 1, "user": 2}
-_PLACE = re.compile(r"\A(?:ipv4@|ipv6@|tcp@|tcp4@|tcp6@)?(?P<host>[^@]*):(?P<port>\d{1,5})\Z", re.ASCII)
+_TCP = re.compile(r"\A(?:ipv4@|ipv6@|tcp@|tcp4@|tcp6@)?(?P<host>[^@]*):(?P<port>\d{1,5})\Z", re.ASCII)
 _ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -54,8 +54,8 @@ def _addresses(line: Line, variables: Mapping[str, str | None], prefixes: Sequen
         yield path
         yield from (f"{prefix}{path}" for prefix in prefixes if prefix.startswith("/"))
         return
-    place = _PLACE.match(address)
-    if place:
-        host = place["host"].strip("[]")
+    address_parts = _TCP.match(address)
+    if address_parts:
+        host = address_parts["host"].strip("[]")
         host = _ANY.get(host, host)
-        yield f"[{host}]:{place['port']}" if ":" in host else f"{host}:{place['port']}"
+        yield f"[{host}]:{address_parts['port']}" if ":" in host else f"{host}:{address_parts['port']}"

@@ -96,10 +96,10 @@ def _threshold_edits(config: Config, changes: Sequence[Change]) -> tuple[_Tokens
         if definition.why_not:
             raise InvalidValue(f"not understood: {clean(definition.why_not)}", ref=ref)
         number = _threshold(change)
-        if taken.get(definition.place, number) != number:
+        if taken.get(definition.number_at, number) != number:
             raise InvalidValue("this number also feeds another limit that is to become something else", ref=ref)
-        again = definition.place in taken
-        taken[definition.place] = number
+        again = definition.number_at in taken
+        taken[definition.number_at] = number
         if definition.map_key is None:
             token = None if again else _threshold_token(definition, number)
             edit = NumberEdit(token, change, _sharing(definition, defined, change))
@@ -112,7 +112,7 @@ def _threshold_edits(config: Config, changes: Sequence[Change]) -> tuple[_Tokens
 
 def _sharing(definition: Definition, defined: Sequence[Definition], change: Change) -> str:
     """Which other limits the same number feeds, or nothing."""
-    others = [one.name for one in defined if one.place == definition.place and one.name != definition.name]
+    others = [one.name for one in defined if one.number_at == definition.number_at and one.name != definition.name]
     if not others:
         return ""
     refs = ", ".join(str(replace(change.ref, name=name)) for name in others)

@@ -16,8 +16,8 @@ from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.nginx import limits as nginx_limits
-from adapters.ssh.proxies.nginx.limits import Hold, Zone, whole
-from adapters.ssh.proxies.nginx.places import SECTIONS, Place
+from adapters.ssh.proxies.nginx.contexts import SECTIONS, Context
+from adapters.ssh.proxies.nginx.limits import LimitUse, Zone, whole
 from adapters.ssh.proxies.nginx.routes import part_of, section_of, shown
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
@@ -37,17 +37,17 @@ _NUMBER = re.compile(r"(\d+)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One `limit_conn` line. Its name is that of the zone; lines of one zone are told apart by their place."""
+    """One `limit_conn` line. Its name is that of the zone; lines of one zone are told apart by their context."""
 
     name: str
     section: str
     zone: Zone
-    hold: Hold
+    use: LimitUse
 
     @property
     def amount(self) -> int | None:
         """The number; None where it is not a plain one in range."""
-        arguments = self.hold.directive.arguments
+        arguments = self.use.directive.arguments
         text = arguments[1] if len(arguments) > 1 else ""
         plain = text.isascii() and text.isdigit() and GRID.minimum <= int(text) <= GRID.maximum
         return int(text) if plain else None
@@ -60,19 +60,19 @@ def lines(tree: NginxTree) -> tuple[Line, ...]:
     for section in SECTIONS:
         taken: set[str] = set()
         for zone in nginx_limits.zones(tree, "limit_conn_zone", section):
-            held = nginx_limits.holds(tree, "limit_conn", section).get(zone.name, ())
-            for hold in held:
-                name = zone.name if len(held) == 1 else f"{zone.name}@{_block(hold)}"
+            uses = nginx_limits.uses_of(tree, "limit_conn", section).get(zone.name, ())
+            for use in uses:
+                name = zone.name if len(uses) == 1 else f"{zone.name}@{_block(use)}"
                 while name in taken:
                     name += "~"
                 taken.add(name)
-                found.append(Line(name, section, zone, hold))
+                found.append(Line(name, section, zone, use))
     return tuple(found)
 
 
-def _block(hold: Hold) -> str:
+def _block(use: LimitUse) -> str:
     """The block that the line stands in, in words."""
-    return hold.places[0].declared.get(id(hold.directive), "http")
+    return use.contexts[0].declared.get(id(use.directive), "http")
 
 
 def read(tree: NginxTree, config: ConfigTree, facts: HostFacts) -> list[Limit]:
@@ -81,7 +81,7 @@ def read(tree: NginxTree, config: ConfigTree, facts: HostFacts) -> list[Limit]:
 
 
 def _limit(tree: NginxTree, line: Line, config: ConfigTree, facts: HostFacts) -> Limit:
-    directive, amount = line.hold.directive, line.amount
+    directive, amount = line.use.directive, line.amount
     status_setting = "limit_conn_dry_run"
     return Limit(
         ref=Ref(facts.environment, KIND, facts.host, line.name, part_of(line.section)),
@@ -93,26 +93,26 @@ def _limit(tree: NginxTree, line: Line, config: ConfigTree, facts: HostFacts) ->
         base=base_of(config.files[directive.path]),
         read_at=facts.read_at,
         key=nginx_limits.key_words(line.zone.key),
-        over=nginx_limits.first_over([line.hold], lambda _hold, place: _over(place)),
-        mode=nginx_limits.modes([line.hold], status_setting) if amount else Mode.NOT_UNDERSTOOD,
-        bindings=nginx_limits.bindings(nginx_limits.bound(tree, line.hold, None, _over), facts),
+        over=nginx_limits.first_over([line.use], lambda _hold, context: _over(context)),
+        mode=nginx_limits.modes([line.use], status_setting) if amount else Mode.NOT_UNDERSTOOD,
+        bindings=nginx_limits.bindings(nginx_limits.bound(tree, line.use, None, _over), facts),
         amounts=GRID,
         owners=owners(config.files[directive.path]),
         editable=Editable() if amount else Editable(False, f"{_text(directive)} is no whole number from 1 to 65535"),
         notes=(
-            *nginx_limits.notes(tree, line.zone, [line.hold], "limit_conn"),
-            *nginx_limits.rehearsals([line.hold], status_setting),
+            *nginx_limits.notes(tree, line.zone, [line.use], "limit_conn"),
+            *nginx_limits.rehearsals([line.use], status_setting),
         ),
         location=clean(directive.location),
         native="" if amount else nginx_limits.native_text(directive),
     )
 
 
-def _over(place: Place) -> OverLimit:
+def _over(context: Context) -> OverLimit:
     """A refused connection of `stream` is closed without a word."""
-    if place.section == "stream":
+    if context.section == "stream":
         return OverLimit(Action.REJECT)
-    return OverLimit(Action.REJECT, nginx_limits.status_of(place, "limit_conn_status"))
+    return OverLimit(Action.REJECT, nginx_limits.status_of(context, "limit_conn_status"))
 
 
 def _text(directive: Directive) -> str:
@@ -131,8 +131,8 @@ def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
         if change.field != "amount":
             raise InvalidValue(f"a limit_conn has no field '{change.field}'", ref=ref)
         if line.amount is None:
-            raise InvalidValue(f"{_text(line.hold.directive)} is not a plain number here", ref=ref)
-        directive = line.hold.directive
+            raise InvalidValue(f"{_text(line.use.directive)} is not a plain number here", ref=ref)
+        directive = line.use.directive
         amount = whole(change, "limit of connections", GRID.minimum, GRID.maximum)
         raw = directive.words[2].raw
         quote = raw[:1] if raw[:1] in (b'"', b"'") else b""

@@ -16,9 +16,9 @@ from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.file_owners import owners
 from adapters.ssh.proxies.nginx import limits as nginx_limits
+from adapters.ssh.proxies.nginx.contexts import Context
 from adapters.ssh.proxies.nginx.lexer import span_of, tokenize
-from adapters.ssh.proxies.nginx.limits import Bound, Hold, Zone, whole
-from adapters.ssh.proxies.nginx.places import Place
+from adapters.ssh.proxies.nginx.limits import Bound, LimitUse, Zone, whole
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit, text
@@ -114,21 +114,21 @@ def _contents(tree: NginxTree) -> tuple[_Content, ...]:
 
 def _content(tree: NginxTree, zone: Zone) -> _Content:
     rate = rate_of(zone)
-    held = nginx_limits.holds(tree, "limit_req").get(zone.name, ())
-    alone = len(held) == 1
+    uses = nginx_limits.uses_of(tree, "limit_req").get(zone.name, ())
+    alone = len(uses) == 1
     return _Content(
         zone=zone,
         amount=Fraction(rate.amount) if rate else None,
         window=Window(WindowKind.BUCKET, Fraction(rate.seconds)) if rate else None,
-        burst=burst_of(held[0].directive) if alone else None,
+        burst=burst_of(uses[0].directive) if alone else None,
         key=nginx_limits.key_words(zone.key),
-        over=nginx_limits.first_over(held, lambda hold, place: _over(hold, place, rate)),
-        mode=nginx_limits.modes(held, "limit_req_dry_run") if rate else Mode.NOT_UNDERSTOOD,
-        bound=tuple(one for hold in held for one in _bound(tree, hold, rate)),
+        over=nginx_limits.first_over(uses, lambda use, context: _over(use, context, rate)),
+        mode=nginx_limits.modes(uses, "limit_req_dry_run") if rate else Mode.NOT_UNDERSTOOD,
+        bound=tuple(one for use in uses for one in _bound(tree, use, rate)),
         enforced=_enforced(rate) if rate else None,
         fields=frozenset({"amount", "window", "burst"} if alone else {"amount", "window"}),
         editable=_editable(zone, rate),
-        notes=tuple(_notes(tree, zone, held, rate)),
+        notes=tuple(_notes(tree, zone, uses, rate)),
         remainder=_remainder(zone, rate),
     )
 
@@ -172,16 +172,16 @@ def _enforced(rate: Rate) -> Interval | None:
     return Interval.exactly(rate.enforced) if rate.enforced != rate.amount else None
 
 
-def _bound(tree: NginxTree, hold: Hold, rate: Rate | None) -> list[Bound]:
-    return nginx_limits.bound(tree, hold, burst_of(hold.directive), lambda place: _over(hold, place, rate))
+def _bound(tree: NginxTree, use: LimitUse, rate: Rate | None) -> list[Bound]:
+    return nginx_limits.bound(tree, use, burst_of(use.directive), lambda context: _over(use, context, rate))
 
 
-def _over(hold: Hold, place: Place, rate: Rate | None) -> OverLimit:
+def _over(use: LimitUse, context: Context, rate: Rate | None) -> OverLimit:
     """`nodelay` rejects at once; else requests wait, up to what `burst` beyond `delay` takes at this rate."""
-    status = nginx_limits.status_of(place, "limit_req_status")
-    burst = _number(hold.directive, "burst=")
-    last = next((a for a in reversed(hold.directive.arguments) if a == "nodelay" or a.startswith("delay=")), "")
-    undelayed = burst if last == "nodelay" else _number(hold.directive, "delay=") if last else 0
+    status = nginx_limits.status_of(context, "limit_req_status")
+    burst = _number(use.directive, "burst=")
+    last = next((a for a in reversed(use.directive.arguments) if a == "nodelay" or a.startswith("delay=")), "")
+    undelayed = burst if last == "nodelay" else _number(use.directive, "delay=") if last else 0
     waiting = burst - min(undelayed, burst)
     if waiting == 0 or rate is None:
         return OverLimit(Action.REJECT, status)
@@ -197,16 +197,16 @@ def _editable(zone: Zone, rate: Rate | None) -> Editable:
     return Editable(False, f"{clean(text)} is no whole number of r/s or r/m: edit {clean(zone.directive.location)}")
 
 
-def _notes(tree: NginxTree, zone: Zone, held: Sequence[Hold], rate: Rate | None) -> list[str]:
-    notes = nginx_limits.notes(tree, zone, held, "limit_req")
-    notes += nginx_limits.rehearsals(held, "limit_req_dry_run")
-    if len(held) > 1:
-        lines = ", ".join(clean(hold.directive.location) for hold in held)
+def _notes(tree: NginxTree, zone: Zone, uses: Sequence[LimitUse], rate: Rate | None) -> list[str]:
+    notes = nginx_limits.notes(tree, zone, uses, "limit_req")
+    notes += nginx_limits.rehearsals(uses, "limit_req_dry_run")
+    if len(uses) > 1:
+        lines = ", ".join(clean(use.directive.location) for use in uses)
         notes.append(
-            f"{len(held)} limit_req lines use this zone ({lines}): the rate is theirs together, and each has "
+            f"{len(uses)} limit_req lines use this zone ({lines}): the rate is theirs together, and each has "
             "its own burst, which is edited in the file"
         )
-    if any(_number(hold.directive, "burst=") == 0 for hold in held):
+    if any(_number(use.directive, "burst=") == 0 for use in uses):
         notes.append("no burst: even an evenly paced caller near the rate is rejected now and then")
     if rate and rate.enforced != rate.amount:
         notes.append(f"nginx truncates this rate to {rate.enforced / rate.seconds * _PER_MILLE}/1000 requests a second")
@@ -243,8 +243,8 @@ def edits(tree: NginxTree, changes: Sequence[Change]) -> list[FileEdit]:
         if "amount" in fields or "window" in fields:
             found.append(_rate_edit(zone, {f: c for f, c in fields.items() if f != "burst"}, ref))
         if "burst" in fields:
-            held = nginx_limits.holds(tree, "limit_req").get(name, ())
-            found.extend(_burst_edit(tree, held, fields["burst"]))
+            uses = nginx_limits.uses_of(tree, "limit_req").get(name, ())
+            found.extend(_burst_edit(tree, uses, fields["burst"]))
     return found
 
 
@@ -276,15 +276,15 @@ def _quoted(like: bytes, text: str) -> bytes:
     return quote + text.encode() + quote
 
 
-def _burst_edit(tree: NginxTree, held: Sequence[Hold], change: Change) -> list[FileEdit]:
-    if len(held) != 1:
+def _burst_edit(tree: NginxTree, uses: Sequence[LimitUse], change: Change) -> list[FileEdit]:
+    if len(uses) != 1:
         raise InvalidValue(
-            f"{len(held)} limit_req lines use this zone, each with its own burst",
+            f"{len(uses)} limit_req lines use this zone, each with its own burst",
             ref=str(change.ref),
-            hint="edit the lines in the file: " + ", ".join(clean(hold.directive.location) for hold in held),
+            hint="edit the lines in the file: " + ", ".join(clean(use.directive.location) for use in uses),
         )
     burst = 0 if change.after is None else whole(change, "burst", 0, _MAXIMUM_BURST)
-    directive = held[0].directive
+    directive = uses[0].directive
     words, positions, path = directive.words, directive.positions, directive.path
     data = tree.tree.files[path]
     tokens = tokenize(data, path)

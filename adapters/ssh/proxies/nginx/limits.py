@@ -1,4 +1,4 @@
-"""What `limit_req` and `limit_conn` have in common: zones, their keys, and the places where they hold."""
+"""What `limit_req` and `limit_conn` have in common: zones, their keys, and the contexts where they hold."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from adapters.ssh.proxies.masking import mask_schemes
-from adapters.ssh.proxies.nginx.places import Place, places
+from adapters.ssh.proxies.nginx.contexts import Context, contexts
 from adapters.ssh.proxies.nginx.redirects import Met, goes_on_to, met, ways
-from adapters.ssh.proxies.nginx.routes import RouteName, routes_of_place
+from adapters.ssh.proxies.nginx.routes import RouteName, routes_of_context
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts
 from control.errors import InvalidValue
@@ -55,8 +55,8 @@ def zones(tree: NginxTree, directive_name: str, section: str = "http") -> tuple[
         if name:
             found.setdefault(name, Zone(name, directive.arguments[0], directive))
     used = directive_name.removesuffix("_zone")
-    for name, held in holds(tree, used, section).items():
-        found.setdefault(name, Zone(name, "", held[0].directive, known=False))
+    for name, uses in uses_of(tree, used, section).items():
+        found.setdefault(name, Zone(name, "", uses[0].directive, known=False))
     return tuple(found.values())
 
 
@@ -92,56 +92,56 @@ def _key_word(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """One `limit_req` or `limit_conn` line with the places where it holds."""
+class LimitUse:
+    """One `limit_req` or `limit_conn` line with the contexts where it holds."""
 
     directive: Directive
-    places: tuple[Place, ...]
+    contexts: tuple[Context, ...]
     met: Met
 
     @property
-    def counted(self) -> tuple[Place, ...]:
-        """Those of its places in which nginx comes to evaluate it."""
-        return tuple(place for place in self.places if id(place) in self.met.evaluated)
+    def counted(self) -> tuple[Context, ...]:
+        """Those of its contexts in which nginx comes to evaluate it."""
+        return tuple(context for context in self.contexts if id(context) in self.met.evaluated)
 
 
 @lru_cache(maxsize=128)
-def holds(tree: NginxTree, name: str, section: str = "http") -> Mapping[str, tuple[Hold, ...]]:
-    """Zone -> the lines called `name` that use it, in order, each with all its places."""
-    result: dict[int, tuple[Directive, list[Place]]] = {}
-    for place in places(tree, section):
-        for directive in place.limits.get(name, ()):
-            result.setdefault(id(directive), (directive, []))[1].append(place)
-    by_zone: dict[str, list[Hold]] = {}
+def uses_of(tree: NginxTree, name: str, section: str = "http") -> Mapping[str, tuple[LimitUse, ...]]:
+    """Zone -> the lines called `name` that use it, in order, each with all its contexts."""
+    result: dict[int, tuple[Directive, list[Context]]] = {}
+    for context in contexts(tree, section):
+        for directive in context.limits.get(name, ()):
+            result.setdefault(id(directive), (directive, []))[1].append(context)
+    by_zone: dict[str, list[LimitUse]] = {}
     evaluated = met(tree, name, section)
     for directive, inside in result.values():
-        by_zone.setdefault(zone_named(directive), []).append(Hold(directive, tuple(inside), evaluated))
-    return {zone: tuple(held) for zone, held in by_zone.items()}
+        by_zone.setdefault(zone_named(directive), []).append(LimitUse(directive, tuple(inside), evaluated))
+    return {zone: tuple(uses) for zone, uses in by_zone.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One binding before it is known of which host: `route` is None where a place leads to no route."""
+    """One binding before it is known of which host: `route` is None where a context leads to no route."""
 
     route: RouteName | None
-    place: str
+    context: str
     over: OverLimit
     burst: Burst | None
     location: str
 
 
-def bound(tree: NginxTree, hold: Hold, burst: Burst | None, over: Callable[[Place], OverLimit]) -> list[Bound]:
-    """One for each route that the line's places lead to, and for each place that leads to none."""
+def bound(tree: NginxTree, use: LimitUse, burst: Burst | None, over: Callable[[Context], OverLimit]) -> list[Bound]:
+    """One for each route that the line's contexts lead to, and for each context that leads to none."""
     found: dict[tuple[RouteName | None, str], Bound] = {}
-    location = clean(hold.directive.location)
-    for place in hold.counted:
-        does = over(place)
-        ends = [here for here, _ in goes_on_to(tree, place, does.status, id(place) in hold.met.by_error)]
-        reached = [route for here in ends for route in routes_of_place(tree, here)]
+    location = clean(use.directive.location)
+    for context in use.counted:
+        does = over(context)
+        ends = [here for here, _ in goes_on_to(tree, context, does.status, id(context) in use.met.by_error)]
+        reached = [route for here in ends for route in routes_of_context(tree, here)]
         for route in dict.fromkeys(reached):
             found.setdefault((route, ""), Bound(route, "", does, burst, location))
         if not reached or any(here.unknown for here in ends):
-            found.setdefault((None, place.name), Bound(None, place.name, does, burst, location))
+            found.setdefault((None, context.name), Bound(None, context.name, does, burst, location))
     return list(found.values())
 
 
@@ -149,7 +149,7 @@ def bindings(found: Sequence[Bound], facts: HostFacts) -> tuple[Binding, ...]:
     """The bindings on one host."""
     where = domain(facts)
     return tuple(
-        Binding(str(one.route.on(facts)) if one.route else one.place, one.over, where, one.burst, one.location)
+        Binding(str(one.route.on(facts)) if one.route else one.context, one.over, where, one.burst, one.location)
         for one in found
     )
 
@@ -159,57 +159,57 @@ def domain(facts: HostFacts) -> Domain:
     return Domain("instance", Interval.exactly(facts.proxies_in_environment), clean(facts.proxies_source))
 
 
-def notes(tree: NginxTree, zone: Zone, held: Sequence[Hold], name: str) -> list[str]:
-    """What a careful engineer should know of a zone's key, its places and its inheritance."""
+def notes(tree: NginxTree, zone: Zone, uses: Sequence[LimitUse], name: str) -> list[str]:
+    """What a careful engineer should know of a zone's key, its contexts and its inheritance."""
     result = []
     if not zone.known:
         result.append(f"no file that was read defines the zone {clean(zone.name)}: its key is not known")
-    if not held:
+    if not uses:
         result.append(f"no {name} uses this zone: it limits nothing")
-    elif not any(hold.counted for hold in held):
+    elif not any(use.counted for use in uses):
         result.append("no request comes to where it is evaluated: it limits nothing")
     keys = _VARIABLE.findall(zone.key)
-    if keys == ["server_name"] and any(not p.named_server for hold in held for p in hold.places):
+    if keys == ["server_name"] and any(not p.named_server for use in uses for p in use.contexts):
         result.append("the key $server_name is empty where a server has no server_name: such requests are not limited")
     elif keys and not _always_set(keys):
         result.append(f"requests for which {clean(zone.key)} is empty are not limited")
-    lines = {id(hold.directive) for hold in held}
-    sections = dict.fromkeys(place.section for hold in held for place in hold.places)
+    lines = {id(use.directive) for use in uses}
+    sections = dict.fromkeys(context.section for use in uses for context in use.contexts)
     result.extend(
-        f"not in {place.name}: its own {name} discards the inherited ones"
+        f"not in {context.name}: its own {name} discards the inherited ones"
         for section in sections
-        for place in places(tree, section)
-        if any(id(d) in lines for d in place.discarded.get(name, ()))
+        for context in contexts(tree, section)
+        if any(id(d) in lines for d in context.discarded.get(name, ()))
     )
-    for hold in held:
-        for place in hold.places:
-            result.extend(_left_out(tree, hold, place, name))
+    for use in uses:
+        for context in use.contexts:
+            result.extend(_left_out(tree, use, context, name))
     return list(dict.fromkeys(result))
 
 
-def _left_out(tree: NginxTree, hold: Hold, place: Place, name: str) -> Iterator[str]:
-    """Which requests of a place its limits are not evaluated for, and what becomes of those that they refuse."""
-    always = place.rewrites.always
+def _left_out(tree: NginxTree, use: LimitUse, context: Context, name: str) -> Iterator[str]:
+    """Which requests of a context its limits are not evaluated for, and what becomes of those that they refuse."""
+    always = context.rewrites.always
     if always is not None:
         way = "answers with return" if always.by == "return" else "sends all requests on with rewrite"
-        yield f"not in {place.name}: it {way} before the limiter runs"
+        yield f"not in {context.name}: it {way} before the limiter runs"
         return
     others: dict[str, dict[str, None]] = {}
-    for one in hold.met.skipped.get(id(place), ()):
+    for one in use.met.skipped.get(id(context), ()):
         others.setdefault(one.by, {})[one.origin.name] = None
     for by, origins in others.items():
-        only = "" if id(place) in hold.met.evaluated else "at all "
+        only = "" if id(context) in use.met.evaluated else "at all "
         yield (
-            f"not {only}in {place.name} for requests that {by} of {', '.join(origins)} sends there: "
+            f"not {only}in {context.name} for requests that {by} of {', '.join(origins)} sends there: "
             f"nginx evaluates {name} once for each request, and did so before"
         )
-    status = status_of(place, f"{name}_status")
-    for one in ways(tree, place.section).out_of(place):
+    status = status_of(context, f"{name}_status")
+    for one in ways(tree, context.section).out_of(context):
         if one.early and one.by == "rewrite":
             to = one.to.name if one.to is not None else "where it leads"
             yield f"not for what the rewrite of {one.location} sends on: the limits of {to} hold for that"
-        elif one.by == "error_page" and status in one.codes and one.to and routes_of_place(tree, one.to):
-            yield f"what it refuses with {status} in {place.name} goes on to {one.to.name} by error_page, unlimited"
+        elif one.by == "error_page" and status in one.codes and one.to and routes_of_context(tree, one.to):
+            yield f"what it refuses with {status} in {context.name} goes on to {one.to.name} by error_page, unlimited"
 
 
 def _always_set(names: Sequence[str]) -> bool:
@@ -219,34 +219,34 @@ def _always_set(names: Sequence[str]) -> bool:
     )
 
 
-def modes(held: Sequence[Hold], setting: str) -> Mode:
-    """Shadow where every place rehearses only (`…_dry_run on`), off where no request meets it."""
-    inside = [place for hold in held for place in hold.counted]
+def modes(uses: Sequence[LimitUse], setting: str) -> Mode:
+    """Shadow where every context rehearses only (`…_dry_run on`), off where no request meets it."""
+    inside = [context for use in uses for context in use.counted]
     if not inside:
         return Mode.OFF
-    return Mode.SHADOW if all(place.settings.get(setting) == "on" for place in inside) else Mode.ENFORCED
+    return Mode.SHADOW if all(context.settings.get(setting) == "on" for context in inside) else Mode.ENFORCED
 
 
-def rehearsals(held: Sequence[Hold], setting: str) -> list[str]:
-    """A note for places that only rehearse, where others enforce."""
-    inside = [place for hold in held for place in hold.counted]
-    rehearsing = [place.name for place in inside if place.settings.get(setting) == "on"]
+def rehearsals(uses: Sequence[LimitUse], setting: str) -> list[str]:
+    """A note for contexts that only rehearse, where others enforce."""
+    inside = [context for use in uses for context in use.counted]
+    rehearsing = [context.name for context in inside if context.settings.get(setting) == "on"]
     if not rehearsing or len(rehearsing) == len(inside):
         return []
     return [f"only rehearsed ({setting}) in {', '.join(dict.fromkeys(rehearsing))}"]
 
 
-def status_of(place: Place, setting: str) -> int:
+def status_of(context: Context, setting: str) -> int:
     """The status over the limit; nginx's own default is 503."""
-    text = place.settings.get(setting, "")
+    text = context.settings.get(setting, "")
     return int(text) if text.isascii() and text.isdigit() else DEFAULT_STATUS
 
 
-def first_over(held: Sequence[Hold], over: Callable[[Hold, Place], OverLimit]) -> OverLimit:
-    """What happens over the limit at its first place, or nginx's default where it holds nowhere."""
-    for hold in held:
-        for place in hold.counted or hold.places:
-            return over(hold, place)
+def first_over(uses: Sequence[LimitUse], over: Callable[[LimitUse, Context], OverLimit]) -> OverLimit:
+    """What happens over the limit at its first context, or nginx's default where it holds nowhere."""
+    for use in uses:
+        for context in use.counted or use.contexts:
+            return over(use, context)
     return OverLimit(Action.REJECT, DEFAULT_STATUS)
 
 

@@ -31,7 +31,7 @@ class Away:
     status: int | None = None
     """Of a `return` without a text: an `error_page` may take it on."""
     inside: bool = False
-    """The request goes on at another place of the same server."""
+    """The request goes on at another context of the same server."""
     uri: str | None = None
     """The path there, where the file tells it."""
     pattern: str | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from adapters.ssh.proxies.nginx.places import SECTIONS, Place
+from adapters.ssh.proxies.nginx.contexts import SECTIONS, Context
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts
 from control.model.ref import Ref
@@ -115,8 +115,8 @@ def _splits_by_variable(tree: NginxTree) -> Mapping[tuple[str, str], RouteName]:
     return {(b.route.section, b.native.lower()): b.route for b in split_blocks(tree) if not b.duplicate}
 
 
-def routes_of_place(tree: NginxTree, place: Place) -> list[RouteName]:
-    """The routes that decide about requests of a place: its splits, then its upstreams."""
-    splits = [_splits_by_variable(tree).get((place.section, name)) for name in place.splits]
-    upstreams = [upstream_of(tree, place.section, name) for name in place.upstreams]
+def routes_of_context(tree: NginxTree, context: Context) -> list[RouteName]:
+    """The routes that decide about requests of a context: its splits, then its upstreams."""
+    splits = [_splits_by_variable(tree).get((context.section, name)) for name in context.splits]
+    upstreams = [upstream_of(tree, context.section, name) for name in context.upstreams]
     return [route for route in (*splits, *upstreams) if route is not None]

@@ -16,7 +16,7 @@ from functools import lru_cache
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.file_owners import owners
-from adapters.ssh.proxies.nginx.places import Place, places
+from adapters.ssh.proxies.nginx.contexts import Context, contexts
 from adapters.ssh.proxies.nginx.routes import SPLIT, Block, RouteName, section_of, split_blocks, upstream_of
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.nginx.variables import holds_for, hosts_chosen
@@ -187,7 +187,7 @@ def _matches(tree: NginxTree, split: Split) -> tuple[str, ...]:
         return ()
     name = split.block.native.lower()
     section = split.block.route.section
-    found = [place.match or place.name for place in places(tree, section) if name in place.splits]
+    found = [context.match or context.name for context in contexts(tree, section) if name in context.splits]
     return tuple(dict.fromkeys(found))
 
 
@@ -195,26 +195,26 @@ def _lead(tree: NginxTree, split: Split, part: Part) -> RouteName | None:
     """The one upstream that requests with this value reach, through whatever the passes make of it."""
     section, name = split.block.route.section, split.block.native.lower()
     found: dict[RouteName, None] = {}
-    for place in places(tree, section):
-        if name in place.splits:
+    for context in contexts(tree, section):
+        if name in context.splits:
             found |= dict.fromkeys(
                 route
-                for host in _hosts(place, name, part.value)
+                for host in _hosts(context, name, part.value)
                 if (route := upstream_of(tree, section, host)) is not None
             )
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _hosts(place: Place, name: str, value: str) -> tuple[str, ...]:
+def _hosts(context: Context, name: str, value: str) -> tuple[str, ...]:
     """Where a place passes requests for which a variable has this value. Of several `if` that hold the last counts."""
     found: tuple[str, ...] = ()
-    for one in place.written:
+    for one in context.written:
         fixed = one.variables.fixed(name, value)
-        holds = holds_for(one.condition, fixed) if one.condition else None if one.words else True
-        if holds is False:
+        uses_of = holds_for(one.condition, fixed) if one.condition else None if one.words else True
+        if uses_of is False:
             continue
         names = hosts_chosen(one.targets, fixed, name)
-        found = names if holds else (*found, *names)
+        found = names if uses_of else (*found, *names)
     return found
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from adapters.ssh.client.ports import ConfigTree
 from adapters.ssh.proxies.file_owners import owners
-from adapters.ssh.proxies.nginx.places import SECTIONS, matches_of
+from adapters.ssh.proxies.nginx.contexts import SECTIONS, matches_of
 from adapters.ssh.proxies.nginx.redirects import origins_of
 from adapters.ssh.proxies.nginx.routes import UPSTREAM, Block, upstream_blocks
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree

@@ -1,8 +1,8 @@
 """Where requests end up in an nginx configuration: each location with the upstreams and limits that hold there.
 
-What a server does with a request that no location takes is a place too, and so is a server of `stream`. nginx inherits
-`limit_req` and `limit_conn` as whole lists: one of them inside a block discards all inherited ones. `error_page` is
-inherited the same way; `try_files` is not.
+What a server does with a request that no location takes is a context too, and so is a server of `stream`. nginx
+inherits `limit_req` and `limit_conn` as whole lists: one of them inside a block discards all inherited ones.
+`error_page` is inherited the same way; `try_files` is not.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Context:
     """One location, what a server does where no location takes the request, or a server of `stream`."""
 
     name: str
@@ -59,8 +59,8 @@ class Place:
     """Which server it is of, counted through the section."""
     path: tuple[str, str] | None = None
     """The location's modifier (`=`, `^~`, `~`, `~*`, `@` or nothing) and pattern; None for a server."""
-    outer: Place | None = None
-    """The place that it stands in."""
+    outer: Context | None = None
+    """The context that it stands in."""
     internal: bool = False
     """No request comes here but by a redirect inside nginx."""
     written: tuple[Written, ...] = ()
@@ -84,7 +84,7 @@ class Place:
     intercepts: bool = False
     """`…_intercept_errors`: the error pages take the upstream's answers too."""
     subrequests: tuple[Directive, ...] = ()
-    """`mirror` and `auth_request`: they ask other places of the same server."""
+    """`mirror` and `auth_request`: they ask other contexts of the same server."""
     named_server: bool = True
     """The server has a `server_name` that is not empty."""
 
@@ -115,20 +115,22 @@ class Place:
 
 
 @lru_cache(maxsize=64)
-def places(tree: NginxTree, section: str = "http") -> tuple[Place, ...]:
-    """All places of all servers of a section, in the order of the files."""
+def contexts(tree: NginxTree, section: str = "http") -> tuple[Context, ...]:
+    """All contexts of all servers of a section, in the order of the files."""
     inside = list(tree.section(section))
     variables = variables_of(tree, inside).inside(tree, inside)
-    outer = _inherit(Place(section, "", section), inside, section)
+    outer = _inherit(Context(section, "", section), inside, section)
     servers = [d for d in inside if d.name == "server" and d.children is not None]
     names = server_names(tree, servers, section)
-    found: list[Place] = []
+    found: list[Context] = []
     for number, (server, name) in enumerate(zip(servers, names, strict=True)):
         found += _of_server(tree, server, replace(outer, server=number), name, variables)
     return tuple(found)
 
 
-def _of_server(tree: NginxTree, server: Directive, outer: Place, names: Names, variables: Variables) -> Iterator[Place]:
+def _of_server(
+    tree: NginxTree, server: Directive, outer: Context, names: Names, variables: Variables
+) -> Iterator[Context]:
     inside = list(tree.children(server))
     known = variables.inside(tree, inside)
     here = replace(
@@ -142,14 +144,14 @@ def _of_server(tree: NginxTree, server: Directive, outer: Place, names: Names, v
         yield replace(here, written=_written(tree, inside, known), rewrites=NO_REWRITING)
         return
     inner = list(_locations(tree, inside, here, known, names))
-    if not any(place.path in (("", "/"), ("^~", "/")) and place.outer is here for place in inner):
+    if not any(context.path in (("", "/"), ("^~", "/")) and context.outer is here for context in inner):
         yield here
     yield from inner
 
 
 def _locations(
-    tree: NginxTree, inside: Sequence[Directive], outer: Place, variables: Variables, names: Names
-) -> Iterator[Place]:
+    tree: NginxTree, inside: Sequence[Directive], outer: Context, variables: Variables, names: Names
+) -> Iterator[Context]:
     for directive in inside:
         if directive.name != "location" or directive.children is None or not directive.arguments:
             continue
@@ -190,7 +192,7 @@ def _path(arguments: Sequence[str]) -> tuple[str, str]:
     return "", arguments[0]
 
 
-def _inherit(outer: Place, inside: Sequence[Directive], block: str) -> Place:
+def _inherit(outer: Context, inside: Sequence[Directive], block: str) -> Context:
     declared = dict(outer.declared)
     limits, discarded = dict(outer.limits), dict[str, tuple[Directive, ...]]()
     for name in LISTS:
@@ -255,9 +257,9 @@ def _targets(inside: Sequence[Directive]) -> tuple[str, ...]:
 def matches_of(tree: NginxTree, section: str) -> dict[str, tuple[str, ...]]:
     """Upstream name, in lower case, -> what leads to it directly."""
     result: dict[str, list[str]] = {}
-    for place in places(tree, section):
-        shown = place.match or place.name
-        for one in place.written:
+    for context in contexts(tree, section):
+        shown = context.match or context.name
+        for one in context.written:
             for name in one.reached.names:
                 result.setdefault(name, []).append(f"{shown} {one.words}".strip())
     return {name: tuple(dict.fromkeys(texts)) for name, texts in result.items()}
