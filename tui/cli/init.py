@@ -23,6 +23,30 @@ _HEAD = """\
 # Look it over: take out what serves no traffic, and check which environments are production.
 # Then add 'proxies' (where the data plane itself can be asked) and 'services'. 'trafficdeck doctor' checks it.
 """
+_KINDS = """\
+# CRDs of your own, shown and edited like the built-in kinds: take the '# ' off the lines below, write your own names.
+# 'trafficdeck schema kinds' prints every word that may stand here.
+# kinds:
+#   - kind: SplitRoute
+#     api: {group: edge.example.com, versions: [v1], plural: splitroutes}
+#     rules: {at: spec.paths, name: name}        # the list of rules, and what a rule is called
+#     targets:
+#       at: backends                             # in a rule
+#       identity: [service, port]                # what tells targets apart
+#       weight: share
+#       absent: 0                                # what a missing share means
+#     conditions: [Ready]                        # must be True: status and proof
+#   - kind: KeyQuota
+#     api: {group: edge.example.com, versions: [v1], plural: keyquotas}
+#     limits:
+#       at: spec.quotas
+#       name: key
+#       measure: requests
+#       amount: count
+#       zero: blocked                            # what 0 means: blocked, unlimited, zero or default
+#       window: {seconds: {at: per}}
+"""
+"""Where clusters were found."""
 
 
 def deck_document(found: Found) -> dict[str, Any]:
@@ -90,6 +114,7 @@ def init(found: Found, path: Path, output: str, dry_run: bool, read_only: bool) 
 
     document = deck_document(found)
     text = _HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=False, default_flow_style=None, width=110)
+    text += _KINDS if found.get("kubernetes") else ""
     if path.exists():
         raise DeckError(
             f"{path} is there already and stays as it is",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.registry import sections
-from control.deck.reading import read_deck
+from control.deck.reading import parse_deck, read_deck
 
 KUBECONFIG = """
 apiVersion: v1
@@ -79,6 +79,17 @@ def test_what_is_there_becomes_a_deck_that_reads(home: Path) -> None:
     assert (by_name["prod-eu"].code, by_name["ml-prod"].code) == ("eu", "ml")
     assert "SECRET" not in done.stdout + done.stderr
     assert "profile 'nowhere' has no region" in done.stderr
+
+
+def test_the_template_of_own_kinds_reads_once_its_marks_are_taken_off(home: Path) -> None:
+    text = init(home, "--dry-run").stdout
+    before, _, template = text.partition("# kinds:\n")
+    assert "'trafficdeck schema kinds'" in before and template
+    lines = [line.removeprefix("# ") for line in ("# kinds:\n" + template).splitlines()]
+    [environment, *_] = parse_deck(before + "\n".join(lines), Path("deck.yaml"), sections()).environments
+    assert [kind.kind for kind in environment.kinds] == ["SplitRoute", "KeyQuota"]
+    (home / ".kube" / "config").unlink()
+    assert "kinds:" not in init(home, "--dry-run").stdout
 
 
 def test_a_deck_file_is_never_overwritten(home: Path) -> None:
