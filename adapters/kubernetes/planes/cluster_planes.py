@@ -55,6 +55,8 @@ class ClusterPlanes:
 
     def families_of(self, group: str, native: Any, objects: Objects) -> list[Family]:
         """The planes that serve an object."""
+        if group in self._cluster.kinds.own_groups:
+            return [CONDITIONS]
         return families_of(group, native, objects, self._proxies)
 
     async def loaded(self, step: Prepared, views: Views) -> ProofPart:

@@ -8,7 +8,7 @@ and how many instances count a limit is not known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +19,7 @@ from control.model import Binding, Counted, Domain, Interval, Limit, Status
 from control.model.ref import Ref
 from control.planning.edit import Change
 from control.ports import Check, ProofPart
+from control.structs import replace
 from control.text import clean
 
 INSTANCES = "how many instances count it is not known"
