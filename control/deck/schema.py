@@ -110,4 +110,4 @@ DECK_SCHEMAS: Mapping[str, Callable[[Sequence[DeckSection]], Schema]] = {
     "deck": deck_schema,
     "kinds": user_kind_schema,
 }
-"""Name of a shape that is read from the deck file -> what makes its schema."""
+"""Name of a schema of what is read from the deck file -> what makes it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from control.capacity import effective as capacity
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.fleet.services import Known, service_view
-from control.fleet.structure import Structure, shape_key, structure_of
+from control.fleet.structure import Structure, structure_key, structure_of
 from control.fleet.views import MISSING, NOT_READ, EnvironmentView, Inventory, Part, Seen, Unreached
 from control.memo import Memo
 from control.model import (
@@ -39,8 +39,8 @@ class EnvironmentState:
     unreached: Unreached | None = None
     """Why the latest read failed; None where it did not."""
     seen: Mapping[Ref, Seen] = field(default_factory=dict)
-    shape: Hashable = None
-    """`structure.shape_key` of the snapshot."""
+    structure_key: Hashable = None
+    """`structure.structure_key` of the snapshot."""
     routes: Mapping[Ref, Route] = field(default_factory=dict)
     limits: Mapping[Ref, Limit] = field(default_factory=dict)
     """The snapshot's rows by their names."""
@@ -56,7 +56,7 @@ class EnvironmentState:
 
     def take(self, snapshot: Snapshot, from_cache: bool = False, in_part: bool = False) -> None:
         """Keep a prepared snapshot."""
-        self.shape = shape_key(snapshot)
+        self.structure_key = structure_key(snapshot)
         self.routes = {route.ref: route for route in snapshot.routes}
         self.limits = {limit.ref: limit for limit in snapshot.limits}
         self.snapshot = snapshot
@@ -91,7 +91,7 @@ def empty_inventory(deck: DeckConfig) -> Inventory:
 
 
 class StructureCache:
-    """The last structure, for as long as no environment's shape changes."""
+    """The last structure, for as long as no environment changes in what it rests on."""
 
     def __init__(self) -> None:
         self._last: tuple[object, Structure] | None = None
@@ -103,8 +103,8 @@ class StructureCache:
         routes: Mapping[Ref, Route],
         limits: Mapping[Ref, Limit],
     ) -> Structure:
-        """The structure of these rows, made anew only where a shape has changed."""
-        key = tuple((name, state.shape) for name, state in states.items())
+        """The structure of these rows, made anew only where something that it rests on has changed."""
+        key = tuple((name, state.structure_key) for name, state in states.items())
         if self._last is None or self._last[0] != key:
             self._last = key, structure_of(deck, routes, limits)
         return self._last[1]

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from control.capacity import effective as capacity
 from control.deck.config import ServiceConfig
-from control.fleet.structure import ServiceShape, Structure
+from control.fleet.structure import ServiceRows, Structure
 from control.fleet.views import EnvironmentView, Headroom, Seen, ServiceView
 from control.model import Interval, Route
 from control.model.ref import Ref
@@ -25,23 +25,23 @@ class Known:
 
 def service_view(service: ServiceConfig, structure: Structure, known: Known) -> ServiceView:
     """One service over all platforms: the share of each environment and the demand it can carry."""
-    shape = structure.services[service.name]
-    shares = _front_shares(service, known.routes.get(shape.front)) if shape.front is not None else {}
+    rows = structure.services[service.name]
+    shares = _front_shares(service, known.routes.get(rows.front)) if rows.front is not None else {}
     source = "front"
     if not shares or None in shares.values():
-        measured = _measured_shares(shape, known)
+        measured = _measured_shares(rows, known)
         shares, source = (measured, "measured") if measured else (shares, "front")
     told = tuple(
-        (name, shares.get(name), source if shares.get(name) is not None else "unknown") for name in shape.entrances
+        (name, shares.get(name), source if shares.get(name) is not None else "unknown") for name in rows.entrances
     )
     tokens = Interval.exactly(service.tokens_per_request) if service.tokens_per_request else None
-    caps = {name: _cap(refs, tokens, structure, known) for name, refs in shape.entrances.items()}
+    caps = {name: _cap(refs, tokens, structure, known) for name, refs in rows.entrances.items()}
     # What the front does not lead to has no part in the demand that comes through the front.
-    led_to = set(service.front.targets.values()) if source == "front" and service.front else set(shape.entrances)
+    led_to = set(service.front.targets.values()) if source == "front" and service.front else set(rows.entrances)
     of_demand = {name: share for name, share, _ in told if name in led_to}
-    headroom = capacity.headroom(caps, of_demand, _demand(shape, known))
-    read = [view.read_at for name in shape.entrances if (view := known.environments.get(name)) and view.read_at]
-    return ServiceView(service.name, shape.refs, shape.front, told, headroom, min(read, default=0.0))
+    headroom = capacity.headroom(caps, of_demand, _demand(rows, known))
+    read = [view.read_at for name in rows.entrances if (view := known.environments.get(name)) and view.read_at]
+    return ServiceView(service.name, rows.refs, rows.front, told, headroom, min(read, default=0.0))
 
 
 def _front_shares(service: ServiceConfig, front: Route | None) -> dict[str, Fraction | None]:
@@ -67,18 +67,18 @@ def _total(values: Sequence[Fraction | None]) -> Fraction | None:
     return sum(known, Fraction(0)) if known and len(known) == len(values) else None
 
 
-def _measured_shares(shape: ServiceShape, known: Known) -> dict[str, Fraction | None]:
-    rates = {name: _rps(refs, known) for name, refs in shape.entrances.items()}
+def _measured_shares(rows: ServiceRows, known: Known) -> dict[str, Fraction | None]:
+    rates = {name: _rps(refs, known) for name, refs in rows.entrances.items()}
     total = _total(list(rates.values()))
     if not total:
         return {}
     return {name: rate / total for name, rate in rates.items() if rate is not None}
 
 
-def _demand(shape: ServiceShape, known: Known) -> Fraction | None:
-    if shape.front is not None and shape.front in known.seen:
-        return known.seen[shape.front].traffic.rps
-    return _total([_rps(refs, known) for refs in shape.entrances.values() if refs])
+def _demand(rows: ServiceRows, known: Known) -> Fraction | None:
+    if rows.front is not None and rows.front in known.seen:
+        return known.seen[rows.front].traffic.rps
+    return _total([_rps(refs, known) for refs in rows.entrances.values() if refs])
 
 
 def _cap(refs: Iterable[Ref], tokens: Interval | None, structure: Structure, known: Known) -> Interval | None:

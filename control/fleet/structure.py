@@ -12,7 +12,7 @@ from control.model.ref import Ref
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceShape:
+class ServiceRows:
     refs: tuple[Ref, ...]
     front: Ref | None
     entrances: Mapping[str, tuple[Ref, ...]]
@@ -25,11 +25,11 @@ class Structure:
     limits_of: Mapping[Ref, tuple[Ref, ...]]
     effectives: Mapping[Ref, tuple[Effective, ...]]
     """Route row -> the effective limits that its requests meet, where they could be computed."""
-    services: Mapping[str, ServiceShape]
+    services: Mapping[str, ServiceRows]
     service_of: Mapping[Ref, str]
 
 
-def shape_key(snapshot: Snapshot) -> Hashable:
+def structure_key(snapshot: Snapshot) -> Hashable:
     """Equal for two reads of which the structure is the same: everything that `structure_of` looks at."""
     routes = tuple((r.ref, tuple(t.to for t in r.targets), tuple(m.ref for m in r.members)) for r in snapshot.routes)
     limits = tuple((one.ref, one.bindings) for row in snapshot.limits for one in (row, *row.members))
@@ -40,18 +40,18 @@ def structure_of(deck: DeckConfig, routes: Mapping[Ref, Route], limits: Mapping[
     """The graph of these rows, the limits on each, and the services."""
     graph = Graph(routes, deck.services)
     limits_of = limits_by_route(graph, routes, limits.values())
-    services = {service.name: _service_shape(service, graph, routes) for service in deck.services}
+    services = {service.name: _service_rows(service, graph, routes) for service in deck.services}
     return Structure(
         graph, limits_of, _effectives(graph, routes, limits, limits_of), services, _service_of(services, routes)
     )
 
 
-def _service_shape(service: ServiceConfig, graph: Graph, routes: Mapping[Ref, Route]) -> ServiceShape:
+def _service_rows(service: ServiceConfig, graph: Graph, routes: Mapping[Ref, Route]) -> ServiceRows:
     refs = service_refs(service, routes)
     front = graph.row(Ref.parse(service.front.route)) if service.front else None
     behind = [ref for ref in refs if ref != front]
     names = [*(ref.environment for ref in behind), *(service.front.targets.values() if service.front else ())]
-    return ServiceShape(refs, front, {name: _entrances(name, behind, graph) for name in dict.fromkeys(names)})
+    return ServiceRows(refs, front, {name: _entrances(name, behind, graph) for name in dict.fromkeys(names)})
 
 
 def _entrances(environment: str, refs: Iterable[Ref], graph: Graph) -> tuple[Ref, ...]:
@@ -60,10 +60,10 @@ def _entrances(environment: str, refs: Iterable[Ref], graph: Graph) -> tuple[Ref
     return tuple(ref for ref in here if ref not in inner)
 
 
-def _service_of(services: Mapping[str, ServiceShape], routes: Mapping[Ref, Route]) -> dict[Ref, str]:
+def _service_of(services: Mapping[str, ServiceRows], routes: Mapping[Ref, Route]) -> dict[Ref, str]:
     service_of: dict[Ref, str] = {}
-    for name, shape in services.items():
-        for ref in shape.refs:
+    for name, rows in services.items():
+        for ref in rows.refs:
             service_of.setdefault(ref, name)
             for member in routes[ref].members:
                 service_of.setdefault(member.ref, name)

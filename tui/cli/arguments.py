@@ -196,7 +196,7 @@ def build_parser() -> argparse.ArgumentParser:
     init = add("init", "a deck file from kubeconfig contexts, ssh config hosts and AWS profiles; overwrites none")
     init.add_argument("--dry-run", action="store_true", help="show the file, write nothing")
     add("doctor", "checks reach, identity and rights of every environment")
-    schema = add("schema", "prints the JSON Schema of a shape")
+    schema = add("schema", "prints the JSON Schema of a document")
     schema.add_argument("name", nargs="?", metavar="NAME")
     completion = add("completion", "prints a completion script")
     completion.add_argument("name", choices=("bash", "zsh", "fish"), metavar="bash|zsh|fish")
