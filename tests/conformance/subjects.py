@@ -123,6 +123,9 @@ BEYOND = {
 }
 """Plane beyond the core -> its subjects."""
 
+ELSEWHERE = {"CaddyReverseProxy": "tests/adapters/ssh/test_caddy_host.py"}
+"""Kind -> the tests on its real server, where the bed has none."""
+
 
 def chosen() -> tuple[Subject, ...]:
     """The subjects of this run: the core's, or those of the planes that were asked for."""

@@ -26,9 +26,10 @@ from control.planning.edits import resolve_limit, resolve_shares
 from control.planning.plan import Plan
 from control.ports import Prepared, Reader, Secrets, Writer
 from tests.bed.description import Bed
+from tests.bed.fixtures import ROOT
 from tests.conformance.detour import detour
 from tests.conformance.hostile import is_clean, planted, texts
-from tests.conformance.subjects import SUBJECTS, Subject, chosen
+from tests.conformance.subjects import BEYOND, ELSEWHERE, SUBJECTS, Subject, chosen
 
 SECRETS = Secrets(ask=lambda what, key: None)
 COUNTED = re.compile(r"\W*(generation|observedGeneration|resourceVersion|lastTransitionTime|RevisionId)\W")
@@ -113,7 +114,9 @@ async def case(request: pytest.FixtureRequest, bed: Bed) -> AsyncIterator[Case]:
 
 
 def test_every_kind_has_a_subject() -> None:
-    assert {subject.kind for subject in SUBJECTS} == set(registry.kinds())
+    beyond = {subject.kind for subjects in BEYOND.values() for subject in subjects}
+    assert {subject.kind for subject in SUBJECTS} | set(ELSEWHERE) | beyond >= set(registry.kinds())
+    assert all((ROOT / tests).is_file() for tests in ELSEWHERE.values())
 
 
 async def test_list_and_read_agree(case: Case) -> None:
