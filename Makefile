@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 # Side by side, as many workers as keep the cores busy while others wait for servers; tests that share servers share a
 # worker (tests/groups.py). What counts against the clock follows, one after the other, on a machine that is quiet then.
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not clock"
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not clock"
 PLANES ?= all
 
 .PHONY: demo test test-planes check fuzz bed bed-down bench bench-rivals lock format clean

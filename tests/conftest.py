@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,10 +26,14 @@ def no_credentials_of_other_tests() -> Iterator[None]:
     ownsecrets.forget_all()
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
-        groups.share_out(items)
+        groups.longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of our own: xdist's groups by marks have no effect with this pytest."""
+    return groups.ByGroup(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
