@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from caddyserver import binary
-from sshhost import NO_SECRETS, UID, USER, Host, Watched, environment, free_port
+from sshhost import NO_SECRETS, UID, USER, Host, Watched, environment, free_port, wait_port
 
-sys.path.insert(0, str(Path(__file__).parent / "drivers"))
+sys.path.insert(0, str(Path(__file__).parent / "proxies" / "live"))
 
 from localproxy import Backends, split
 
@@ -86,6 +86,7 @@ def caddy(request: pytest.FixtureRequest, make_host: Callable[..., Host]) -> Ite
     while not host.inside(f"/run/caddy-{port}.sock").exists():
         assert time.monotonic() < end and process.poll() is None, (host.root / "caddy.log").read_text()
         time.sleep(0.05)
+    wait_port("127.0.0.1", port)
     yield Running(host, port, {name: f"127.0.0.1:{number}" for name, number in ports.items()})
     process.terminate()
     process.wait(10)

