@@ -15,7 +15,7 @@ from adapters.engine.machine import Machine
 from adapters.engine.operations import Op, add, pointer, remove, test
 from adapters.engine.routes import RouteReader
 from control.errors import InvalidValue, NotFound
-from control.model import Grid, Limit, Route, Special
+from control.model import Grid, Limit, Route, Special, exact
 from control.planning.edit import Change, Value, split_field
 from control.text import clean
 
@@ -187,10 +187,10 @@ def whole(change: Change, grid: Grid, what: str = "weight", step: int | None = N
     smallest = 0 if grid.zero else grid.minimum
     if isinstance(value, bool) or not isinstance(value, int | Fraction):
         raise InvalidValue(f"'{value}' is no {what}", ref=str(change.ref), hint="give a whole number")
-    if Fraction(value).denominator != 1:
+    number = exact.whole(value)
+    if number is None:
         low = value.numerator // value.denominator
         raise InvalidValue(f"{value} is no whole {what}", ref=str(change.ref), hint=f"nearest: {low} and {low + 1}")
-    number = int(value)
     if not smallest <= number <= grid.maximum:
         nearest = smallest if number < smallest else grid.maximum
         raise InvalidValue(

@@ -58,6 +58,13 @@ def fraction(value: object) -> Fraction:
     raise ValueError(f"'{value}' is not an exact number")
 
 
+def whole(value: object) -> int | None:
+    """The whole number that an edit asks for; None for a fraction, a word, true and false."""
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        return None
+    return int(value) if value.denominator == 1 else None
+
+
 def weight(value: object) -> Weight:
     """A native weight from a document. Raises `ValueError`."""
     return value if type(value) is int else fraction(value)

@@ -19,7 +19,7 @@ from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit, line_of
 from adapters.ssh.section import PLATFORM
 from control.errors import InvalidValue, NotFound
-from control.model import Editable, Grid, Health, Route, Semantics, Status, StatusState, Target
+from control.model import Editable, Grid, Health, Route, Semantics, Status, StatusState, Target, exact
 from control.model.ref import Ref
 from control.planning.edit import Change, split_field
 from control.structs import replace
@@ -335,9 +335,11 @@ def words_of(data: bytes, path: str = "") -> Sequence[Token]:
 
 def weight_value(change: Change) -> int:
     """The new weight, checked: a whole number from 0, which takes nothing."""
-    value = change.after
-    if not isinstance(value, int | Fraction) or Fraction(value).denominator != 1 or value < 0:
-        raise InvalidValue(f"'{value}' is no weight that Caddy can hold", ref=str(change.ref), hint="a whole number")
+    value = exact.whole(change.after)
+    if value is None or value < 0:
+        raise InvalidValue(
+            f"'{change.after}' is no weight that Caddy can hold", ref=str(change.ref), hint="a whole number"
+        )
     if value > GRID.maximum:
         raise InvalidValue(f"weight {value} is too large", ref=str(change.ref), hint=f"at most {GRID.maximum}")
-    return int(value)
+    return value

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.haproxy import proxy_limits as haproxy_proxy_limits
@@ -28,7 +27,7 @@ from adapters.ssh.proxies.haproxy.runtime import FORCED_DRAIN, FORCED_MAINTENANC
 from adapters.ssh.proxies.haproxy.servers import Backend, Server, templated_reason
 from adapters.ssh.proxies.spans import TokenEdit
 from control.errors import InvalidValue, NotFound
-from control.model import Special, TargetState
+from control.model import Special, TargetState, exact
 from control.planning.edit import Change
 from control.structs import replace
 from control.text import clean
@@ -140,12 +139,12 @@ def proxy_numbers(
 
 
 def _whole(change: Change, ref: str) -> int:
-    value = change.after
     if change.field != "amount":
         raise InvalidValue(f"this limit has no field '{change.field}' to edit", ref=ref)
-    if isinstance(value, str) or value is None or value.denominator != 1 or not 1 <= value <= MAXCONN_GRID.maximum:
-        raise InvalidValue(f"HAProxy cannot hold the limit {value}", ref=ref, hint="a whole number from 1")
-    return int(value)
+    value = exact.whole(change.after)
+    if value is None or not 1 <= value <= MAXCONN_GRID.maximum:
+        raise InvalidValue(f"HAProxy cannot hold the limit {change.after}", ref=ref, hint="a whole number from 1")
+    return value
 
 
 def find(found: Sequence[Backend], backend: str, server: str, ref: str) -> tuple[Backend, Server]:
@@ -218,11 +217,9 @@ def _inherited(server: Server, name: str, default: int) -> int:
 
 def weight(edit: ServerEdit, change: Change, running: Running) -> None:
     """Change a weight in the file and at runtime; where the algorithm takes none at runtime, by a reload."""
-    value = change.after
-    ref = str(change.ref)
-    if not isinstance(value, int | Fraction) or Fraction(value).denominator != 1 or not 0 <= value <= MAXIMUM_WEIGHT:
-        raise InvalidValue(f"HAProxy cannot hold weight {value}", ref=ref, hint="whole numbers from 0 to 256")
-    number = int(value)
+    number, ref = exact.whole(change.after), str(change.ref)
+    if number is None or not 0 <= number <= MAXIMUM_WEIGHT:
+        raise InvalidValue(f"HAProxy cannot hold weight {change.after}", ref=ref, hint="whole numbers from 0 to 256")
     now = running.servers.get(edit.name)
     _refuse_unseen(edit, now is None, ref)
     written, current, was = file_weight(edit.server), weight_of(edit.server, now), ""
@@ -312,15 +309,12 @@ def _persist(edit: ServerEdit, value: TargetState, change: Change) -> str:
 
 def maxconn(edit: ServerEdit, change: Change, running: Running) -> None:
     """Change a server's maxconn in the file and at runtime."""
-    ref, value = str(change.ref), change.after
+    ref, number = str(change.ref), 0 if change.after is Special.UNLIMITED else exact.whole(change.after)
     if change.field != "amount":
         raise InvalidValue(f"a server's maxconn has no field '{change.field}'", ref=ref)
-    if value is Special.UNLIMITED:
-        number = 0
-    elif isinstance(value, int | Fraction) and Fraction(value).denominator == 1 and 1 <= value <= MAXCONN_GRID.maximum:
-        number = int(value)
-    else:
-        raise InvalidValue(f"HAProxy cannot hold maxconn {value}", ref=ref, hint="whole numbers from 1, or unlimited")
+    if number is None or not (1 <= number <= MAXCONN_GRID.maximum or change.after is Special.UNLIMITED):
+        hint = "whole numbers from 1, or unlimited"
+        raise InvalidValue(f"HAProxy cannot hold maxconn {change.after}", ref=ref, hint=hint)
     now = running.servers.get(edit.name)
     _refuse_unseen(edit, now is None, ref)
     was = ""

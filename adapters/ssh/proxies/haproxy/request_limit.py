@@ -24,6 +24,7 @@ from adapters.ssh.proxies.haproxy.rules import Readings, Rule, Table, rules, tab
 from adapters.ssh.proxies.protocol import HostFacts, object_name
 from adapters.ssh.proxies.spans import line_of
 from adapters.ssh.section import PLATFORM
+from control import typed
 from control.model import (
     Action,
     Amount,
@@ -157,7 +158,7 @@ def _of_rule(
 
 
 def _plain(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return typed.whole(text)
 
 
 def read(
@@ -326,7 +327,8 @@ def _key(sample: str) -> tuple[str, ...]:
 
 def _over(rule: Rule) -> OverLimit:
     text = rule.options.get("deny_status") or rule.options.get("status") or ""
-    status = int(text) if text.isascii() and text.isdigit() else _STATUS.get(rule.verb)
+    known = typed.whole(text)
+    status = _STATUS.get(rule.verb) if known is None else known
     return OverLimit(Action.REJECT, status)
 
 

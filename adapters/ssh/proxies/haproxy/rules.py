@@ -14,6 +14,7 @@ from adapters.ssh.proxies.haproxy.acls import Acls, Alternative, Term, compariso
 from adapters.ssh.proxies.haproxy.flow import ANSWER, ENDING, PASSING, REFUSING, Flows, Step
 from adapters.ssh.proxies.haproxy.lines import Line, Section
 from adapters.ssh.proxies.haproxy.samples import NotUnderstood, Number, Rate, Samples, Setter, setters
+from control import typed
 
 _TIME = re.compile(r"\A(\d+)(us|ms|s|m|h|d)?\Z", re.ASCII)
 _PER_UNIT = {"us": 0, "ms": 1, "": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -241,7 +242,7 @@ def _compared(known: Known, term: Term) -> tuple[Rate, Number, bool]:
         text = " ".join(term.words)
         raise NotUnderstood(f"the comparison '{'!' if term.negated else ''}{text}' is not one of gt N, ge N")
     token = term.line.words[found.index]
-    if token.templated or not (found.text.isascii() and found.text.isdigit()):
+    if token.templated or typed.whole(found.text) is None:
         why = "comes from the environment" if token.expanded else "is not a plain number"
         raise NotUnderstood(f"the threshold {found.text} {why}")
     if term.line.words[term.first - 1].expanded:

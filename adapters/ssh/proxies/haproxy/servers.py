@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from adapters.ssh.proxies.haproxy.lines import Line, Section, Token
 from adapters.ssh.proxies.spans import text
+from control import typed
 from control.text import clean
 
 _ONE_ARGUMENT = frozenset(
@@ -73,7 +74,7 @@ class Setting:
     @property
     def plain(self) -> bool:
         """True for digits only: what is written is what HAProxy reads."""
-        return self.text.isascii() and self.text.isdigit() and not self.token.templated
+        return typed.whole(self.text) is not None and not self.token.templated
 
 
 Settings = dict[str, Setting]

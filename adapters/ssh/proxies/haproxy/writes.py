@@ -21,6 +21,7 @@ from adapters.ssh.proxies.haproxy.runtime import Running, with_frontend, with_in
 from adapters.ssh.proxies.protocol import NativeEdit, Runtime
 from adapters.ssh.proxies.spans import TokenEdit, apply_edits, text
 from control.errors import InvalidValue, NotFound
+from control.model import exact
 from control.planning.edit import Change, split_field
 from control.structs import replace
 from control.text import clean
@@ -120,13 +121,13 @@ def _sharing(definition: Definition, defined: Sequence[Definition], change: Chan
 
 
 def _threshold(change: Change) -> int:
-    value, ref = change.after, str(change.ref)
+    value, ref = exact.whole(change.after), str(change.ref)
     if change.field != "amount":
         raise InvalidValue(f"an HAProxy request limit has no field '{change.field}' to edit", ref=ref)
     maximum = haproxy_request_limit.GRID.maximum
-    if isinstance(value, str) or value is None or value.denominator != 1 or not 1 <= value <= maximum:
-        raise InvalidValue(f"HAProxy cannot hold the threshold {value}", ref=ref, hint="a whole number from 1")
-    return int(value)
+    if value is None or not 1 <= value <= maximum:
+        raise InvalidValue(f"HAProxy cannot hold the threshold {change.after}", ref=ref, hint="a whole number from 1")
+    return value
 
 
 def _threshold_token(definition: Definition, number: int) -> TokenEdit:

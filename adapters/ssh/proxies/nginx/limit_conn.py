@@ -23,6 +23,7 @@ from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
 from adapters.ssh.section import PLATFORM
+from control import typed
 from control.errors import InvalidValue, NotFound
 from control.model import Action, Editable, Grid, Limit, Measure, Mode, OverLimit
 from control.model.ref import Ref
@@ -49,7 +50,7 @@ class Line:
         """The number; None where it is not a plain one in range."""
         arguments = self.use.directive.arguments
         text = arguments[1] if len(arguments) > 1 else ""
-        plain = text.isascii() and text.isdigit() and GRID.minimum <= int(text) <= GRID.maximum
+        plain = GRID.minimum <= (typed.whole(text) or 0) <= GRID.maximum
         return int(text) if plain else None
 
 

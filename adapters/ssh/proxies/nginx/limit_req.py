@@ -23,6 +23,7 @@ from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit, text
 from adapters.ssh.section import PLATFORM
+from control import typed
 from control.errors import InvalidValue, NotFound
 from control.model import (
     Action,
@@ -79,7 +80,7 @@ def rate_of(zone: Zone) -> Rate | None:
 
 def _number(directive: Directive, name: str) -> int:
     text = next((a.removeprefix(name) for a in reversed(directive.arguments) if a.startswith(name)), "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return typed.whole(text) or 0
 
 
 def burst_of(directive: Directive) -> Burst:

@@ -13,8 +13,9 @@ from adapters.ssh.proxies.nginx.redirects import Met, goes_on_to, met, ways
 from adapters.ssh.proxies.nginx.routes import RouteName, routes_of_context
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts
+from control import typed
 from control.errors import InvalidValue
-from control.model import Action, Binding, Burst, Domain, Interval, Mode, OverLimit
+from control.model import Action, Binding, Burst, Domain, Interval, Mode, OverLimit, exact
 from control.planning.edit import Change
 from control.text import clean
 
@@ -238,8 +239,8 @@ def rehearsals(uses: Sequence[LimitUse], setting: str) -> list[str]:
 
 def status_of(context: Context, setting: str) -> int:
     """The status over the limit; nginx's own default is 503."""
-    text = context.settings.get(setting, "")
-    return int(text) if text.isascii() and text.isdigit() else DEFAULT_STATUS
+    status = typed.whole(context.settings.get(setting, ""))
+    return DEFAULT_STATUS if status is None else status
 
 
 def first_over(uses: Sequence[LimitUse], over: Callable[[LimitUse, Context], OverLimit]) -> OverLimit:
@@ -252,10 +253,10 @@ def first_over(uses: Sequence[LimitUse], over: Callable[[LimitUse, Context], Ove
 
 def whole(change: Change, what: str, minimum: int, maximum: int) -> int:
     """A whole number in a range. Raises `InvalidValue` that says which are held."""
-    value = change.after
+    value, number = change.after, exact.whole(change.after)
     hint = f"whole numbers from {minimum} to {maximum}"
-    if isinstance(value, str) or value is None or not hasattr(value, "denominator"):
+    if isinstance(value, str) or value is None:
         raise InvalidValue(f"nginx has no {what} '{value}'", ref=str(change.ref), hint=hint)
-    if value.denominator != 1 or not minimum <= value <= maximum:
+    if number is None or not minimum <= number <= maximum:
         raise InvalidValue(f"nginx cannot hold {what} {value}", ref=str(change.ref), hint=hint)
-    return int(value)
+    return number

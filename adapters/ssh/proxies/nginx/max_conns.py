@@ -22,6 +22,7 @@ from adapters.ssh.proxies.nginx.upstream import Server, Upstream, host_name, ups
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
 from adapters.ssh.section import PLATFORM
+from control import typed
 from control.errors import InvalidValue, NotFound
 from control.model import (
     Action,
@@ -62,7 +63,7 @@ class Line:
 
     @property
     def amount(self) -> Amount | None:
-        if not (self.text.isascii() and self.text.isdigit()):
+        if typed.whole(self.text) is None:
             return None
         return Fraction(int(self.text)) if int(self.text) else Special.UNLIMITED
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from adapters.ssh.proxies.nginx.contexts import Context, contexts
 from adapters.ssh.proxies.nginx.rewrites import literal_path
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from control import typed
 
 _OWN_CODES = frozenset((400, 401, 403, 405, 408, 411, 413, 414, 416, 429, *range(494, 498), *range(500, 508)))
 
@@ -128,7 +129,7 @@ def _own_codes(context: Context) -> frozenset[int]:
     """What nginx itself may answer where it passes on: all other codes are the upstream's, and go out as they are."""
     limits = (context.settings.get(name, "") for name in ("limit_req_status", "limit_conn_status"))
     tried = context.try_files.arguments[-1].removeprefix("=") if context.try_files is not None else ""
-    return _OWN_CODES | {int(text) for text in (*limits, tried) if text.isascii() and text.isdigit()}
+    return _OWN_CODES | {code for text in (*limits, tried) if (code := typed.whole(text)) is not None}
 
 
 def _indexed(context: Context, index: Directive, own: Sequence[Context]) -> Iterator[Leading]:
@@ -150,7 +151,7 @@ def _pages(context: Context, own: Sequence[Context]) -> Iterator[Leading]:
         *words, uri = page.arguments
         if not uri.startswith(("/", "@")):
             continue
-        codes = frozenset(int(word) for word in words if word.isascii() and word.isdigit())
+        codes = frozenset(code for word in words if (code := typed.whole(word)) is not None)
         yield Leading(context, _target(own, uri), "error_page", page.location, codes=codes, uri=literal_path(uri))
 
 

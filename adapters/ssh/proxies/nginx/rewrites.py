@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
+from control import typed
 from control.text import clean
 
 _ALL = frozenset(
@@ -78,7 +79,7 @@ def rewriting(tree: NginxTree, inside: Iterable[Directive], server: bool = False
 def _returned(directive: Directive) -> Away:
     arguments = directive.arguments
     code = arguments[0] if arguments else ""
-    status = int(code) if len(arguments) == 1 and code.isascii() and code.isdigit() else None
+    status = typed.whole(code) if len(arguments) == 1 else None
     return Away("return", clean(directive.location), status)
 
 

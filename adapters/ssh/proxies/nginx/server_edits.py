@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 from adapters.ssh.proxies import standing
 from adapters.ssh.proxies.nginx.lexer import span_of, tokenize
@@ -13,7 +12,7 @@ from adapters.ssh.proxies.nginx.tree import NginxTree
 from adapters.ssh.proxies.nginx.upstream import GRID, Server, Upstream, editable_of, upstreams
 from adapters.ssh.proxies.spans import FileEdit, TokenEdit
 from control.errors import InvalidValue, NotFound
-from control.model import TargetState
+from control.model import TargetState, exact
 from control.model.ref import Ref
 from control.planning.edit import Change, split_field
 from control.structs import replace
@@ -107,10 +106,9 @@ def _quoted(like: bytes, word: bytes) -> bytes:
 
 def weight_value(change: Change) -> int:
     """The new weight, checked: nginx takes whole numbers above 0 (`weight=0` is refused)."""
-    value = change.after
-    if not isinstance(value, int | Fraction) or Fraction(value).denominator != 1:
-        raise InvalidValue(f"'{value}' is no weight that nginx can hold", ref=str(change.ref), hint="a whole number")
-    number = int(value)
+    number, ref = exact.whole(change.after), str(change.ref)
+    if number is None:
+        raise InvalidValue(f"'{change.after}' is no weight that nginx can hold", ref=ref, hint="a whole number")
     if number < 1:
         raise InvalidValue(
             f"nginx has no weight {number}",

@@ -15,6 +15,7 @@ from adapters.ssh.proxies.nginx.routes import UPSTREAM, Block, upstream_blocks
 from adapters.ssh.proxies.nginx.tree import Directive, NginxTree
 from adapters.ssh.proxies.protocol import HostFacts, base_of, object_name
 from adapters.ssh.section import PLATFORM
+from control import typed
 from control.model import (
     Editable,
     Grid,
@@ -109,7 +110,7 @@ def _servers(inside: Sequence[Directive]) -> tuple[Server, ...]:
         name = address if counts[address] == 1 else f"{address}~{counts[address]}"
         parameters = directive.arguments[1:]
         text = next((p.removeprefix("weight=") for p in reversed(parameters) if p.startswith("weight=")), "1")
-        weight = int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
+        weight = typed.whole(text) or None
         state = TargetState.DRAINING if "drain" in parameters else TargetState.ACTIVE
         state = TargetState.MAINTENANCE if "down" in parameters else state
         found.append(Server(name, directive, weight, text, state, "backup" in parameters))
