@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from command import LIMIT, ROUTE, Command
 
-from control.contract.plans import canonical
+from control.serialiser import canonical
 
 ONE = "environments:\n  - name: a\n    kubernetes: {kubeconfig: KUBECONFIG, context: x}\n"
 KUBECONFIG = """\

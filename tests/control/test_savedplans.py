@@ -143,7 +143,7 @@ async def test_an_older_file_without_overrides_is_read(tmp_path: Path) -> None:
     assert (await w.plane.replan(plan)).on_failure is OnFailure.STOP
     import hashlib
 
-    from control.contract.plans import canonical
+    from control.serialiser import canonical
 
     old = {key: value for key, value in plan_to_json(plan).items() if key not in ("overrides", "sha256")}
     read = plan_from_json(old | {"sha256": hashlib.sha256(canonical(old)).hexdigest()})

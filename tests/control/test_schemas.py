@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,18 @@ from control.planning.plan import Progress, ResultOutcome, Verdict
 from control.serialiser import to_json, to_text
 from control.structs import replace
 
+EARLIER: dict[str, Any] = json.loads((Path(__file__).with_name("stored") / "schemas.json").read_text())
+"""The schemas as they were written by hand. Those made from the documents take and refuse the same."""
+
 
 def check(name: str, document: Any) -> None:
-    """`document`, through JSON and back, is of the shape called `name`."""
-    Draft202012Validator(schema(name, sections())).validate(json.loads(to_text(document)))
+    """`document`, through JSON and back, is what the schema called `name` says, and what it said in an earlier version.
+    Raises `ValidationError` where both refuse it."""
+    printed = json.loads(to_text(document))
+    schemas = [schema(name, sections()), EARLIER.get(name, True)]
+    judged = [Draft202012Validator(one).is_valid(printed) for one in schemas]
+    assert len(set(judged)) == 1 or name not in EARLIER, f"{name}: now and earlier are {judged} of {printed}"
+    Draft202012Validator(schemas[0]).validate(printed)
 
 
 @pytest_asyncio.fixture
@@ -191,3 +200,52 @@ async def test_what_is_wrong_is_not_taken(plane: ControlPlane) -> None:
             check("list", list_document([wrong], [], 1.0))
     with pytest.raises(ValidationError):
         check("error", {"error": {"kind": "strange", "message": "", "ref": None, "hint": None}})
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document, the first element of each list standing for all."""
+    items = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+def mutants(document: Any) -> Iterator[tuple[tuple[Any, ...], str, Any]]:
+    """(where, what, the document with one thing changed)."""
+    for path in places(document):
+        for what in ("gone", "more", None, "?", -1, 1.5, True, [], {}):
+            copy = deepcopy(document)
+            inner = copy
+            for key in path[:-1]:
+                inner = inner[key]
+            if what == "gone" and isinstance(inner, dict):
+                del inner[path[-1]]
+            elif what == "more" and isinstance(inner[path[-1]], dict):
+                inner[path[-1]]["more"] = 1
+            elif what not in ("gone", "more"):
+                inner[path[-1]] = what
+            yield path, str(what), copy
+
+
+async def test_what_is_refused_was_refused_before(plane: ControlPlane) -> None:
+    """One thing changed anywhere: both versions of a schema say the same of it, but for what was too loose."""
+    inventory, now = plane.inventory, time.time()
+    routes = sorted(inventory.routes.values(), key=lambda route: (len(route.members) > 1, len(route.owners)))
+    limit = max(inventory.limits.values(), key=lambda limit: len(limit.bindings))
+    slower = parse_limit(Ref.parse("staging/Middleware/inference/llama-per-key"), ["rate=33/s"])
+    plan = await plane.plan([slower])
+    documents = {
+        "route": route_document(routes[-1], inventory, now),
+        "limit": limit_document(limit, now),
+        "environment": environment_document(next(iter(inventory.environments.values())), now),
+        "service": service_document(next(iter(inventory.services.values())), now),
+        "plan": plan_document(plan),
+    }
+    for name, document in documents.items():
+        made, earlier = (Draft202012Validator(one) for one in (schema(name, sections()), EARLIER[name]))
+        refused = 0
+        for path, what, mutant in mutants(to_json(document)):
+            loose = path[-1] == "weight" or "weights" in path or ("mirrors" in path and what == "None")
+            assert made.is_valid(mutant) == earlier.is_valid(mutant) or loose, (name, path, what)
+            refused += not made.is_valid(mutant)
+        assert refused > 50, name

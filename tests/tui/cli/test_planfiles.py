@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from control.contract.plans import canonical
+from control.serialiser import canonical
 from tui.__main__ import run
 
 ROUTE = "lab/NginxUpstream/lab-1/llama-next"
