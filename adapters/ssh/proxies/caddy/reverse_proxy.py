@@ -29,6 +29,8 @@ KIND = "CaddyReverseProxy"
 GRID = Grid(minimum=1, zero=True)
 EVEN = ("random", "round_robin", "least_conn")
 """Policies by which all upstreams get the same in the long run; `random` is what holds without a policy."""
+LIMITS = ("unhealthy_request_count", "max_conns_per_host")
+_JSON_LIMITS = (("health_checks", "passive", LIMITS[0]), ("transport", LIMITS[1]))
 _NUMBER = re.compile(r"(\d{1,9})", re.ASCII)
 _PORTS = re.compile(r"(?P<host>.*):(?P<first>\d{1,5})-(?P<last>\d{1,5})\Z", re.ASCII)
 _MOST = 1024
@@ -54,6 +56,8 @@ class ReverseProxy:
     policy: Directive | None
     """The row `lb_policy`."""
     dynamic: bool
+    limits: tuple[str, ...] = ()
+    """What stands here and limits requests, in its own words: it is told, and not read as a limit."""
 
     @property
     def policy_name(self) -> str:
@@ -130,6 +134,7 @@ def _of_json(path: str, data: bytes) -> Iterator[ReverseProxy]:
             _upstreams(dials),
             Directive(words, positions, None, path, line) if policy else None,
             one.get("dynamic_upstreams") is not None,
+            tuple(clean(f"{at[-1]} {value}") for at in _JSON_LIMITS if (value := one.get(*at)) is not None),
         )
 
 
@@ -169,7 +174,16 @@ def _reverse_proxy(
         _upstreams(words),
         policies[-1] if policies else None,
         any(row.name == "dynamic" for row in rows),
+        _limits(tree, rows, outer),
     )
+
+
+def _limits(tree: CaddyTree, rows: Sequence[Directive], outer: _Matchers) -> tuple[str, ...]:
+    """Knobs of the proxy and its transport, and `rate_limit` (a module that is not Caddy's own) on the way to it."""
+    inner = [one for row in rows if row.name == "transport" for one in tree.inside(row.children or ())]
+    found = [row for row in (*rows, *inner) if row.name in LIMITS]
+    found += [row for _, beside in outer for row in beside if row.name == "rate_limit"]
+    return tuple(dict.fromkeys(clean(" ".join(row.words)) for row in found))
 
 
 def _condition(directive: Directive, beside: Sequence[Directive]) -> str:
@@ -223,6 +237,7 @@ def _route(
 ) -> Route:
     other = differs(tree, proxy, running)
     known = StatusState.OK if running.known else StatusState.UNKNOWN
+    notes += tuple(f"limited here, and not listed as a limit: {words}" for words in proxy.limits)
     if proxy.site in tree.snippets:
         users = len(tree.users(proxy.site))
         notes = (*notes, f"it stands in a snippet: an edit changes it in all places that import it, in {users} sites")

@@ -125,6 +125,23 @@ def test_what_is_not_understood_is_listed_with_its_text(policy: str, native: str
         CaddyCodec().edit(tree, [Change(route.ref, "targets/10.0.0.1/weight", 3, 5)], FACTS, None)
 
 
+def test_what_limits_requests_is_told() -> None:
+    text = (
+        b"a.test {\n\trate_limit {\n\t\tzone z\n\t}\n\treverse_proxy 10.0.0.1 {\n\t\tunhealthy_request_count 4\n"
+        b"\t\ttransport http {\n\t\t\tmax_conns_per_host 8\n\t\t}\n\t}\n}\n"
+    )
+    in_json = (
+        b'{"apps": {"http": {"servers": {"s": {"routes": [{"handle": [{"handler": "reverse_proxy", "upstreams": [],'
+        b' "transport": {"max_conns_per_host": 8}}]}]}}}}}'
+    )
+    for data, told in (
+        (text, ["unhealthy_request_count 4", "max_conns_per_host 8", "rate_limit"]),
+        (in_json, ["max_conns_per_host 8"]),
+    ):
+        [route] = CaddyCodec().read(ConfigTree((CONFIG,), {CONFIG: data}), None, FACTS)[0]
+        assert [note.rpartition(": ")[2] for note in route.notes] == told
+
+
 def test_imports_lead_to_files_and_snippets_do_not() -> None:
     text = b"(pool) {\n}\nimport sites/*\na.test {\n\timport pool x\n\timport /srv/{args[0]}\n\timport ../common\n}\n"
     assert include_globs("/etc/caddy/Caddyfile", text) == ["/etc/caddy/sites/*", "/etc/common"]
