@@ -26,14 +26,14 @@ async def namespace_hint(collector: Collector, rights: Rights, namespace: str | 
     return "name the namespaces that you may read under kubernetes.namespaces, or the kinds under kubernetes.kinds"
 
 
-async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[str], held: ObjectStore) -> Access:
-    """The access to the kinds that are held; why each kind and namespace is refused is noted in `held`."""
+async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[str], store: ObjectStore) -> Access:
+    """The access to the kinds that are held; why each kind and namespace is refused is noted in `store`."""
     if config.read_only:
         return Access(AccessState.READ_ONLY_BY_TOOL, "read_only in the deck file")
-    known = held.kinds.by_group_kind
-    kinds = [known[kind] for kind in held.objects if kind in known]
-    held.refused = {}
-    answers = await asyncio.gather(*(_refusals(codec, rights, namespaces, held) for codec in kinds))
+    known = store.kinds.by_group_kind
+    kinds = [known[kind] for kind in store.objects if kind in known]
+    store.refused = {}
+    answers = await asyncio.gather(*(_refusals(codec, rights, namespaces, store) for codec in kinds))
     if rights.why_unknown:
         return Access(AccessState.UNKNOWN, f"the server does not say what we may change: {rights.why_unknown}")
     refused = [codec.resource.plural for codec, spaces in zip(kinds, answers, strict=True) if spaces]
@@ -42,17 +42,17 @@ async def asked(config: EnvironmentConfig, rights: Rights, namespaces: Sequence[
     return Access(AccessState.WRITABLE, f"but not everywhere: {', '.join(refused)}" if refused else "")
 
 
-async def _refusals(codec: Codec, rights: Rights, namespaces: Sequence[str], held: ObjectStore) -> list[str]:
+async def _refusals(codec: Codec, rights: Rights, namespaces: Sequence[str], store: ObjectStore) -> list[str]:
     """Namespaces in which we may not patch a kind; an empty name where we may in none."""
     spaces = list(namespaces) if codec.resource.namespaced else [""]
     if spaces == [""]:
         if await rights.may("patch", codec.resource) is not False:
             return []
-        spaces = sorted({native.metadata.namespace for native in held.of(codec.resource.group_kind)})
+        spaces = sorted({native.metadata.namespace for native in store.of(codec.resource.group_kind)})
     queried = spaces[:MAXIMUM_ASKED_NAMESPACES]
     answers = await asyncio.gather(*(rights.may("patch", codec.resource, space) for space in queried))
     refused = [space for space, may in zip(queried, answers, strict=True) if may is False]
     for space in refused:
         where = f" in {clean(space)}" if space else ""
-        held.refused[(codec.resource.group_kind, space)] = f"our role may not patch {codec.resource.plural}{where}"
+        store.refused[(codec.resource.group_kind, space)] = f"our role may not patch {codec.resource.plural}{where}"
     return [""] if len(refused) == len(spaces) else refused

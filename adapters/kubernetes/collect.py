@@ -65,19 +65,19 @@ class Collected:
 
     def missing(self, hint: str = "") -> tuple[Missing, ...]:
         """Everything that the lists lack; `hint` says what to do about what is forbidden."""
-        found = []
+        told = []
         for space in dict.fromkeys(namespace for _, namespace in self.failed):
             errors = [(kind, error) for (kind, namespace), error in self.failed.items() if namespace == space]
             none_read = not any(namespace == space for _, namespace in self.parts)
             if space and none_read and all(isinstance(error, Forbidden | NotFound) for _, error in errors):
-                found.append(Missing(f"namespace {clean(space)}", _why(errors[0][1], hint)))
+                told.append(Missing(f"namespace {clean(space)}", _why(errors[0][1], hint)))
             else:
                 where = f" in {clean(space)}" if space else ""
-                found += [
+                told += [
                     Missing(f"{self.kinds.by_group_kind[kind].resource.qualified}{where}", _why(error, hint))
                     for kind, error in errors
                 ]
-        return (*found, *(one for part in self.parts.values() for one in part.missing), *self.unread)
+        return (*told, *(one for part in self.parts.values() for one in part.missing), *self.unread)
 
 
 def _why(error: ControlError, hint: str) -> str:
@@ -210,7 +210,7 @@ class Collector:
 
     async def _quietly(self, resource: Resource, wire: type[Any], everywhere: bool = False) -> list[Listed[Any]]:
         """Lists of what is good to have; what we may not read is left out."""
-        found = []
+        lists = []
         try:
             served = await self.discovery.served(resource)
             if served is None:
@@ -220,8 +220,8 @@ class Collector:
             return []
         for namespace in spaces:
             try:
-                found.append(await self._api.list(served, namespace, wire))
+                lists.append(await self._api.list(served, namespace, wire))
             except ControlError:
                 if everywhere and self.namespaces != ("",):
                     return await self._quietly(resource, wire)
-        return found
+        return lists

@@ -53,20 +53,20 @@ async def checks(reader: Cluster) -> list[Check]:
         took = time.monotonic() - started
     except ControlError as error:
         return [Check("reach", "fail", error.message, error.hint or "")]
-    found = [Check("reach", "ok", f"{connection.what} answers in {took * 1000:.0f} ms")]
-    found += _clock(reader.api.server_date)
+    lines = [Check("reach", "ok", f"{connection.what} answers in {took * 1000:.0f} ms")]
+    lines += _clock(reader.api.server_date)
     identity = await reader.rights.identity()
-    found.append(Check("identity", "ok" if identity else "warn", identity or "the server does not say who we are"))
+    lines.append(Check("identity", "ok" if identity else "warn", identity or "the server does not say who we are"))
     try:
         for codec in reader.collector.codecs:
-            found += await _kind(reader, codec.resource)
-        found += await _around(reader)
-        found += [_unread(one) for one in await reader.collector.unread()]
-        found += await _owners(reader)
+            lines += await _kind(reader, codec.resource)
+        lines += await _around(reader)
+        lines += [_unread(one) for one in await reader.collector.unread()]
+        lines += await _owners(reader)
     except ControlError as error:
-        found.append(Check("kinds", "fail", error.message, error.hint or ""))
-    found += await reader.planes.checks()
-    return found
+        lines.append(Check("kinds", "fail", error.message, error.hint or ""))
+    lines += await reader.planes.checks()
+    return lines
 
 
 def _clock(date: str) -> list[Check]:

@@ -133,7 +133,7 @@ class RowDecorator:
 
     def routes(self, codec: Codec, native: Any, bare: Sequence[Route]) -> list[Route]:
         """The routes of one object as they are shown."""
-        return self._routes(codec, native, bare, self.views.of(codec.resource.group, native)) if bare else []
+        return self._routes(codec, native, bare, self.views.of(codec.resource.group_kind, native)) if bare else []
 
     def _routes(self, codec: Codec, native: Any, bare: Sequence[Route], views: Sequence[View]) -> list[Route]:
         metadata: Metadata = native.metadata
@@ -152,7 +152,7 @@ class RowDecorator:
 
     def limits(self, codec: Codec, native: Any, bare: Sequence[Limit]) -> list[Limit]:
         """The limits of one object as they are shown."""
-        return self._limits(codec, native, bare, self.views.of(codec.resource.group, native)) if bare else []
+        return self._limits(codec, native, bare, self.views.of(codec.resource.group_kind, native)) if bare else []
 
     def _limits(self, codec: Codec, native: Any, bare: Sequence[Limit], views: Sequence[View]) -> list[Limit]:
         metadata: Metadata = native.metadata
@@ -172,7 +172,7 @@ class RowDecorator:
         that nobody above need look at them again. Their `read_at` stays too; the environment's own says how fresh they
         are."""
         metadata: Metadata = native.metadata
-        views = self.views.of(codec.resource.group, native)
+        views = self.views.of(codec.resource.group_kind, native)
         used = self._used(codec, metadata) if read.limits else None
         why = self._refused(codec, metadata)
         planes = [(view.name, view.made_of, view.faults(native)) for view in views]

@@ -33,8 +33,8 @@ class Kinds:
     def __init__(self, own: Iterable[Kind] = ()) -> None:
         self.codecs = CODECS | {kind.kind: _own(msgspec.json.encode(kind)) for kind in own}
         """By the kind's name in refs."""
-        self.own_groups = frozenset(c.resource.group for name, c in self.codecs.items() if name not in CODECS)
-        """The groups of the user's kinds, which no plane of ours serves."""
+        self.own = frozenset(c.resource.group_kind for name, c in self.codecs.items() if name not in CODECS)
+        """The user's kinds, which no plane of ours serves."""
         self.by_group_kind: dict[GroupKind, Codec] = {c.resource.group_kind: c for c in self.codecs.values()}
 
     def codec_of(self, ref: Ref) -> Codec:

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, cast
 
+from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.planes.plane import Cluster, Family, Objects, Payload, Plane, Surrounding, Uses, View
 from adapters.kubernetes.planes.policies import Policies
 from adapters.kubernetes.planes.table import CONDITIONS, PLANES, by_controller, families_of
@@ -40,31 +41,31 @@ class ClusterPlanes:
 
     async def _installed(self) -> list[Family]:
         """Those of whose own API groups anything is served."""
-        found = []
+        installed = []
         for family in PLANES:
             try:
                 if any([await self._cluster.discovery.has_group(group) for group in family.groups]):
-                    found.append(family)
+                    installed.append(family)
             except ControlError:
                 continue
-        return found
+        return installed
 
     def views(self, objects: Objects) -> Views:
         """What the planes say of these objects."""
         return Views(self, objects)
 
-    def families_of(self, group: str, native: Any, objects: Objects) -> list[Family]:
+    def families_of(self, kind: GroupKind, native: Any, objects: Objects) -> list[Family]:
         """The planes that serve an object."""
-        if group in self._cluster.kinds.own_groups:
+        if kind in self._cluster.kinds.own:
             return [CONDITIONS]
-        return families_of(group, native, objects, self._proxies)
+        return families_of(kind.group, native, objects, self._proxies)
 
     async def loaded(self, step: Prepared, views: Views) -> ProofPart:
         """One look at every plane that serves the object: the worst of what they say."""
         payload = step.payload
         if not isinstance(payload, Payload):
             return ProofPart(ProofState.UNKNOWN, "nothing is known of this step")
-        families = self.families_of(payload.codec.resource.group, payload.after, views.objects)
+        families = self.families_of(payload.codec.resource.group_kind, payload.after, views.objects)
         asked = (self.plane(one).loaded(payload, step.changes, views.of_family(one)) for one in families)
         parts = await asyncio.gather(*asked)
         return min(parts, key=lambda part: (_WORST_FIRST.index(part.state), not part.by_condition))
@@ -111,17 +112,17 @@ class Views:
             self._views[family] = self._planes.plane(family).view(self.objects)
         return self._views[family]
 
-    def of(self, group: str, native: Any) -> list[View]:
+    def of(self, kind: GroupKind, native: Any) -> list[View]:
         """What the planes that serve an object say; never empty."""
-        return [self.of_family(family) for family in self._planes.families_of(group, native, self.objects)]
+        return [self.of_family(family) for family in self._planes.families_of(kind, native, self.objects)]
 
     @cached_property
     def uses(self) -> Uses:
         """Where each limit applies: by the planes' own ways, by what policies name, by annotations."""
-        found = {key: list(used) for key, used in self._planes.policies.uses(self.objects).items()}
+        uses = {key: list(used) for key, used in self._planes.policies.uses(self.objects).items()}
         groups = {kind.group for kind, natives in self.objects.objects.items() if natives}
         for family in PLANES:
             if family.groups & groups:
                 for key, used in self._planes.plane(family).uses(self.objects).items():
-                    found.setdefault(key, []).extend(used)
-        return found
+                    uses.setdefault(key, []).extend(used)
+        return uses

@@ -20,9 +20,9 @@ from adapters.engine.structs import member
 from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.planes.plane import Key, Objects, Use, Uses
+from adapters.kubernetes.planes.table import GATEWAY_API
 from control.text import clean
 
-GATEWAY_API = "gateway.networking.k8s.io"
 Rows = list[tuple[str, str]]
 """(ref, part) of each route of an object."""
 

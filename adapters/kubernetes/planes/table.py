@@ -8,6 +8,7 @@ from typing import Any
 from adapters.engine.structs import member
 from adapters.kubernetes.planes.plane import Family, Objects
 
+GATEWAY_API = "gateway.networking.k8s.io"
 _HERE = "adapters.kubernetes.planes"
 CONDITIONS = Family("conditions", f"{_HERE}.conditions.plane")
 PLANES: tuple[Family, ...] = (
@@ -29,15 +30,15 @@ _BY_INGRESS_CLASS = {name: family for family in PLANES for name in family.ingres
 
 def families_of(group: str, native: Any, objects: Objects, proxies: Iterable[str]) -> list[Family]:
     """The planes that serve an object of an API group, each once; never empty. An object of a plane's own group is its;
-    a route belongs to the controllers of its parents. Where nobody says whose it is it is taken for that of a plane
-    whose proxies the deck file names (`proxies`: their kinds)."""
+    a route belongs to the controllers of its parents. A route of the Gateway API of which nobody says whose it is is
+    taken for that of a plane whose proxies the deck file names (`proxies`: their kinds)."""
     own = _BY_GROUP.get(group)
     if own is not None:
         return [own]
     controllers = list(dict.fromkeys(controllers_of(native, objects)))
     if controllers:
         return list(dict.fromkeys(by_controller(name) for name in controllers))
-    named = set(proxies)
+    named = set(proxies) if group == GATEWAY_API else ()
     return [next((family for family in PLANES if family.proxy and family.proxy in named), CONDITIONS)]
 
 

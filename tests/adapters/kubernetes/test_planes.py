@@ -6,14 +6,17 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kube_servers import Servers
+from kube_servers import Servers, wait_for
 from natives import GATEWAY_API, NAMESPACE, httproute
 from preparing import prepared
 
-from adapters.kubernetes.planes.table import CONDITIONS, PLANES, by_controller, by_ingress_class
+from adapters.kubernetes.kinds import httproute as httproute_kind
+from adapters.kubernetes.object_store import ObjectStore
+from adapters.kubernetes.planes.table import CONDITIONS, PLANES, by_controller, by_ingress_class, families_of
 from adapters.kubernetes.reader import KubernetesReader
 from adapters.kubernetes.section import SECTION
 from adapters.kubernetes.writer import KubernetesWriter
@@ -139,9 +142,8 @@ async def test_the_controller_of_the_class_counts_before_what_an_old_status_tell
     route = await route_of(reader, name)
     store = reader._store
     assert store is not None
-    (native,) = (one for one in store.of(next(kind for kind in store.objects if kind.kind == "HTTPRoute"))
-                 if one.metadata.name == name)  # fmt: skip
-    assert reader.planes.families_of("gateway.networking.k8s.io", native, store) == [CONDITIONS]
+    native = store.objects[httproute_kind.RESOURCE.group_kind][(NAMESPACE, name)]
+    assert reader.planes.families_of(httproute_kind.RESOURCE.group_kind, native, store) == [CONDITIONS]
     assert route.status.state is not StatusState.OK
 
 
@@ -152,3 +154,27 @@ def test_the_table_picks_by_controller_class_and_group() -> None:
     assert by_ingress_class("internal", "traefik.io/ingress-controller").name == "traefik"
     assert by_ingress_class("nginx", "k8s.io/ingress-nginx") is CONDITIONS
     assert {family.proxy for family in PLANES} - {""} == set(SECTION.proxy_kinds), "the deck file names the same"
+
+
+@pytest.mark.parametrize(("group", "name"), [
+    ("gateway.networking.k8s.io", "traefik"), ("traefik.io", "traefik"), ("networking.istio.io", "conditions"),
+])  # fmt: skip
+def test_a_proxy_in_the_deck_file_speaks_for_routes_of_gateways_alone(group: str, name: str) -> None:
+    """Where nothing in the cluster says whose an object is."""
+    native = SimpleNamespace(metadata=SimpleNamespace(namespace="ml"))
+    assert [one.name for one in families_of(group, native, ObjectStore(), ("traefik",))] == [name]
+
+
+async def test_a_grpc_route_of_traefik_is_proved_by_what_its_replicas_run(
+    kube: Servers, reader_of: Make, name: str
+) -> None:
+    native = on_edge("grpcroutes", name)
+    native["spec"]["parentRefs"] = [{"name": "main"}]
+    kube.put(GATEWAY_API, "grpcroutes", native)
+    reader = reader_of()
+    path = f"/apis/{GATEWAY_API}/namespaces/{NAMESPACE}/grpcroutes/{name}"
+    await asyncio.to_thread(wait_for, lambda: kube.call("GET", path).get("status", {}).get("parents"), 10)
+    step = await written(reader, await route_of(reader, name))
+    proof = await wait_loaded(reader, step, 10, asyncio.Event())
+    assert proof.state is ProofState.YES and proof.detail.startswith("all 2 replicas:"), proof
+    assert proof.detail.endswith("runs 5/5")

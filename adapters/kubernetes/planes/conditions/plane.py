@@ -45,9 +45,9 @@ class ConditionsView:
 
     def bound(self, limit: Limit, native: Any, used: Sequence[Use], domain: str) -> Limit:
         """Where it applies; what is counted apart there is not known."""
-        found = [Binding(use.on, limit.over, _domain(use, domain), location=use.location) for use in used]
+        bindings = [Binding(use.on, limit.over, _domain(use, domain), location=use.location) for use in used]
         notes = limit.notes if used else (*limit.notes, "nothing that we can see uses it")
-        return replace(limit, bindings=tuple(found), notes=notes)
+        return replace(limit, bindings=tuple(bindings), notes=notes)
 
 
 def _domain(use: Use, domain: str) -> Domain:
