@@ -19,7 +19,6 @@ from adapters.engine.frame import Read
 from adapters.engine.operations import TestFailed as PatchRefused
 from adapters.engine.operations import apply
 from adapters.kubernetes.edited_text import edits_of
-from adapters.kubernetes.kinds import grpcroute, virtualservice
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.shown import as_yaml, tidy
@@ -31,7 +30,7 @@ from control.planning.fields import reverse, value_of
 from control.planning.text_edits import changes_of
 from tests.own_kinds import kinds
 
-KINDS = {**Kinds(kinds()).codecs, **{one.CODEC.kind: one.CODEC for one in (grpcroute, virtualservice)}}
+KINDS = Kinds(kinds()).codecs
 FOLDER = Path(__file__).parent
 FIXTURES = sorted(FOLDER.glob("*/*.yaml"))
 HOSTILE = "x\x1b[31m\u202e\u200bred\r\n"

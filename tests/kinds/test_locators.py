@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.kubernetes.kinds import grpcroute, virtualservice
 from adapters.kubernetes.kinds.table import CODECS
 from tests.bed import build
 from tests.bed.errors import BedError
 
-KINDS = {**CODECS, **{one.CODEC.kind: one.CODEC for one in (grpcroute, virtualservice)}}
 MODULES = ("sigs.k8s.io/gateway-api", "github.com/traefik/traefik/v3", "istio.io/api")
 FOLDERS = ("config/crd", "docs/content/reference/dynamic-configuration", "kubernetes")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -61,9 +59,9 @@ def stands(schema: dict[str, Any], place: tuple[str, ...]) -> bool:
     return isinstance(inner, dict) and stands(inner, tuple(rest))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(CODECS))
 def test_what_is_read_is_in_the_definition(kind: str) -> None:
-    codec = KINDS[kind]
+    codec = CODECS[kind]
     known = schemas()[codec.resource.group, kind]
     places = [place for place in codec.machine.shape.places() if place[0] != "metadata"]
     assert len(places) > 3

@@ -6,10 +6,12 @@ import copy
 import json
 import urllib.error
 import uuid
+from fractions import Fraction
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 from kube_servers import DECK, Servers
 from natives import GATEWAY_API, NAMESPACE, TRAEFIK_API, httproute, service, traefik
 from preparing import prepared
@@ -22,6 +24,7 @@ from adapters.kubernetes.writer import KubernetesWriter
 from control.deck.config import EnvironmentConfig
 from control.model.ref import Ref
 from control.planning.edit import Change, target_field
+from control.planning.fields import reverse
 
 PATCH = "application/json-patch+json"
 MATCH = "Host(`a.example`) && PathPrefix(`/v1`)"
@@ -235,6 +238,34 @@ async def test_a_period_of_free_text_is_edited_too(kube: Servers, place: Any) ->
     assert (limit.amount, limit.window and limit.window.seconds) == (6, 30)
     await writer.close()
     await reader.close()
+
+
+@pytest.mark.parametrize(
+    ("native", "fields"),
+    [
+        (INGRESS, [("targets/v2/weight", 1, 7)]),
+        (SPLIT, [("targets/v2/weight", 1, 7)]),
+        (RATE, [("burst", None, 9), ("window", Fraction(60), Fraction(90)), ("amount", Fraction(5), Fraction(6))]),
+    ],
+    ids=lambda one: one.get("kind") if isinstance(one, dict) else "",
+)
+async def test_an_undo_makes_absent_again_what_was_absent(
+    kube: Servers, place: Any, native: dict[str, Any], fields: list[tuple[str, Any, Any]]
+) -> None:
+    _, held = place(native)
+    part = "rule=0" if native["kind"] == "IngressRoute" else None
+    for reader in (_of_memory(held), _of_server(kube)):
+        ref = Ref(reader.name, native["kind"], NAMESPACE, held["metadata"]["name"], part)
+        writer = KubernetesWriter(reader)
+        (step,) = await prepared(reader, [Change(ref, *field) for field in fields])
+        await writer.write(step)
+        (back,) = await prepared(reader, [reverse(change, change.after) for change in step.changes])
+        await writer.write(back)
+        after = yaml.safe_load((await reader.native(ref)).text)
+        assert after["spec"] == held["spec"], "not a member more than before"
+        assert after["metadata"]["generation"] == 3
+        await writer.close()
+        await reader.close()
 
 
 def _of_memory(held: dict[str, Any]) -> KubernetesReader:
