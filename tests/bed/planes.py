@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tests.bed import build
 from tests.bed.errors import BedError
 
 CHOSEN = "TRAFFICDECK_PLANES"
@@ -28,10 +29,17 @@ class Plane:
     about: str
     objects: str
     own_kinds: bool = False
+    modules: tuple[tuple[str, str], ...] = ()
+    """(Go module, pattern of its files) that hold further definitions."""
 
 
 PLANES = {
-    "crds": Plane("a user's own kinds: CRDs in an API server, and no controller", "crds", own_kinds=True),
+    "crds": Plane(
+        "kinds in an API server without a controller: GRPCRoute, Istio's VirtualService, those of a user's own",
+        "crds",
+        own_kinds=True,
+        modules=(("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),),
+    ),
 }
 NOT_THERE = {
     name: f"the bed has no part for {what} yet"
@@ -61,6 +69,9 @@ def definitions(names: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The CRDs that these planes bring."""
     for name in names:
         yield from _documents(PLANES[name], "definitions")
+        for module, pattern in PLANES[name].modules:
+            for path in sorted(build.module_folder(module).glob(pattern)):
+                yield from filter(None, yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader))
 
 
 def objects(names: Iterable[str], cluster: str) -> Iterator[dict[str, Any]]:

@@ -117,6 +117,8 @@ SUBJECTS = (
 
 BEYOND = {
     "crds": (
+        _subject("us/GRPCRoute/inference/speech#rule=say", _weights((5, 2), (6, 7)), _weight_refused(1_000_001)),
+        _subject("us/VirtualService/inference/rank#http=all", _weights((70, 30), (60, 40)), _weight_refused(-1)),
         _subject("us/SplitRoute/inference/chat#rule=main", _weights((600, 400), (500, 500)), _weight_refused(1001)),
         _subject("us/KeyQuota/inference/tenants#limit=team-a", _amounts(11, 12), _amount_refused(Fraction(1, 3))),
     ),
