@@ -9,9 +9,10 @@ it raises `control.errors.Unreachable`. Errors are `ControlError`s, texts in the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct, field
 
 from control.deck.config import EnvironmentConfig
 from control.deck.sections import DeckSection
@@ -20,8 +21,7 @@ from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 
 
-@dataclass(frozen=True, slots=True)
-class NativeText:
+class NativeText(Struct, frozen=True):
     """A native object or file as text, for the detail view and $EDITOR; secrets are masked."""
 
     object: str
@@ -34,8 +34,7 @@ IDENTITY = "uid"
 """The key in `Prepared.recorded` that says which object it is, whatever is edited of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """One native object as it was just read: all that preparing a step on it takes."""
 
     object: str
@@ -52,8 +51,7 @@ class Fetched:
     """The adapter's own; never leaves the process."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetField:
+class SetField(Struct, frozen=True):
     """One value of an object's document becomes another one. None stands for what is not there."""
 
     object: str
@@ -63,8 +61,7 @@ class SetField:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceFile:
+class ReplaceFile(Struct, frozen=True):
     """One file of a host gets another content."""
 
     object: str
@@ -74,8 +71,7 @@ class ReplaceFile:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeCommand:
+class RuntimeCommand(Struct, frozen=True):
     """One command to a running process, for what no file alone says."""
 
     object: str
@@ -83,8 +79,7 @@ class RuntimeCommand:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApiCall:
+class ApiCall(Struct, frozen=True):
     """One call of a service's API."""
 
     object: str
@@ -97,8 +92,7 @@ Write = SetField | ReplaceFile | RuntimeCommand | ApiCall
 """What a step does, as plain data: any sink can take it, and what a writer carries out is this and no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """One step made ready on what was just read: all changes to one native object, as one guarded write.
 
     A pure description, nothing sent. `writes` and `payload` never leave the process; a saved plan keeps the rest, and
@@ -138,8 +132,7 @@ class ProofState(StrEnum):
     WAITING_FOR_TRAFFIC = "waiting_for_traffic"
 
 
-@dataclass(frozen=True, slots=True)
-class ProofPart:
+class ProofPart(Struct, frozen=True):
     state: ProofState
     detail: str = ""
     seconds: float | None = None
@@ -157,8 +150,7 @@ class Found(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One line of `trafficdeck doctor`."""
 
     check: str
@@ -273,8 +265,7 @@ class LogsIn(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What the platform answered to a write that it accepted."""
 
     said: str
@@ -305,16 +296,14 @@ class Writer(Sink, Protocol):
     """The live sink of one environment: the write, then the reload that makes it live."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(Struct, frozen=True):
     """How an adapter may ask for a secret: keyring first, then one question before the screen starts."""
 
     ask: Callable[[str, str], str | None]
     """(what for, key in the keyring) -> the secret, or None when it is not to be had."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformAdapter:
+class PlatformAdapter(Struct, frozen=True):
     """What a platform registers (`adapters.registry`, or the entry-point group `trafficdeck.adapters`)."""
 
     section: DeckSection

@@ -6,15 +6,15 @@ The classes here are what the rest of the program uses; reading and checking the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from control.deck.sections import NO_SECTION, DeckSection
 
 
-@dataclass(frozen=True, slots=True)
-class GuardConfig:
+class GuardConfig(Struct, frozen=True):
     maximum_move: int = 25
     cool_down_seconds: int = 60
     verdicts: Mapping[str, str] = field(default_factory=dict)
@@ -25,8 +25,7 @@ class GuardConfig:
     """Where traffic may go (residency); empty for anywhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentConfig:
+class EnvironmentConfig(Struct, frozen=True):
     name: str
     section: DeckSection = NO_SECTION
     """Which of the adapters' sections was given."""
@@ -58,16 +57,14 @@ class EnvironmentConfig:
         return self.section.is_group(self.settings)
 
 
-@dataclass(frozen=True, slots=True)
-class FrontConfig:
+class FrontConfig(Struct, frozen=True):
     route: str
     """The ref of the route whose targets lead to the environments."""
     targets: Mapping[str, str]
     """Target name -> environment name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceConfig:
+class ServiceConfig(Struct, frozen=True):
     name: str
     routes: tuple[str, ...]
     """Globs over listed refs."""
@@ -75,8 +72,7 @@ class ServiceConfig:
     tokens_per_request: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeckConfig:
+class DeckConfig(Struct, frozen=True):
     path: Path | None
     """None for the demo fleet."""
     environments: tuple[EnvironmentConfig, ...] = ()

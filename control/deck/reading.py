@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from control.deck.sections import ANY_MAPPING, DeckSection
 from control.deck.yamlcheck import Part, Place, check, compose, entries, line_of
 from control.errors import DeckError, UsageError
 from control.model.ref import Ref
+from control.structs import replace
 from control.text import clean
 
 

@@ -7,8 +7,9 @@ a deck file or prints a schema. The words of JSON Schema below are those that `c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from control.deck.yamlcheck import Part
@@ -41,8 +42,7 @@ def _never(settings: Any) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class DeckSection:
+class DeckSection(Struct, frozen=True):
     """One section of the deck file, which says that an environment is of this platform, and what goes with it."""
 
     key: str

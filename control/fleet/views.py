@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
+
+from msgspec import Struct, field
 
 from control.model import Environment, Interval, Limit, Outside, ReachState, Route, Traffic
 from control.model.ref import Ref
@@ -17,16 +18,14 @@ REMEMBERED = "from the last session, not read yet"
 MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class Unreached:
+class Unreached(Struct, frozen=True):
     environment: str
     why: str
     kind: str
     """The ErrorKind value: `unreachable`, `auth`, `forbidden`, …; MISSING for a part of an environment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What was measured of one route: its traffic, and each target's share with its significance."""
 
     traffic: Traffic
@@ -39,8 +38,7 @@ class Seen:
     """Why there is no share: "counted together with …", "not observable: …"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Headroom:
+class Headroom(Struct, frozen=True):
     demand_max: Interval | None
     """D*: the demand in requests per second at which the first platform saturates."""
     first_to_saturate: str | None
@@ -49,8 +47,7 @@ class Headroom:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceView:
+class ServiceView(Struct, frozen=True):
     name: str
     routes: tuple[Ref, ...]
     front: Ref | None
@@ -60,8 +57,7 @@ class ServiceView:
     read_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentView:
+class EnvironmentView(Struct, frozen=True):
     environment: Environment
     routes: int
     limits: int
@@ -81,8 +77,7 @@ class EnvironmentView:
         return self.environment.reach.state is ReachState.UNREACHABLE and not self.is_awaited
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one environment gave of an inventory. Where it gave nothing new, the mappings are the very same ones."""
 
     routes: Mapping[Ref, Route]
@@ -90,8 +85,7 @@ class Part:
     seen: Mapping[Ref, Seen]
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """Everything known at one time, from the last read of each environment. Immutable; `version` grows."""
 
     version: int

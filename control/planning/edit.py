@@ -12,33 +12,31 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from fractions import Fraction
 
+from msgspec import Struct
+
 from control.model import Amount, TargetState, Weight
 from control.model.ref import Ref
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A share that was asked for as such (`a=70%`), not as a native weight."""
 
     value: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class SharesEdit:
+class SharesEdit(Struct, frozen=True):
     ref: Ref
     shares: tuple[tuple[str, Weight | Share], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StateEdit:
+class StateEdit(Struct, frozen=True):
     ref: Ref
     states: tuple[tuple[str, TargetState], ...]
     persist: bool = False
     """Ask for a state that outlives a reload, where the platform would keep it at runtime only."""
 
 
-@dataclass(frozen=True, slots=True)
-class LimitEdit:
+class LimitEdit(Struct, frozen=True):
     """Fields that are None stay as they are. `factor` multiplies the amount (`/2`, `*1.5`) instead of setting it."""
 
     ref: Ref

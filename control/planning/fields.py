@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
+
+from msgspec import Struct
 
 from control.model import Limit, Route, Snapshot
 from control.model.ref import Ref
@@ -87,8 +88,7 @@ def classify(changes: Sequence[Change], rows: Mapping[Ref, Row]) -> Found:
 FieldKey = tuple[Ref, str]
 
 
-@dataclass(frozen=True, slots=True)
-class UndoField:
+class UndoField(Struct, frozen=True):
     """One field of a change three ways: before it, as it set it, and as it stands."""
 
     ref: Ref

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from control.planning.plan import OnFailure
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(Struct, frozen=True):
     on_failure: OnFailure | None = None
     overrides: tuple[str, ...] = ()
     """Names of guards that are overridden; needs a reason at apply."""
@@ -18,8 +17,7 @@ class PlanOptions:
     """Environments whose edits are not planned, because they do not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True):
     reason: str = ""
     confirmed: frozenset[str] = frozenset()
     """The codes that were typed, one per production environment."""

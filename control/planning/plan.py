@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from control.errors import ErrorKind
 from control.model import Effective, Owner
@@ -19,15 +20,13 @@ class Verdict(StrEnum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class GuardResult:
+class GuardResult(Struct, frozen=True):
     name: str
     verdict: Verdict
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveChange:
+class EffectiveChange(Struct, frozen=True):
     """The effective limit of one binding before and after the step."""
 
     on: str
@@ -40,8 +39,7 @@ class OnFailure(StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """All edits to one native object: one guarded write and one reload."""
 
     object: str
@@ -55,8 +53,7 @@ class Step:
     loses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """An ordered list of steps. `sha256` is over the canonical JSON of everything else."""
 
     plan: str
@@ -96,21 +93,18 @@ class StepOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     kind: ErrorKind
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     accepted: ProofPart
     loaded: ProofPart
     observed: ProofPart
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Struct, frozen=True):
     object: str
     outcome: StepOutcome
     reason: Reason | None = None
@@ -118,8 +112,7 @@ class StepResult:
     proof: Proof | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """`change` is the journal's id of this change; `head` the journal's head hash after it."""
 
     change: str | None
@@ -130,8 +123,7 @@ class Result:
     """What the journal could not take of this, and where it is kept instead; "" where the journal has everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """One stage of one step reached: `journaled`, `written`, `read_back`, `loaded`, `observed`."""
 
     stage: str
@@ -140,14 +132,12 @@ class Progress:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryStep:
+class HistoryStep(Struct, frozen=True):
     object: str
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryItem:
+class HistoryItem(Struct, frozen=True):
     """One change of the journal. `outcome` is `in_progress` or `interrupted` while its entry is open."""
 
     change: str
@@ -159,8 +149,7 @@ class HistoryItem:
     steps: tuple[HistoryStep, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
+class HistoryPage(Struct, frozen=True):
     """A part of the journal's changes, newest first."""
 
     items: tuple[HistoryItem, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ import yaml
 from adapters.kubernetes.section import KubernetesConfig
 from adapters.ssh.section import SshConfig
 from control.deck.config import EnvironmentConfig
+from control.structs import replace
 from tests.bed.description import Bed
 from tests.conformance.relay import Relay
 

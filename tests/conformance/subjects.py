@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from control.model import Limit, Route, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit, LimitEdit, Share, SharesEdit, target_field
 from control.planning.edits import resolve_limit, resolve_shares
+from control.structs import replace
 from tests.bed import planes
 
 Value = int | Fraction | Share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from control.deck.config import DeckConfig, EnvironmentConfig, GuardConfig
 from control.model.ref import Ref
 from control.plane import ControlPlane
 from control.planning.edit import LimitEdit, Share, SharesEdit
+from control.structs import replace
 
 A = Ref.parse("k8s/HTTPRoute/inference/llama")
 B = Ref.parse("k8s/HTTPRoute/inference/mistral")

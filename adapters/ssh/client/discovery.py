@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from adapters.ssh.client.ports import FileFacts, Probe, Process, Program
+from adapters.ssh.client.ports import FileFacts, Probe, Process
+from adapters.ssh.client.program import Program
 from adapters.ssh.client.sudo import trouble
 from control.errors import PlatformError
 from control.text import clean

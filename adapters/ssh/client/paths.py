@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from adapters.ssh.client.ports import Program
+from adapters.ssh.client.program import Program
 from control.errors import Forbidden, InvalidValue
 from control.text import clean
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from adapters.ssh.client.ports import Program
+from adapters.ssh.client.program import Program
 from adapters.ssh.client.shell import assign
 
 PROCESSES = r"""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.ssh.client.ports import Authority, Command, Program
+from adapters.ssh.client.ports import Authority, Command
+from adapters.ssh.client.program import Program
 from control.errors import Forbidden
 
 

@@ -21,10 +21,10 @@ from adapters.ssh.client.ports import (
     Lifecycle,
     Probe,
     Process,
-    Program,
     Workers,
     sha256_of,
 )
+from adapters.ssh.client.program import Program
 from adapters.ssh.section import ProxyConfig
 from control.model import Counted, Limit, Route
 from control.model.ref import Ref

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 
-from adapters.ssh.client.ports import Program
+from adapters.ssh.client.program import Program
 from adapters.ssh.proxies.kinds import KINDS
 from adapters.ssh.proxies.protocol import MemoryTwin, Proxy
 from control.errors import DeckError

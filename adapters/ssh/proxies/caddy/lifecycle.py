@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from adapters.ssh.client.ports import Adoption, Authority, Candidate, Command, Process, Program
+from adapters.ssh.client.ports import Adoption, Authority, Candidate, Command, Process
+from adapters.ssh.client.program import Program
 from adapters.ssh.proxies.caddy.program import PROGRAM
 from adapters.ssh.proxies.lifecycle import no_right
 from adapters.ssh.proxies.processes import option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adapters.ssh.client.ports import Program
+from adapters.ssh.client.program import Program
 
 CONFIG = "/etc/caddy/Caddyfile"
 ADMIN = "localhost:2019"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.ssh.client.ports import Adoption, Authority, Command, Process, Program, Workers
+from adapters.ssh.client.ports import Adoption, Authority, Command, Process, Workers
+from adapters.ssh.client.program import Program
 from adapters.ssh.proxies.lifecycle import by_master, no_right
 from adapters.ssh.proxies.nginx.processes import words_of
 from adapters.ssh.proxies.nginx.program import PROGRAM

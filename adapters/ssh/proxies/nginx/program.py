@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.ssh.client.ports import Program
+from adapters.ssh.client.program import Program
 
 CONFIG = "/etc/nginx/nginx.conf"
 PROGRAM = Program(
