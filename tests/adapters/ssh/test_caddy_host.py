@@ -66,7 +66,7 @@ def caddy(request: pytest.FixtureRequest, make_host: Callable[..., Host]) -> Ite
     host = make_host("kiosk")
     backends = Backends("ab")
     ports = {name: backends.port(name) for name in "ab"}
-    port = free_port(host.address)
+    port = free_port("0.0.0.0")
     folder = host.root / "home" / "models"
     owner = UID if user != "root" else 0
     (folder / "sites").mkdir(parents=True)
