@@ -34,6 +34,27 @@ IDENTITY = "uid"
 """The key in `Prepared.recorded` that says which object it is, whatever is edited of it."""
 
 
+class Delta(Struct, frozen=True):
+    """What moved in an environment, said by what saw it."""
+
+    changed: frozenset[str] = frozenset()
+    """Native objects that are otherwise than before, or new."""
+    gone: frozenset[str] = frozenset()
+    everything: bool = False
+    """Any object may have changed: what it was cannot be said."""
+
+    def and_then(self, later: Delta) -> Delta:
+        """Both, one after the other."""
+        return Delta(
+            (self.changed - later.gone) | later.changed,
+            (self.gone - later.changed) | later.gone,
+            self.everything or later.everything,
+        )
+
+
+EVERYTHING = Delta(everything=True)
+
+
 class Fetched(Struct, frozen=True):
     """One native object as it was just read: all that preparing a step on it takes."""
 
@@ -166,9 +187,10 @@ class Reader(Protocol):
 
     name: str
 
-    async def read(self) -> Snapshot:
-        """Read everything. An environment of which nothing can be reached raises `Unreachable` or `AuthError`;
-        one of which a part can be reached returns that part with a degraded reach that names the rest."""
+    async def read(self, since: Delta | None = None) -> Snapshot:
+        """Read everything; `since` is all that moved since the last read, where that is known: what did not move may
+        then be taken as it was read. An environment of which nothing can be reached raises `Unreachable` or
+        `AuthError`; one of which a part can be reached returns that part with a degraded reach that names the rest."""
         ...
 
     def object_of(self, ref: Ref) -> str | None:
@@ -242,9 +264,9 @@ class Reader(Protocol):
         """What `doctor` says of this environment: reach, identity, rights and what a missing one costs, clock."""
         ...
 
-    def watch(self) -> AsyncIterator[None]:
-        """Yield each time something may have changed, within a second of it; never ends by itself. Platforms that
-        cannot push poll cheaply inside."""
+    def watch(self) -> AsyncIterator[Delta]:
+        """Yield what moved, within a second of it; never ends by itself. Platforms that cannot push poll cheaply
+        inside."""
         ...
 
     def confirmed_at(self) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 from control.model import Access, Counted, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, Reader, Writer, Written
+from control.ports import Check, Delta, Fetched, NativeText, Prepared, ProofPart, Reader, Writer, Written
 
 Part = tuple[Reader, Callable[[Reader], Writer]]
 """A reader, and how to make a writer beside it."""
@@ -41,8 +41,8 @@ class LazyReader:
     def confirmed_at(self) -> float | None:
         return self._part[0].confirmed_at() if self._part is not None else None
 
-    async def read(self) -> Snapshot:
-        return await (await self.inner()).read()
+    async def read(self, since: Delta | None = None) -> Snapshot:
+        return await (await self.inner()).read(since)
 
     def object_of(self, ref: Ref) -> str | None:
         return self._part[0].object_of(ref) if self._part is not None else None
@@ -78,9 +78,9 @@ class LazyReader:
     async def check(self) -> list[Check]:
         return await (await self.inner()).check()
 
-    async def watch(self) -> AsyncIterator[None]:
-        async for _ in (await self.inner()).watch():
-            yield
+    async def watch(self) -> AsyncIterator[Delta]:
+        async for delta in (await self.inner()).watch():
+            yield delta
 
     async def close(self) -> None:
         if self._part is not None:

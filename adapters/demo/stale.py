@@ -9,7 +9,7 @@ from control.errors import Unreachable
 from control.model import Access, Counted, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, Reader
+from control.ports import Check, Delta, Fetched, NativeText, Prepared, ProofPart, Reader
 from control.structs import replace
 
 AGE_SECONDS = 400.0
@@ -23,7 +23,7 @@ class StaleReader:
         self.name = inner.name
         self._last: Snapshot | None = None
 
-    async def read(self) -> Snapshot:
+    async def read(self, since: Delta | None = None) -> Snapshot:
         """The read of minutes ago, marked as such."""
         if self._last is None:
             self._last = _aged(await self.inner.read())
@@ -62,9 +62,9 @@ class StaleReader:
     async def check(self) -> list[Check]:
         return [Check("reach", "fail", self._silent().message, "look at the VPN and the cluster's load balancer")]
 
-    async def watch(self) -> AsyncIterator[None]:
-        async for _ in self.inner.watch():
-            yield
+    async def watch(self) -> AsyncIterator[Delta]:
+        async for delta in self.inner.watch():
+            yield delta
 
     def confirmed_at(self) -> float | None:
         return None

@@ -17,12 +17,13 @@ from adapters.kubernetes.client.api import Api
 from adapters.kubernetes.client.discovery import Discovery
 from adapters.kubernetes.client.kubeconfig import load, load_again
 from adapters.kubernetes.client.objects import decode
+from adapters.kubernetes.client.resource import GroupKind
 from adapters.kubernetes.client.rights import Rights
 from adapters.kubernetes.client.transport import Connection, ReadOnlyTransport, connect
 from adapters.kubernetes.client.watching import Key, Watcher
 from adapters.kubernetes.collect import Collected, Collector, Part
 from adapters.kubernetes.edited_text import edits_of
-from adapters.kubernetes.kinds.common import namespace_of
+from adapters.kubernetes.kinds.common import NO_SCOPE, namespace_of
 from adapters.kubernetes.kinds.table import Kinds
 from adapters.kubernetes.object_store import ObjectStore, RowDecorator, snapshot_parts
 from adapters.kubernetes.planes.cluster_planes import ClusterPlanes
@@ -35,13 +36,15 @@ from control.errors import AuthError, ControlError, Forbidden, NotFound, Unreach
 from control.model import Access, Counted, Environment, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, Fetched, NativeText, Prepared, ProofPart, ProofState
+from control.ports import EVERYTHING, Check, Delta, Fetched, NativeText, Prepared, ProofPart, ProofState
 from control.text import clean
 
 CONFIRM_SECONDS = 5.0
 """How often the server behind silent watches is asked whether it is still there."""
 FAILED_SECONDS = 30.0
 """How often a kind that could not be read is tried again while the others are watched."""
+AROUND_SECONDS = 10.0
+"""For how long what is around the objects, and is not watched, is taken as it was while changes are told one by one."""
 YOUNG_SECONDS = 60.0
 """A list that is younger can be watched on from."""
 
@@ -65,7 +68,7 @@ class KubernetesReader:
         self._collected = Collected(self.kinds)
         """What the stored objects were listed in; the objects themselves are in `_store`."""
         self._hint = ""
-        self._listed_at = self._failed_until = float("-inf")
+        self._listed_at = self._failed_until = self._around_at = float("-inf")
         self._confirmed: float | None = None
         self._confirming: asyncio.Task[None] | None = None
 
@@ -128,29 +131,31 @@ class KubernetesReader:
         """Run what gives us our identity, which may take longer than a read."""
         await self.connection().headers(False)
 
-    async def read(self) -> Snapshot:
+    async def read(self, since: Delta | None = None) -> Snapshot:
         """Everything; from the watched store while its watches are alive, else listed anew."""
-        store = await self._watched() or await self._listed()
+        told = since is not None and not since.everything
+        store = await self._watched(told) or await self._listed()
         at = time.time()
-        around, access, identity, _ = await asyncio.gather(
-            self.collector.around(),
-            asked(self.config, self.rights, self.collector.namespaces, store),
-            self.rights.identity(),
-            self.planes.look(),
+        if not told or time.monotonic() > self._around_at + AROUND_SECONDS:
+            around, _ = await asyncio.gather(self.collector.around(), self.planes.look())
+            self._around_at = time.monotonic()
+            if around is not None:
+                store.surround(around)
+        access, identity = await asyncio.gather(
+            asked(self.config, self.rights, self.collector.namespaces, store), self.rights.identity()
         )
-        if around is not None:
-            store.surround(around)
         decorator = RowDecorator(store, self.planes.views(store), at)
         routes, limits, outside = await snapshot_parts(store, decorator, self.name)
         environment, missing = self._environment(identity, access), self._collected.missing(self._hint)
         return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside), missing)
 
-    async def _watched(self) -> ObjectStore | None:
+    async def _watched(self, told: bool = False) -> ObjectStore | None:
         """The store, where it is followed and the server still answers. What cannot be watched is listed."""
         watcher = self._watcher
         if watcher is None or not watcher.usable or self._store is None:
             return None
-        await self.api.ping()
+        if not told:  # whoever tells what moved is there
+            await self.api.ping()
         again = watcher.lost()
         if self._collected.failed and time.monotonic() > self._failed_until:
             self._failed_until = time.monotonic() + FAILED_SECONDS
@@ -324,8 +329,8 @@ class KubernetesReader:
         """What doctor says; see `adapters.kubernetes.doctor`."""
         return await doctor.checks(self)
 
-    async def watch(self) -> AsyncIterator[None]:
-        """Yield after changes, from watches that are resumed and, where too old, listed anew."""
+    async def watch(self) -> AsyncIterator[Delta]:
+        """What changed, from watches that are resumed and, where too old, listed anew."""
         if self._watcher is None:
             self._watcher = Watcher(self.api, self._list_again, self.collector.watched)
             try:
@@ -344,7 +349,15 @@ class KubernetesReader:
                 except ControlError:
                     watcher.relist_soon()
                     continue
-            yield
+                yield EVERYTHING
+                continue
+            moved = watcher.moved()
+            named = {self._name_of(*key): gone for key, gone in moved.items()}
+            changed = frozenset(name for name, gone in named.items() if not gone)
+            yield Delta(changed, frozenset(named) - changed)
+
+    def _name_of(self, kind: GroupKind, namespace: str, name: str) -> str:
+        return str(Ref(self.name, self.kinds.by_group_kind[kind].kind, namespace or NO_SCOPE, name))
 
     def confirmed_at(self) -> float | None:
         """Every stream is open and the server answers: the store has what it has."""

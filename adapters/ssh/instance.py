@@ -110,6 +110,10 @@ class ProxyInstance:
             tuple(self._doubted(row, changed, runtime) for row in limits),
         )
 
+    def objects(self) -> list[str]:
+        """The native objects of which its configuration was made when it was last read."""
+        return [] if self.state is None else [object_name(self.state.facts, path) for path in self.state.tree.files]
+
     def lifecycle(self, state: State) -> Lifecycle:
         """How the proxy is checked and reloaded."""
         return self.proxy.lifecycle(state.facts, state.facts.processes or ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ from control.model.grouping import with_group_rows
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
 from control.planning.fields import classify, flattened
-from control.ports import Check, Fetched, Found, NativeText, Prepared, ProofPart, ProofState
+from control.ports import Check, Delta, Fetched, Found, NativeText, Prepared, ProofPart, ProofState
 from control.text import clean
 
 HOST_DEADLINE = 25.0
@@ -64,14 +64,18 @@ class SshReader:
         self.hosts = hosts
         self._sudo = sudo
         self._instances: dict[str, list[ProxyInstance]] = {}
+        self._whole: set[str] = set()
+        """The hosts of which every proxy could be read."""
         self._confirmed: float | None = None
 
     # --- reading
 
-    async def read(self) -> Snapshot:
+    async def read(self, since: Delta | None = None) -> Snapshot:
+        """Everything; of what moved `since` the last read, whole hosts, and all that could not be read then."""
+        moved = None if since is None or since.everything else {Ref.parse(n).scope for n in since.changed | since.gone}
         found = _Read()
         for host, outcome in zip(
-            self.hosts.names, await _settle([self._host(n) for n in self.hosts.names]), strict=True
+            self.hosts.names, await _settle([self._host(n, moved) for n in self.hosts.names]), strict=True
         ):
             states, outside, errors = outcome if isinstance(outcome, tuple) else ([], [], {host: outcome})
             found.states += states
@@ -89,8 +93,14 @@ class SshReader:
         )
         return with_group_rows(snapshot, self.config)
 
-    async def _host(self, name: str) -> tuple[list[State], list[Outside], dict[str, ControlError]]:
-        """Every proxy of one host; one that cannot be read costs only itself."""
+    async def _host(
+        self, name: str, moved: Collection[str] | None
+    ) -> tuple[list[State], list[Outside], dict[str, ControlError]]:
+        """Every proxy of one host; one that cannot be read costs only itself. A host that did not move is as it was."""
+        if moved is not None and name not in moved and name in self._whole:
+            kept = [(one.state, one.written) for one in self._instances[name] if one.state is not None]
+            return [state for state, _ in kept], [out for kept_ in kept for out in changed_files(*kept_)], {}
+        self._whole.discard(name)
         states: list[State] = []
         outside: list[Outside] = []
         errors: dict[str, ControlError] = {}
@@ -105,6 +115,8 @@ class SshReader:
             except ControlError as error:
                 errors[f"{name} {instance.kind}"] = error
             known = instance.known
+        if not errors:
+            self._whole.add(name)
         return states, outside, errors
 
     async def instances_on(self, name: str) -> list[ProxyInstance]:
@@ -305,7 +317,7 @@ class SshReader:
     async def check(self) -> list[Check]:
         return await check_hosts(self.hosts, self.instances_on)
 
-    def watch(self) -> AsyncIterator[None]:
+    def watch(self) -> AsyncIterator[Delta]:
         return watch(self._read_instances, len(self.hosts.names), self._confirm)
 
     def confirmed_at(self) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from adapters.ssh.instance import ProxyInstance
 from control.errors import ControlError
+from control.ports import Delta
 
 INTERVAL = 1.0
 HOSTS_A_SECOND = 50
@@ -21,10 +22,10 @@ UNREACHABLE = b"unreachable"
 
 async def watch(
     instances: Callable[[], Sequence[ProxyInstance]], hosts: int, unchanged: Callable[[], None] = lambda: None
-) -> AsyncIterator[None]:
-    """Yield each time a host that was read has changed, was lost or came back. The first look is what it starts from:
-    it is taken at once, so that little can happen between a read and it. `unchanged` is called after each look that
-    found all as it was, on a host at least."""
+) -> AsyncIterator[Delta]:
+    """Yield the files of each proxy that was read and has changed, was lost or came back. The first look is what it
+    starts from: it is taken at once, so that little can happen between a read and it. `unchanged` is called after each
+    look that found all as it was, on a host at least."""
     seen: dict[int, bytes] = {}
     token = object()
     _WATCHED[token] = hosts
@@ -36,11 +37,11 @@ async def watch(
             first, quiet = not seen, True
             for number, part in enumerate(parts, 1):
                 now = dict(zip(map(id, part), await asyncio.gather(*map(_look, part)), strict=True))
-                changed = any(seen.get(key, value) != value for key, value in now.items())
+                changed = [one for one in part if seen.get(id(one), now[id(one)]) != now[id(one)]]
                 seen.update(now)
                 if changed:
                     quiet = False
-                    yield
+                    yield Delta(frozenset(name for one in changed for name in one.objects()))
                 if number == len(parts) and quiet and not first and any(seen[id(s)] != UNREACHABLE for s in known):
                     unchanged()
                 await asyncio.sleep(pause)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from control.errors import ControlError
 from control.fleet.store import FleetStore
 from control.fleet.views import Inventory
-from control.ports import Reader
+from control.ports import EVERYTHING, Delta, Reader
 
 READ_SECONDS = 15.0
 SETTLE_SECONDS = 0.05
@@ -58,12 +58,14 @@ async def _follow(keeper: FleetStore, name: str, changed: asyncio.Event, first: 
     would do the same work beside it.
     """
     failures, saved = 0, float("-inf")
-    touched = asyncio.Event()
+    touched = _Touched()
     watcher: asyncio.Future[None] | None = None
     try:
         while True:
-            touched.clear()
-            failed = await keeper.read(name, READ_SECONDS)
+            since = touched.take()
+            failed = await keeper.read(name, READ_SECONDS, since=since)
+            if failed is not None:
+                touched.add(EVERYTHING)
             changed.set()
             first.set()
             watcher = watcher or asyncio.ensure_future(_pump(keeper.readers[name], touched))
@@ -77,27 +79,52 @@ async def _follow(keeper: FleetStore, name: str, changed: asyncio.Event, first: 
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REREAD_SECONDS):
                     await touched.wait()
+                    continue
+            touched.add(EVERYTHING)
     finally:
         if watcher is not None:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
 
 
-async def _pump(reader: Reader, touched: asyncio.Event) -> None:
-    """Turn a reader's watch into one flag. A watch that breaks is begun again, and means that something changed."""
+class _Touched:
+    """What moved since it was last taken; at first anything may have."""
+
+    def __init__(self) -> None:
+        self._delta = EVERYTHING
+        self._event = asyncio.Event()
+
+    def add(self, delta: Delta) -> None:
+        """Something moved."""
+        self._delta = self._delta.and_then(delta)
+        self._event.set()
+
+    def take(self) -> Delta:
+        """All of it, once."""
+        taken, self._delta = self._delta, Delta()
+        self._event.clear()
+        return taken
+
+    async def wait(self) -> None:
+        """Until something has moved."""
+        await self._event.wait()
+
+
+async def _pump(reader: Reader, touched: _Touched) -> None:
+    """Gather what a reader's watch tells. A watch that breaks is begun again, and then anything may have changed."""
     failures = 0
     while True:
         try:
-            async for _ in reader.watch():
+            async for delta in reader.watch():
                 failures = 0
-                touched.set()
+                touched.add(delta)
         except ControlError:
             pass
         except Exception:  # noqa: S110 - an adapter's fault costs its own freshness only; the next read tells it
             pass
         await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
         failures += 1
-        touched.set()
+        touched.add(EVERYTHING)
 
 
 async def _show_time(changed: asyncio.Event) -> None:

@@ -30,7 +30,7 @@ from control.memo import Memo
 from control.model import Counted, Environment, Snapshot
 from control.model.ref import Ref
 from control.planning.fields import AnyRow
-from control.ports import Fetched, Reader
+from control.ports import EVERYTHING, Delta, Fetched, Reader
 from control.structs import replace
 
 COUNT_SECONDS = 5.0
@@ -76,12 +76,14 @@ class FleetStore:
     def state(self, name: str) -> EnvironmentState:
         return self.states.setdefault(name, EnvironmentState())
 
-    async def read(self, name: str, deadline_seconds: float, patient: bool = True) -> ControlError | None:
+    async def read(
+        self, name: str, deadline_seconds: float, patient: bool = True, since: Delta = EVERYTHING
+    ) -> ControlError | None:
         """Read one environment whole. A failure is kept and returned; the rows of the last good read stay. `patient`
-        waits for a slow login first."""
+        waits for a slow login first; `since` is what moved since the last read."""
         try:
             reader = await logged_in(self.readers[name]) if patient else self.readers[name]
-            snapshot = await ask(reader.read(), deadline_seconds, f"reading {name}")
+            snapshot = await ask(reader.read(since), deadline_seconds, f"reading {name}")
         except ControlError as error:
             self.state(name).unreached = Unreached(name, str(error), error.kind.value)
             return error

@@ -43,7 +43,19 @@ from control.model.shares import shares_of
 from control.planning.edit import Change, Edit, split_field
 from control.planning.fields import classify, rows_of
 from control.planning.text_edits import edits_between
-from control.ports import Check, Fetched, Found, NativeText, Prepared, ProofPart, ProofState, SetField, Written
+from control.ports import (
+    EVERYTHING,
+    Check,
+    Delta,
+    Fetched,
+    Found,
+    NativeText,
+    Prepared,
+    ProofPart,
+    ProofState,
+    SetField,
+    Written,
+)
 
 Native = dict[str, Any]
 """{object: {"version": n, "routes": {ref: {target: {weight, state, health}}}, "limits": {ref: {...}}}}"""
@@ -129,6 +141,10 @@ class FakeReader:
         self.counters: dict[Ref, dict[str, int]] = {}
         self.closed = False
         self.touched = asyncio.Event()
+        self.moved = EVERYTHING
+        """What the watch says the next time that something was `touched`."""
+        self.told: list[Delta | None] = []
+        """What each read was told to have moved."""
         self.default_loaded = ProofState.YES
         self.deadline_seconds = 2.0
         self.objects_read: list[str] = []
@@ -206,8 +222,9 @@ class FakeReader:
         if fault == "hang":
             await asyncio.sleep(3600)
 
-    async def read(self) -> Snapshot:
+    async def read(self, since: Delta | None = None) -> Snapshot:
         await self._answer()
+        self.told.append(since)
         return self.snapshot(self.store.get())
 
     def object_of(self, ref: Ref) -> str | None:
@@ -320,11 +337,12 @@ class FakeReader:
         await self._answer()
         return [Check("reach", "ok", "it answers")]
 
-    async def watch(self) -> AsyncIterator[None]:
+    async def watch(self) -> AsyncIterator[Delta]:
         while True:
             await self.touched.wait()
             self.touched.clear()
-            yield None
+            moved, self.moved = self.moved, EVERYTHING
+            yield moved
 
     def confirmed_at(self) -> float | None:
         return None

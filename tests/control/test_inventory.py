@@ -16,6 +16,7 @@ from control.errors import InvalidValue, NotFound, Unreachable, UsageError
 from control.fleet.inventory import find_row
 from control.model import Interval
 from control.model.ref import Ref
+from control.ports import EVERYTHING, Delta
 from control.structs import replace
 
 VM_RATE = "vm/NginxLimitReq/{}/edge"
@@ -111,6 +112,36 @@ async def test_watch_shows_changes_and_survives_a_dead_environment(tmp_path: Pat
     await until(lambda i: i.routes[A].targets[0].weight == 33)
     w.faults("vm").down = False
     await until(lambda i: VM in i.routes and not i.unreached)
+    await watching.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_moved_is_said_once_at_the_source_and_a_failure_means_that_anything_may_have(tmp_path: Path) -> None:
+    w = world(tmp_path)
+    reader = w.readers["k8s"]
+    one, other = Delta(frozenset({"a"})), Delta(frozenset({"b"}), frozenset({"a"}))
+    watching = w.plane.watch()
+
+    async def until(told: list[Delta | None]) -> None:
+        async with asyncio.timeout(5):
+            async for _ in watching:
+                if reader.told[-len(told) :] == told:
+                    return
+
+    await until([EVERYTHING])
+    reader.moved = one
+    reader.touched.set()
+    await until([EVERYTHING, one])
+    w.faults("k8s").down = True
+    reader.moved = other
+    reader.touched.set()
+    async with asyncio.timeout(5):
+        async for inventory in watching:
+            if inventory.unreached:
+                break
+    w.faults("k8s").down = False
+    await until([EVERYTHING])
+    assert one.and_then(other) == Delta(frozenset({"b"}), frozenset({"a"}))
+    assert other.and_then(one) == Delta(frozenset({"a", "b"}))
     await watching.aclose()  # type: ignore[attr-defined]
 
 

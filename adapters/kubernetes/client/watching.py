@@ -88,6 +88,8 @@ class Watcher:
         """Kept from one list of everything to the next: a refusal does not end because something else was read."""
         self._listed_at: dict[Key, float] = {}
         self._changed = asyncio.Event()
+        self._moved: dict[tuple[GroupKind, str, str], bool] = {}
+        """(kind, namespace, name) -> whether it is gone, of what the streams told since that was last asked."""
         self._relist = False
         self._pause = 0.0
         self._whole_at = 0.0
@@ -160,6 +162,11 @@ class Watcher:
             await asyncio.sleep(COALESCE_SECONDS)
         self._changed.clear()
         return "relist" if self._relist else "change"
+
+    def moved(self) -> dict[tuple[GroupKind, str, str], bool]:
+        """The objects that the streams told of since the last call, and whether each is gone."""
+        moved, self._moved = self._moved, {}
+        return moved
 
     async def _follow(self, key: Key, store: Store) -> None:
         """Follow one kind in one namespace for good."""
@@ -255,7 +262,9 @@ class Watcher:
 
     def _apply(self, event: WatchEvent, watched: Watched, store: Store) -> None:
         native = msgspec.json.decode(event.object, type=watched.wire)
-        (store.drop if event.type == "DELETED" else store.put)(watched.resource.group_kind, native)
+        gone, kind, metadata = event.type == "DELETED", watched.resource.group_kind, native.metadata
+        (store.drop if gone else store.put)(kind, native)
+        self._moved[kind, metadata.namespace, metadata.name] = gone
         self._changed.set()
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from control.errors import AuthError, ControlError, NotFound, Unreachable
 from control.model import Access, AccessState, Counted, Environment, Reach, ReachState, Snapshot
 from control.model.ref import Ref
 from control.planning.edit import Change, Edit
-from control.ports import Check, Fetched, NativeText, Prepared, ProofPart
+from control.ports import EVERYTHING, Check, Delta, Fetched, NativeText, Prepared, ProofPart
 from control.structs import replace
 
 ASK_DEPLOYMENTS_SECONDS = 3.0
@@ -47,7 +47,7 @@ class LambdaReader:
 
     # --- read ---------------------------------------------------------------------------------------------------------
 
-    async def read(self) -> Snapshot:
+    async def read(self, since: Delta | None = None) -> Snapshot:
         """As the port says. Sweeps at the paced rate; what was not reached in time keeps its old age."""
         until = asyncio.get_running_loop().time() + self._read_seconds
         names = await fetch.function_names(self.cloud, self._aws.functions, self._aws.region)
@@ -156,11 +156,11 @@ class LambdaReader:
         """As the port says."""
         return await doctor.check(self.cloud, self._aws)
 
-    async def watch(self) -> AsyncIterator[None]:
+    async def watch(self) -> AsyncIterator[Delta]:
         """Yield at the pace at which a sweep leaves most of the shared quota to others: 2 functions a second."""
         while True:
             await asyncio.sleep(max(2.0, len(self._sweep.functions) / 2))
-            yield
+            yield EVERYTHING
 
     def confirmed_at(self) -> float | None:
         return None

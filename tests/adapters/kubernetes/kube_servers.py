@@ -131,12 +131,12 @@ class Servers:
 
     def writes_by(self, user: str) -> list[dict[str, Any]]:
         """What the audit log says that a user wrote."""
-        found = []
-        for line in self.audit.read_text().splitlines():
-            event = json.loads(line)
-            if event["user"]["username"] == user and event["verb"] not in ("get", "list", "watch"):
-                found.append(event)
-        return found
+        return [event for event in self.asked_by(user) if event["verb"] not in ("get", "list", "watch")]
+
+    def asked_by(self, user: str) -> list[dict[str, Any]]:
+        """All that the audit log says of a user."""
+        events = (json.loads(line) for line in self.audit.read_text().splitlines())
+        return [event for event in events if event["user"]["username"] == user]
 
     # --- backends and traffic ----------------------------------------------------------------------------------------
 

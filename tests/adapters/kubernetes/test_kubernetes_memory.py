@@ -22,7 +22,7 @@ from control.errors import Forbidden, Stale, Unreachable
 from control.model import AccessState
 from control.model.ref import Ref
 from control.planning.edit import Change
-from control.ports import ProofState, SetField
+from control.ports import Delta, ProofState, SetField
 from control.structs import replace
 
 REF = Ref("c", "HTTPRoute", "ml", "llama", "rule=chat")
@@ -118,6 +118,33 @@ async def test_a_watch_tells_of_a_change() -> None:
             if found.targets[1].weight == 7:
                 break
             await anext(watch)
+    await reader.close()
+
+
+async def test_a_watch_says_which_objects_changed_and_which_are_gone() -> None:
+    api = MemoryApi([named_route("one"), named_route("two"), middleware("limit")])
+    reader, _ = opened(api)
+    await reader.read()
+    watch = reader.watch()
+    told = Delta()
+
+    async def until(wanted: Delta) -> None:
+        nonlocal told
+        async with asyncio.timeout(5):
+            while (told.changed, told.gone) != (wanted.changed, wanted.gone):
+                told = told.and_then(await anext(watch))
+
+    while reader._watcher is None or not reader._watcher.alive:
+        await anext(watch)
+    after = named_route("one")
+    after["spec"]["rules"][0]["backendRefs"][1]["weight"] = 7
+    api.replace(("httproutes", "ml", "one"), after, "somebody")
+    await until(Delta(frozenset({"c/HTTPRoute/ml/one"})))
+    del api.objects["middlewares", "ml", "limit"]
+    await until(Delta(frozenset({"c/HTTPRoute/ml/one"}), frozenset({"c/Middleware/ml/limit"})))
+    assert not told.everything
+    (found,) = [row for row in (await reader.read(told)).routes if row.ref.name == "one"]
+    assert found.targets[1].weight == 7
     await reader.close()
 
 

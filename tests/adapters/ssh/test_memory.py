@@ -28,7 +28,7 @@ from control.plane import ControlPlane
 from control.planning.edit import Change, SharesEdit, StateEdit
 from control.planning.options import PlanOptions
 from control.planning.plan import ResultOutcome
-from control.ports import Prepared, ProofState, ReplaceFile, RuntimeCommand
+from control.ports import Delta, Prepared, ProofState, ReplaceFile, RuntimeCommand
 from control.structs import replace
 
 NGINX = b"""events {}
@@ -188,6 +188,30 @@ async def test_watching_sees_a_change_of_somebody_else() -> None:
     assert not waiting.done()
     host.write_file(MODELS_PATH, MODELS + b"\n")
     await asyncio.wait_for(waiting, 3)
+
+
+async def test_a_watch_names_the_files_of_the_host_that_changed_and_only_that_host_is_read_again() -> None:
+    hosts = [web("web-1"), web("web-2")]
+    reader, _ = opened("nginx", *hosts)
+    await reader.read()
+    before = {name: one.state for name in reader.hosts.names for one in await reader.instances_on(name)}
+    changes = aiter(reader.watch())
+    waiting = asyncio.create_task(anext(changes))
+    await asyncio.sleep(1.2)
+    hosts[1].write_file(MODELS_PATH, MODELS.replace(b"=9", b"=4"))
+    delta = await asyncio.wait_for(waiting, 3)
+    assert {Ref.parse(name).scope for name in delta.changed} == {"web-2"} and not delta.everything
+    assert str(Ref("vm", "NginxFile", "web-2", MODELS_PATH)) in delta.changed
+    snapshot = await reader.read(delta)
+    now = {name: one.state for name in reader.hosts.names for one in await reader.instances_on(name)}
+    assert now["web-1"] is before["web-1"] and now["web-2"] is not before["web-2"]
+    (row,) = snapshot.routes
+    assert [member.targets[0].weight for member in row.members] == [9, 4]
+    hosts[0].unreachable = "no route to host"
+    assert (await reader.read(Delta())).environment.reach.state is ReachState.OK, "nothing moved: nobody was asked"
+    assert (await reader.read()).environment.reach.state is ReachState.DEGRADED
+    hosts[0].unreachable = ""
+    assert (await reader.read(Delta())).environment.reach.state is ReachState.OK, "the lost is asked again"
 
 
 async def test_a_quiet_host_is_seen_to_be_as_it_was_read_and_a_lost_one_is_not() -> None:
