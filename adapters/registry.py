@@ -70,12 +70,7 @@ def writer_factory(secrets: Secrets) -> WriterFactory:
 
 def find(home: Path) -> dict[str, list[dict[str, str]]]:
     """What the user's own files name, by section of the deck file; nothing is asked over the network."""
-    from adapters.kubernetes.finding import find_contexts
-    from adapters.serverless.aws.finding import find_profiles
-    from adapters.ssh.finding import find_hosts
-
-    hosts = [{"host": host} for host in find_hosts(home)]
-    return {"kubernetes": find_contexts(home), "ssh": hosts, "aws": find_profiles(home)}
+    return {key: adapter.find(home) for key, adapter in platforms().items()}
 
 
 def demo(state_dir: Path) -> tuple[DeckConfig, dict[str, Reader], WriterFactory]:

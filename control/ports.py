@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct, field
@@ -325,6 +326,10 @@ class Secrets(Struct, frozen=True):
     """(what for, key in the keyring) -> the secret, or None when it is not to be had."""
 
 
+def _finds_nothing(home: Path) -> list[dict[str, str]]:
+    return []
+
+
 class PlatformAdapter(Struct, frozen=True):
     """What a platform registers (`adapters.registry`, or the entry-point group `trafficdeck.adapters`)."""
 
@@ -336,6 +341,8 @@ class PlatformAdapter(Struct, frozen=True):
     """Make a reader. Cheap: no I/O and no heavy import before the first call."""
     open_writer: Callable[[EnvironmentConfig, Secrets, Reader], Writer]
     """Make a writer beside its reader (whose connections it may share, whose guards it may not loosen)."""
+    find: Callable[[Path], list[dict[str, str]]] = _finds_nothing
+    """What the user's own files (under this home) name for a first deck file; nothing is asked over the network."""
 
 
 WriterFactory = Callable[[EnvironmentConfig, Reader], Writer]

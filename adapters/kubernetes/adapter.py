@@ -5,6 +5,8 @@ Importing this module is cheap: HTTP client, codecs and YAML come with the first
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from adapters.kubernetes.section import KINDS, SECTION
 from control.deck.config import EnvironmentConfig
 from control.ports import PlatformAdapter, Reader, Secrets, Writer
@@ -24,5 +26,11 @@ def _open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) ->
     return KubernetesWriter(reader)
 
 
-ADAPTER = PlatformAdapter(SECTION, KINDS, _open_reader, _open_writer)
+def _find(home: Path) -> list[dict[str, str]]:
+    from adapters.kubernetes.finding import find_contexts
+
+    return find_contexts(home)
+
+
+ADAPTER = PlatformAdapter(SECTION, KINDS, _open_reader, _open_writer, _find)
 """What the registry lists."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from adapters.ssh.proxies import kinds as proxies
 from adapters.ssh.section import SECTION, settings_of
@@ -35,4 +36,10 @@ def open_writer(config: EnvironmentConfig, secrets: Secrets, reader: Reader) -> 
     return SshWriter(reader, RemoteWriters(reader.hosts, settings_of(config).sudo))
 
 
-ADAPTER = PlatformAdapter(SECTION, KINDS, open_reader, open_writer)
+def _find(home: Path) -> list[dict[str, str]]:
+    from adapters.ssh.finding import find_hosts
+
+    return [{"host": host} for host in find_hosts(home)]
+
+
+ADAPTER = PlatformAdapter(SECTION, KINDS, open_reader, open_writer, _find)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 from adapters import registry
-from control.deck.sections import DeckSection
+from control.contract.schemas import schema
+from control.deck.reading import parse_deck
+from control.deck.sections import TEXT, TEXTS, DeckSection, closed
+from control.deck.yamlcheck import Part
+from control.errors import DeckError
+from control.fleet.inventory import environment_view
 from control.ports import PlatformAdapter
 
 HEAVY = ("boto3", "botocore", "paramiko", "httpx", "kubernetes", "textual")
@@ -60,6 +66,53 @@ def test_a_third_party_adds_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
     entries(monkeypatch, ("cloudrun", f"{__name__}:THIRD_PARTY"))
     assert registry.platforms()["cloudrun"] is THIRD_PARTY
     registry.platforms.cache_clear()
+
+
+def _zones(part: Part) -> tuple[str, ...]:
+    if not part.values["zones"]:
+        raise part.error("no zone is named", "name one", "zones")
+    return tuple(part.values["zones"])
+
+
+DECLARED = PlatformAdapter(
+    DeckSection(
+        "cdn",
+        "edge",
+        closed({"zones": TEXTS}, "zones"),
+        _zones,
+        proxy_kinds=("varnish",),
+        proxy_keys={"admin": TEXT},
+        parse_proxy=lambda part: part.values["admin"],
+        is_group=lambda zones: len(zones) > 1,
+        measure_seconds=7.0,
+    ),
+    {"EdgeRule": "where a zone sends its requests"},
+    None,  # type: ignore[arg-type]
+    None,  # type: ignore[arg-type]
+    lambda home: [{"zone": home.name}],
+)
+
+
+def test_a_third_partys_declarations_are_all_that_its_platform_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    entries(monkeypatch, ("cdn", f"{__name__}:DECLARED"))
+    try:
+        text = "environments:\n  - name: far\n    cdn: {zones: [a, b]}\n    proxies: [{kind: varnish, admin: x}]\n"
+        deck = parse_deck(text, Path("deck.yaml"), registry.sections())
+        [far] = deck.environments
+        assert (far.settings, far.proxies, far.is_group) == (("a", "b"), ("x",), True)
+        assert (far.section.platform, deck.section("far").measure_seconds) == ("edge", 7.0)
+        assert environment_view(far, None).environment.platform == "edge"
+        with pytest.raises(DeckError, match=r"deck\.yaml:3: no zone is named"):
+            parse_deck(text.replace("[a, b]", "[]"), Path("deck.yaml"), registry.sections())
+        with pytest.raises(DeckError, match="'kind' cannot be 'squid'"):
+            parse_deck(text.replace("varnish", "squid"), Path("deck.yaml"), registry.sections())
+        assert "edge" in schema("route", registry.sections())["properties"]["platform"]["enum"]
+        assert "cdn" in schema("deck", registry.sections())["properties"]["environments"]["items"]["properties"]
+        assert registry.find(tmp_path)["cdn"] == [{"zone": tmp_path.name}] and "EdgeRule" in registry.kinds()
+    finally:
+        registry.platforms.cache_clear()
 
 
 @pytest.mark.parametrize(

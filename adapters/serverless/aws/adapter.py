@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.serverless.aws.section import SECTION, settings_of
@@ -54,4 +55,10 @@ def _rate() -> float:
     return rate if 0 < rate <= 10_000 else RATE
 
 
-ADAPTER = PlatformAdapter(SECTION, KINDS, open_reader, open_writer)
+def _find(home: Path) -> list[dict[str, str]]:
+    from adapters.serverless.aws.finding import find_profiles
+
+    return find_profiles(home)
+
+
+ADAPTER = PlatformAdapter(SECTION, KINDS, open_reader, open_writer, _find)
