@@ -2,8 +2,7 @@
 journal, undo, watching and measuring are the real ones.
 
 The adapters are rows and not native objects, since the screen must also bear what no platform here would give: hostile
-names, numbers that nobody understood, two thousand rows. `test_demo_journey.py` drives the screen over the platforms'
-own adapters.
+names, numbers that nobody understood, two thousand rows.
 """
 
 from __future__ import annotations

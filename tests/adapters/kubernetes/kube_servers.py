@@ -136,7 +136,7 @@ class Servers:
     def asked_by(self, user: str) -> list[dict[str, Any]]:
         """All that the audit log says of a user."""
         events = (json.loads(line) for line in self.audit.read_text().splitlines())
-        return [event for event in events if event["user"]["username"] == user]
+        return [event for event in events if event["user"].get("username") == user]
 
     # --- backends and traffic ----------------------------------------------------------------------------------------
 
