@@ -117,6 +117,7 @@ async def follow(reader: KubernetesReader, seconds: float) -> None:
                 await reader.read()
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("name", ODD)
 async def test_a_watch_that_cannot_be_costs_a_slow_poll_and_is_said(
     odd: tuple[Odd, KubernetesReader], name: str

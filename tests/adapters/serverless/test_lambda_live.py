@@ -284,6 +284,7 @@ async def test_a_sweep_that_does_not_fit_says_so_and_goes_on(ministack: str, adm
     await reader.close()
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
