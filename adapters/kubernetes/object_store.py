@@ -133,15 +133,20 @@ class RowDecorator:
 
     def routes(self, codec: Codec, native: Any, bare: Sequence[Route]) -> list[Route]:
         """The routes of one object as they are shown."""
-        return self._routes(codec, native, bare, self.views.of(codec.resource.group_kind, native)) if bare else []
+        if not bare:
+            return []
+        views = self.views.of(codec.resource.group_kind, native)
+        return self._routes(codec, native, bare, views, _faults(views, native))
 
-    def _routes(self, codec: Codec, native: Any, bare: Sequence[Route], views: Sequence[View]) -> list[Route]:
+    def _routes(
+        self, codec: Codec, native: Any, bare: Sequence[Route], views: Sequence[View], faults: Sequence[Sequence[str]]
+    ) -> list[Route]:
         metadata: Metadata = native.metadata
         owners = owners_of(metadata, codec.resource, self.store.sources)
         why = self._refused(codec, metadata)
         leaving = next((view.leaving for view in views if view.leaving), "")
         made = []
-        for route, fault in zip(bare, _faults(views, native, len(bare)), strict=True):
+        for route, fault in zip(bare, _told(views, faults, len(bare)), strict=True):
             editable = Editable(False, why) if why and route.editable.yes else route.editable
             targets = with_health(route.targets, self.store.endpoints, leaving)
             status = _with_fault(route.status, fault)
@@ -152,15 +157,20 @@ class RowDecorator:
 
     def limits(self, codec: Codec, native: Any, bare: Sequence[Limit]) -> list[Limit]:
         """The limits of one object as they are shown."""
-        return self._limits(codec, native, bare, self.views.of(codec.resource.group_kind, native)) if bare else []
+        if not bare:
+            return []
+        views = self.views.of(codec.resource.group_kind, native)
+        return self._limits(codec, native, bare, views, _faults(views, native))
 
-    def _limits(self, codec: Codec, native: Any, bare: Sequence[Limit], views: Sequence[View]) -> list[Limit]:
+    def _limits(
+        self, codec: Codec, native: Any, bare: Sequence[Limit], views: Sequence[View], faults: Sequence[Sequence[str]]
+    ) -> list[Limit]:
         metadata: Metadata = native.metadata
         owners = owners_of(metadata, codec.resource, self.store.sources)
         why = self._refused(codec, metadata)
         used = self._used(codec, metadata)
         made = []
-        for limit, fault in zip(bare, _faults(views, native, len(bare)), strict=True):
+        for limit, fault in zip(bare, _told(views, faults, len(bare)), strict=True):
             editable = Editable(False, why) if why and limit.editable.yes else limit.editable
             bound = views[0].bound(limit, native, used, domain_of(codec, limit))
             status = _with_fault(limit.status, fault)
@@ -175,14 +185,15 @@ class RowDecorator:
         views = self.views.of(codec.resource.group_kind, native)
         used = self._used(codec, metadata) if read.limits else None
         why = self._refused(codec, metadata)
-        planes = [(view.name, view.made_of, view.faults(native)) for view in views]
+        faults = _faults(views, native)
+        planes = [(view.name, view.made_of, told) for view, told in zip(views, faults, strict=True)]
         made_of = (read, used, why, planes, self.store.sources, self.store.endpoints)
         key = (codec.resource.group_kind, (metadata.namespace, metadata.name))
         before = self.store.decorated.get(key)
         if before is not None and before.made_of == made_of:
             return before
-        routes = self._routes(codec, native, read.routes, views) if read.routes else []
-        limits = self._limits(codec, native, read.limits, views) if read.limits else []
+        routes = self._routes(codec, native, read.routes, views, faults) if read.routes else []
+        limits = self._limits(codec, native, read.limits, views, faults) if read.limits else []
         if before is not None:
             routes, limits = _unless_equal(before.routes, routes), _unless_equal(before.limits, limits)
         made = self.store.decorated[key] = Decorated(made_of, routes, limits)
@@ -203,11 +214,16 @@ def domain_of(codec: Codec, limit: Limit) -> str:
     return next((one.domain for one in within), "")
 
 
-def _faults(views: Sequence[View], native: Any, count: int) -> list[str]:
+def _faults(views: Sequence[View], native: Any) -> list[list[str]]:
+    """What each plane says of the rows of an object."""
+    return [view.faults(native) for view in views]
+
+
+def _told(views: Sequence[View], faults: Sequence[Sequence[str]], count: int) -> list[str]:
     """For each row, which plane does not load it, and why; empty for none."""
     told = [""] * count
-    for view in views:
-        for index, fault in enumerate(view.faults(native)):
+    for view, of_rows in zip(views, faults, strict=True):
+        for index, fault in enumerate(of_rows):
             if fault and not told[index]:
                 told[index] = f"{view.name} does not load it: {fault}"
     return told

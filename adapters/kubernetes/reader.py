@@ -136,18 +136,23 @@ class KubernetesReader:
         told = since is not None and not since.everything
         store = await self._watched(told) or await self._listed()
         at = time.time()
-        if not told or time.monotonic() > self._around_at + AROUND_SECONDS:
-            around, _ = await asyncio.gather(self.collector.around(), self.planes.look())
-            self._around_at = time.monotonic()
-            if around is not None:
-                store.surround(around)
-        access, identity = await asyncio.gather(
-            asked(self.config, self.rights, self.collector.namespaces, store), self.rights.identity()
+        late = not told or time.monotonic() > self._around_at + AROUND_SECONDS
+        _, access, identity = await asyncio.gather(
+            self._look_around(store) if late else asyncio.sleep(0),
+            asked(self.config, self.rights, self.collector.namespaces, store),
+            self.rights.identity(),
         )
         decorator = RowDecorator(store, self.planes.views(store), at)
         routes, limits, outside = await snapshot_parts(store, decorator, self.name)
         environment, missing = self._environment(identity, access), self._collected.missing(self._hint)
         return Snapshot(environment, tuple(routes), tuple(limits), at, tuple(outside), missing)
+
+    async def _look_around(self, store: ObjectStore) -> None:
+        """Read what is around the objects and is not watched."""
+        around, _ = await asyncio.gather(self.collector.around(), self.planes.look())
+        self._around_at = time.monotonic()
+        if around is not None:
+            store.surround(around)
 
     async def _watched(self, told: bool = False) -> ObjectStore | None:
         """The store, where it is followed and the server still answers. What cannot be watched is listed."""
