@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
+from adapters.common.planned import by_object
 from adapters.engine.frame import Read
 from adapters.engine.operations import Op, apply, fields_of
 from adapters.kubernetes.kinds.common import Codec
 from adapters.kubernetes.object_store import RowDecorator
 from adapters.kubernetes.planes.plane import Payload
 from adapters.kubernetes.shown import difference
-from control.errors import Forbidden, NotFound, PlatformError
+from control.errors import Forbidden, PlatformError
 from control.model import Limit, Route, StatusState
 from control.model.ref import Ref
 from control.planning.edit import Change, split_field
@@ -49,16 +50,7 @@ class Native:
 def steps(fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
     """One step for each native object, in the order in which the objects are first named. Raises `InvalidValue`,
     `NotFound`, `Forbidden`."""
-    known = {one.object: one for one in fetched}
-    by_object: dict[Ref, list[Change]] = {}
-    for change in changes:
-        by_object.setdefault(change.ref.whole, []).append(change)
-    made = []
-    for ref, own in by_object.items():
-        if str(ref) not in known:
-            raise NotFound(f"{clean(str(ref))} is not among what was read", ref=str(ref))
-        made.append(_step(known[str(ref)], own))
-    return made
+    return [_step(one, own) for _, one, own in by_object(fetched, changes)]
 
 
 def _step(fetched: Fetched, changes: Sequence[Change]) -> Prepared:

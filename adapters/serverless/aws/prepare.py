@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from adapters.common.planned import by_object
 from adapters.serverless.aws import alias as alias_codec
 from adapters.serverless.aws import concurrency as concurrency_codec
 from adapters.serverless.aws import native
@@ -31,17 +32,10 @@ class FunctionRead:
 
 def steps(fetched: Sequence[Fetched], changes: Sequence[Change]) -> list[Prepared]:
     """One step for each alias or reservation, in the order in which they are first named."""
-    known = {one.object: one for one in fetched}
-    by_object: dict[Ref, list[Change]] = {}
-    for change in changes:
-        by_object.setdefault(change.ref.whole, []).append(change)
-    made = []
-    for ref, own in by_object.items():
-        if str(ref) not in known:
-            raise NotFound(f"{ref} is not among what was read", ref=str(ref))
-        read: FunctionRead = known[str(ref)].native
-        made.append(prepare(read.place, read.function, ref, own))
-    return made
+    found: list[tuple[FunctionRead, Ref, list[Change]]] = [
+        (one.native, ref, own) for ref, one, own in by_object(fetched, changes)
+    ]
+    return [prepare(read.place, read.function, ref, own) for read, ref, own in found]
 
 
 def prepare(place: Place, function: Function, ref: Ref, changes: Sequence[Change]) -> Prepared:

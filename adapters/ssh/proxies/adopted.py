@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.ssh.client.ports import ConfigTree, FileFacts, HostReader, Process, Workers
-from adapters.ssh.proxies.protocol import HostFacts, Runtime
+from adapters.ssh.client.ports import ConfigTree, FileFacts, HostReader, Process, Workers, sha256_of
+from adapters.ssh.proxies.protocol import HostFacts, NativeEdit, Runtime
 from control.ports import ProofPart, ProofState
 from control.text import clean
 
@@ -37,6 +37,15 @@ def file_runs(
     if newer:
         return ProofPart(ProofState.PENDING, "workers with the former configuration still serve")
     return ProofPart(ProofState.NO, "it is on disk only: all workers started before, and a reload publishes it")
+
+
+def not_as_written(edit: NativeEdit, facts: FileFacts | None) -> ProofPart | None:
+    """A no, where the file of an edit is gone or is not what was written."""
+    if facts is None:
+        return ProofPart(ProofState.NO, f"{clean(edit.path)} is gone")
+    if edit.data is not None and facts.sha256 != sha256_of(edit.data):
+        return ProofPart(ProofState.NO, f"{clean(edit.path)} is not what was written")
+    return None
 
 
 def pending_files(tree: ConfigTree, workers: Workers) -> tuple[str, ...]:

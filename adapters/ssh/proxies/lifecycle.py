@@ -7,6 +7,11 @@ from adapters.ssh.client.program import Program
 from control.errors import Forbidden
 
 
+def named(command: Command | None, authority: Authority) -> Command:
+    """The reload command that the deck file names, by sudo where that is how this user may; nothing where none is."""
+    return (*(("sudo", "-n") if authority.sudo else ()), *command) if command else ()
+
+
 def by_master(master: int, signal: str, authority: Authority) -> Command:
     """A signal to the master, where we may send it one; else nothing."""
     return ("kill", signal, str(master)) if authority.signals else ()

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from adapters.ssh.client.ports import Adoption, Authority, Candidate, Command, Process
 from adapters.ssh.client.program import Program
 from adapters.ssh.proxies.caddy.program import PROGRAM
-from adapters.ssh.proxies.lifecycle import no_right
+from adapters.ssh.proxies.lifecycle import named, no_right
 from adapters.ssh.proxies.processes import option
 from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden
@@ -45,7 +45,7 @@ class CaddyLifecycle:
 
     def reload(self, authority: Authority) -> Command:
         if self.config.reload:
-            return (*(("sudo", "-n") if authority.sudo else ()), *self.config.reload)
+            return named(self.config.reload, authority)
         if self.process is None:
             return ()
         if self.config.socket is None:

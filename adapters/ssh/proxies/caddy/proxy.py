@@ -25,7 +25,7 @@ from adapters.ssh.client.ports import (
     Process,
     Workers,
 )
-from adapters.ssh.proxies.adopted import processes_of
+from adapters.ssh.proxies.adopted import not_as_written, processes_of
 from adapters.ssh.proxies.caddy import processes as caddy_processes
 from adapters.ssh.proxies.caddy import running as caddy_running
 from adapters.ssh.proxies.caddy.codec import CaddyCodec
@@ -136,13 +136,10 @@ class CaddyProxy:
 
     async def loaded(self, host: HostReader, step: Step) -> ProofPart:
         """Yes, when the running configuration has the weights of the file."""
-        path = step.edit.path
-        now = await host.stat([path])
-        facts = now.files.get(path)
-        if facts is None:
-            return ProofPart(ProofState.NO, f"{clean(path)} is gone")
-        if step.edit.data is not None and facts.sha256 != hashlib.sha256(step.edit.data).hexdigest():
-            return ProofPart(ProofState.NO, f"{clean(path)} is not what was written")
+        now = await host.stat([step.edit.path])
+        wrong = not_as_written(step.edit, now.files.get(step.edit.path))
+        if wrong is not None:
+            return wrong
         tree, _ = self.codec.after(step.tree, step.edit, None)
         runtime = await self.runtime(host, replace(step.facts, processes=now.processes), tree)
         return self._judged(tree, runtime, step.edit.changes)

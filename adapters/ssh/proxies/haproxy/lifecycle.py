@@ -9,7 +9,7 @@ from adapters.ssh.client.ports import Adoption, Authority, Candidate, Command, P
 from adapters.ssh.client.program import Program
 from adapters.ssh.proxies.haproxy.processes import mains, process_of
 from adapters.ssh.proxies.haproxy.program import PROGRAM
-from adapters.ssh.proxies.lifecycle import by_master, no_right
+from adapters.ssh.proxies.lifecycle import by_master, named, no_right
 from adapters.ssh.section import ProxyConfig
 from control.errors import Forbidden
 
@@ -41,7 +41,7 @@ class HAProxyLifecycle:
 
     def reload(self, authority: Authority) -> Command:
         if self.config.reload:
-            return (*(("sudo", "-n") if authority.sudo else ()), *self.config.reload)
+            return named(self.config.reload, authority)
         if self.master is None and not self.workers.workers:
             return ()
         if self.master is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adapters.ssh.client.ports import Adoption, Authority, Command, Process, Workers
 from adapters.ssh.client.program import Program
-from adapters.ssh.proxies.lifecycle import by_master, no_right
+from adapters.ssh.proxies.lifecycle import by_master, named, no_right
 from adapters.ssh.proxies.nginx.processes import words_of
 from adapters.ssh.proxies.nginx.program import PROGRAM
 from adapters.ssh.proxies.processes import option
@@ -37,7 +37,7 @@ class NginxLifecycle:
 
     def reload(self, authority: Authority) -> Command:
         if self.config.reload:
-            return (*(("sudo", "-n") if authority.sudo else ()), *self.config.reload)
+            return named(self.config.reload, authority)
         if self.master is None:
             return ()
         return (

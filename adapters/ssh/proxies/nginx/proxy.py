@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from adapters.ssh.client.ports import (
     Process,
     Workers,
 )
-from adapters.ssh.proxies.adopted import CLOCK_GRAIN, file_runs, pending_files, processes_of
+from adapters.ssh.proxies.adopted import CLOCK_GRAIN, file_runs, not_as_written, pending_files, processes_of
 from adapters.ssh.proxies.nginx import processes as nginx_processes
 from adapters.ssh.proxies.nginx.codec import NginxCodec
 from adapters.ssh.proxies.nginx.lifecycle import NginxLifecycle
@@ -160,10 +159,10 @@ class NginxProxy:
         """Yes, when only workers serve that started after the file was written and that did not run before."""
         now = await host.stat([step.edit.path])
         workers, facts = self.workers(step.facts, now.processes), now.files.get(step.edit.path)
-        if facts is None:
-            return ProofPart(ProofState.NO, f"{clean(step.edit.path)} is gone")
-        if step.edit.data is not None and facts.sha256 != hashlib.sha256(step.edit.data).hexdigest():
-            return ProofPart(ProofState.NO, f"{clean(step.edit.path)} is not what was written")
+        wrong = not_as_written(step.edit, facts)
+        if wrong is not None:
+            return wrong
+        assert facts is not None  # of a file that is gone it said no
         if workers.master is None:
             return ProofPart(ProofState.UNKNOWN, "no nginx master process runs: live at its next start")
         before = step.runtime.workers.serving if step.runtime else frozenset()
