@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 READ_SECONDS = 20.0
 """How long one read of one object may take, whatever the adapter's own deadline is."""
+ENVIRONMENT_SECONDS = 15.0
+"""How long one environment may take to be read whole."""
 PLAN_SECONDS = 60.0
 """How long one environment may take to read the objects of a plan, or to make its steps ready: an edit of forty hosts
 reads forty hosts."""

@@ -37,7 +37,6 @@ from control.planning.silence import blocked, from_environment, kept
 from control.planning.undo import changes_back, check_undoable, identities, steps_to_undo
 from control.ports import Fetched, Prepared, ProofPart, Reader, Sink, WriterFactory
 
-READ_DEADLINE = 15.0
 BESIDE_DEADLINE = 4.0
 """How long a plan waits for environments that it does not touch but whose rows tell its headroom."""
 
@@ -89,8 +88,7 @@ class Changing:
         check_overrides(overrides)
         changes = wishes(saved)
         names = list(dict.fromkeys(change.ref.environment for change in changes))
-        await self._store.ensure_read(names, READ_DEADLINE)
-        await self._read_beside(names)
+        await self._read_whole(names)
         rows = [find_row(self._store.inventory, change.ref) for change in changes]
         objects = [(row.environment, row.object) for row in rows if row is not None]
         recorded = None if saved.undo_of is None else await asyncio.to_thread(self._log.get, saved.undo_of)
@@ -131,8 +129,7 @@ class Changing:
         check_undoable(recorded)
         steps = steps_to_undo(recorded)
         names = list(dict.fromkeys(step.environment for step in steps))
-        await self._store.ensure_read(names, READ_DEADLINE)
-        await self._read_beside(names)
+        await self._read_whole(names)
         return recorded, steps, await self._fetch((step.environment, step.object) for step in steps)
 
     def _recorded(self, change: str | None) -> ChangeState:
@@ -195,7 +192,7 @@ class Changing:
         situation = partial(self._situation, undone=undone)
         unknown = [step.environment for step in plan.steps if not self._is_planned_on(step)]
         with contextlib.suppress(ControlError):
-            await self._store.ensure_read([*dict.fromkeys(unknown)], READ_DEADLINE)
+            await self._store.ensure_read([*dict.fromkeys(unknown)])
         async with contextlib.AsyncExitStack() as stack:
             writers = self._open_writers(plan, self._writers, stack)
             log, actor = self._log, self._actor
@@ -266,8 +263,7 @@ class Changing:
                     await from_environment(name, logged_in(self._readers[name]))
                 found += await self._fetch((name, object_) for object_ in named)
                 alone |= {name} if named else set()
-        await self._store.ensure_read([name for name in names if name not in alone], READ_DEADLINE)
-        await self._read_beside(names, alone)
+        await self._read_whole(names, alone)
         rows = [row_of(self._store.inventory, ref) for ref in refs if ref.environment not in alone]
         return found + await self._fetch((one.environment, one.object) for row in rows for one in row.members or (row,))
 
@@ -311,6 +307,12 @@ class Changing:
             unknown = error.message
         which = identities(undone) if undone is not None else {}
         return Situation(self._deck, inventory, last, time.time(), unknown, which)
+
+    async def _read_whole(self, names: Sequence[str], told: Collection[str] = ()) -> None:
+        """Read these environments where they were not yet, but for those of which all was `told`, and what is beside
+        them. Raises where one of these cannot be read."""
+        await self._store.ensure_read([name for name in names if name not in told])
+        await self._read_beside(names, told)
 
     async def _read_beside(self, names: Sequence[str], told: Collection[str] = ()) -> None:
         """Read, as far as they answer, the other environments of the services that these belong to, but for those of

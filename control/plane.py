@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from control.background import in_background
-from control.calls import READ_SECONDS, ask, fetch_one, logged_in
+from control.calls import ENVIRONMENT_SECONDS, READ_SECONDS, ask, fetch_one, logged_in
 from control.deck.config import DeckConfig
 from control.errors import ControlError
 from control.fleet.following import watch
@@ -55,7 +55,6 @@ __all__ = [
 _PLAN = PlanOptions()
 _APPLY = ApplyOptions()
 
-READ_DEADLINE = 15.0
 DOCTOR_ENTRIES = 1_000
 """So many of the journal's last entries are checked by `doctor`."""
 
@@ -101,7 +100,7 @@ class ControlPlane:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     async def refresh(
-        self, environments: Sequence[str] | None = None, deadline_seconds: float = READ_DEADLINE
+        self, environments: Sequence[str] | None = None, deadline_seconds: float = ENVIRONMENT_SECONDS
     ) -> Inventory:
         """Read these environments (all by default) side by side; one that fails costs only its own rows."""
         names = list(self._readers) if environments is None else [self._store.known(name) for name in environments]
@@ -145,7 +144,7 @@ class ControlPlane:
         if row is None:
             from control.planning.planner import row_of
 
-            await self._store.ensure_read([ref.environment], READ_DEADLINE)
+            await self._store.ensure_read([ref.environment])
             row = row_of(self.inventory, ref)
         return reader, row.members[0].ref if row.members else row.ref
 
@@ -257,7 +256,8 @@ class ControlPlane:
 
     async def _check(self, name: str) -> tuple[str, list[Check]]:
         try:
-            return name, await ask((await logged_in(self._readers[name])).check(), READ_DEADLINE, f"checking {name}")
+            reader = await logged_in(self._readers[name])
+            return name, await ask(reader.check(), ENVIRONMENT_SECONDS, f"checking {name}")
         except ControlError as error:
             return name, [Check("reach", "fail", error.message, error.hint or "")]
 

@@ -7,12 +7,12 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
+from control.calls import ENVIRONMENT_SECONDS
 from control.errors import ControlError
 from control.fleet.store import FleetStore
 from control.fleet.views import Inventory
 from control.ports import EVERYTHING, Delta, Reader
 
-READ_SECONDS = 15.0
 SETTLE_SECONDS = 0.05
 """Changes that come closer together than this are shown as one."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
@@ -25,16 +25,16 @@ UNMEASURED_SECONDS = 2.0
 """Until the next look where counters could not be asked."""
 
 
-async def watch(keeper: FleetStore) -> AsyncIterator[Inventory]:
+async def watch(store: FleetStore) -> AsyncIterator[Inventory]:
     """Yield the inventory after every change of it, until closed."""
     changed = asyncio.Event()
-    if await keeper.load_cached():
-        yield await keeper.rebuild()
+    if await store.load_cached():
+        yield await store.rebuild()
     tasks = []
-    for name in keeper.readers:
+    for name in store.readers:
         first = asyncio.Event()
-        tasks.append(asyncio.ensure_future(_follow(keeper, name, changed, first)))
-        tasks.append(asyncio.ensure_future(_measure(keeper, name, first)))
+        tasks.append(asyncio.ensure_future(_follow(store, name, changed, first)))
+        tasks.append(asyncio.ensure_future(_measure(store, name, first)))
     tasks.append(asyncio.ensure_future(_show_time(changed)))
     try:
         while True:
@@ -42,7 +42,7 @@ async def watch(keeper: FleetStore) -> AsyncIterator[Inventory]:
             await asyncio.sleep(SETTLE_SECONDS)
             changed.clear()
             started = time.monotonic()
-            yield await keeper.rebuild()
+            yield await store.rebuild()
             # A big fleet in motion must not spend all its time on showing it.
             await asyncio.sleep(min(4 * (time.monotonic() - started), 1.0))
     finally:
@@ -51,7 +51,7 @@ async def watch(keeper: FleetStore) -> AsyncIterator[Inventory]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _follow(keeper: FleetStore, name: str, changed: asyncio.Event, first: asyncio.Event) -> None:
+async def _follow(store: FleetStore, name: str, changed: asyncio.Event, first: asyncio.Event) -> None:
     """Read one environment, then again each time its reader says that something may have changed.
 
     `first` is set after the first read: watching and counting read for themselves where nothing was read before, and
@@ -63,18 +63,18 @@ async def _follow(keeper: FleetStore, name: str, changed: asyncio.Event, first: 
     try:
         while True:
             since = touched.take()
-            failed = await keeper.read(name, READ_SECONDS, since=since)
+            failed = await store.read(name, ENVIRONMENT_SECONDS, since=since)
             if failed is not None:
                 touched.add(EVERYTHING)
             changed.set()
             first.set()
-            watcher = watcher or asyncio.ensure_future(_pump(keeper.readers[name], touched))
+            watcher = watcher or asyncio.ensure_future(_pump(store.readers[name], touched))
             failures = failures + 1 if failed is not None else 0
             if failures:
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1])
                 continue
             if time.monotonic() - saved > SAVE_SECONDS:
-                await keeper.save_cached(name)
+                await store.save_cached(name)
                 saved = time.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REREAD_SECONDS):
@@ -134,10 +134,10 @@ async def _show_time(changed: asyncio.Event) -> None:
         changed.set()
 
 
-async def _measure(keeper: FleetStore, name: str, first: asyncio.Event) -> None:
+async def _measure(store: FleetStore, name: str, first: asyncio.Event) -> None:
     await first.wait()
     while True:
-        if await keeper.count(name):
-            await asyncio.sleep(keeper.deck.section(name).measure_seconds)
+        if await store.count(name):
+            await asyncio.sleep(store.deck.section(name).measure_seconds)
         else:
             await asyncio.sleep(UNMEASURED_SECONDS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from control.background import in_background
-from control.calls import ask, logged_in
+from control.calls import ENVIRONMENT_SECONDS, ask, logged_in
 from control.deck.config import DeckConfig, EnvironmentConfig
 from control.errors import ControlError, NotFound
 from control.fleet.inventory import (
@@ -104,10 +104,10 @@ class FleetStore:
             raise NotFound(f"there is no environment '{environment}'", hint="the deck file names them")
         return environment
 
-    async def ensure_read(self, names: Sequence[str], deadline_seconds: float) -> None:
+    async def ensure_read(self, names: Sequence[str]) -> None:
         """Read what was never read. Raises where one of these cannot be."""
         missing = [name for name in names if not self.state(self.known(name)).was_read]
-        errors = await asyncio.gather(*(self.read(name, deadline_seconds) for name in missing))
+        errors = await asyncio.gather(*(self.read(name, ENVIRONMENT_SECONDS) for name in missing))
         if missing:
             await self.rebuild()
         for name, error in zip(missing, errors, strict=True):
